@@ -238,8 +238,9 @@ class GatewayUnavailable(OmsError):
     exit_code = Code.UNAVAILABLE
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
-    def __init__(self, message: str, answered: Sequence[Sequence[Command]] = ()) -> None:
-        """`answered`: what is to be recorded of the first intents, which were answered before the one that was not."""
+    def __init__(self, message: str, answered: Sequence[Sequence[Command] | None] = ()) -> None:
+        """`answered`: of each intent what is to be recorded, None where it was not answered and others go on; empty
+        where nothing was."""
         super().__init__(message)
         self.answered = answered
 

@@ -94,6 +94,19 @@ class Settings(BaseSettings):
         description="Who is asked to carry parcels, instead of what OMS_GATEWAYS says: `easypost`; or `commands`: "
         "bookings are made elsewhere and recorded by command, and no gateway is asked",
     )
+    gateway_failures_max: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="How often in a row a payment provider or carrier may leave us without an answer before it is not "
+        "asked for a while; what is for it waits, and others go on",
+    )
+    gateway_open_seconds: float = Field(
+        default=30.0,
+        ge=1,
+        le=3_600,
+        description="How long, in seconds, a gateway that did not answer is not asked; then one request tries it",
+    )
     stripe_api_key: SecretStr | None = Field(
         default=None, description="Secret or restricted key, `sk_…` or `rk_…`; needed where payments go to Stripe"
     )

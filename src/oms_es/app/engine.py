@@ -29,6 +29,7 @@ from oms_es.kernel import (
 )
 from oms_es.processing import aside, metrics
 from oms_es.processing.chain import Chain, Together
+from oms_es.processing.gateway_worker import GatewayWorker, answers
 from oms_es.processing.intake.screening import Screening, Treatments
 from oms_es.processing.intake.worker import Intake, IntakeWorker, Source
 from oms_es.processing.loop import POLL_SECONDS, Loop
@@ -40,9 +41,7 @@ from oms_es.processing.readers import (
     BATCH_MAX,
     ConsumerWorker,
     FeedReader,
-    GatewayWorker,
     ProjectionWorker,
-    answers,
     cause_of,
     reactions,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -13,6 +13,7 @@ import psycopg
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
+from oms_es.gateways.breaker import Circuit
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
 from oms_es.gateways.simulated.callbacks import SimulatedCallbacks
@@ -26,6 +27,7 @@ from oms_es.kernel import (
     GatewayUnavailable,
 )
 from oms_es.schemas.shipment import LabelDocument
+from oms_es.store import stops
 from oms_es.store.documents import table as documents
 
 ALONE = "SELECT bool_and(pg_try_advisory_lock(key)) FROM unnest(%s::bigint[]) AS key"
@@ -65,6 +67,12 @@ def _alone(database_url: str, keys: Sequence[UUID]) -> Iterator[carrier.StillAlo
         raise GatewayUnavailable(str(error)) from error
 
 
+def _note(database_url: str, circuit: Circuit) -> None:
+    """For questions from other processes; a database that does not answer now hears of the next change."""
+    with suppress(psycopg.OperationalError), psycopg.connect(database_url) as connection:
+        stops.note_circuit(connection, *circuit)
+
+
 def _still_there(session: psycopg.Connection) -> None:
     """Locks are gone with their session. Raises GatewayUnavailable."""
     try:
@@ -102,6 +110,8 @@ class Connected(ExternalSystems):
     def __init__(self, own: Sequence[Gateway], others: ExternalSystems, database_url: str) -> None:
         self.own = own
         for gateway in own:
+            for breaker in getattr(gateway, "breakers", ()):
+                breaker.note = partial(_note, database_url)
             if isinstance(gateway, carrier.CarrierGateway):
                 gateway.keep = partial(_keep, database_url)
                 gateway.alone = partial(_alone, database_url)

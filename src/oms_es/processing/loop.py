@@ -21,6 +21,7 @@ import structlog
 
 from oms_es.database.reasons import is_disk_full
 from oms_es.kernel import GatewayUnavailable
+from oms_es.processing.gateway_worker import GatewayWorker
 from oms_es.processing.readers import DELIVERIES_PER_ITERATION_MAX, FeedReader, Stopped, Stopping, Waiter, Worker
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.recorder import Move, PositionLost
@@ -135,8 +136,9 @@ class Loop:
         return [worker for worker in self.workers if isinstance(worker, FeedReader)]
 
     def paused(self) -> list[str]:
-        """The gateways that do not answer at the moment; they are tried again."""
-        return sorted(self._paused_until)
+        """The gateways that do not answer at the moment, or not every request; they are tried again."""
+        holding = [w.name for w in self.workers if isinstance(w, GatewayWorker) and w.held]
+        return sorted({*self._paused_until, *holding})
 
     def behind(self, end: int) -> int:
         """How many events the slowest of those that could go on has not seen of a log that ends here."""
@@ -228,10 +230,12 @@ class Loop:
         log.warning("gateway unavailable", consumer=name, retry_in_seconds=self._pauses[name], error=str(error))
 
     def _wait_for_gateways(self) -> int:
-        """1 after waiting for a paused gateway, 0 if none is paused."""
-        if not self._paused_until:
+        """1 after waiting for a paused gateway, or for what one holds, 0 if there is none."""
+        held = [w.held_until for w in self.workers if isinstance(w, GatewayWorker) and w.held]
+        again_at = [*self._paused_until.values(), *held]
+        if not again_at:
             return 0
-        self.timing.sleep(max(0.0, min(self._paused_until.values()) - self.timing.monotonic()))
+        self.timing.sleep(max(0.0, min(again_at) - self.timing.monotonic()))
         return 1
 
     def _save_positions(self) -> int:

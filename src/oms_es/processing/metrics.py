@@ -51,6 +51,8 @@ COMMITTER_WAITING = Gauge("oms_committer_waiting", "Requests that wait for a tra
 PAYMENT_ANSWERS = Counter(
     "oms_payment_answers", "Answers of payment providers, by what they say", ["provider", "outcome"]
 )
+GATEWAY_HELD = Gauge("oms_gateway_held_intents", "Intents that wait for one gateway while others go on", ["role"])
+GATEWAY_OPEN = Gauge("oms_gateway_open", "1 while a gateway is not asked, as it did not answer", ["gateway"])
 WEBHOOKS_SENT = Counter("oms_webhooks_sent", "Webhooks that were sent out, by what came of it", ["outcome"])
 WEBHOOKS_WAITING = Gauge(
     "oms_webhooks_waiting", "Webhooks that were not delivered yet, of subscriptions that are enabled"

@@ -16,15 +16,12 @@ import structlog
 from pydantic import ValidationError
 
 from oms_es.database.reasons import without_rows
-from oms_es.door import brought_in
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
-from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Lookup, Recorded, Refused
+from oms_es.kernel import Consumer, Event, GatewayUnavailable, Lookup, Recorded, Refused
 from oms_es.processing import aside, metrics
 from oms_es.processing.read_models.lookups import Finder
 from oms_es.processing.read_models.model import ReadModel
-from oms_es.store.dead_letters import DeadLetter, without_card_numbers
-from oms_es.store.encoding import command_codec
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import Feed
 from oms_es.store.recorder import Advance, Move, PositionLost
@@ -147,14 +144,19 @@ class FeedReader:
         deliveries, position = self._next(read, self.bound())
         if deliveries:
             self._attempt(deliveries, position)
-        elif position - self.saved > UNSAVED_EVENTS_MAX:
-            self.save(Advance(self.name, self.saved, position))
-            self.saved = position
+        elif (reached := self.safe(position)) - self.saved > UNSAVED_EVENTS_MAX:
+            self.save(Advance(self.name, self.saved, reached))
+            self.saved = reached
         self.seen = max(self.seen, position)
         return len(deliveries)
 
     def unsaved(self) -> Sequence[Move]:
-        return (self.move_to(self.seen),) if self.seen > self.saved else ()
+        reached = self.safe(self.seen)
+        return (self.move_to(reached),) if reached > self.saved else ()
+
+    def safe(self, position: int) -> int:
+        """Up to where everything is done, of what was read up to there."""
+        return position
 
     def was_saved(self, move: Move) -> None:
         self.saved = move.position
@@ -212,7 +214,7 @@ class FeedReader:
                 return
             if not isinstance(error, aside.REFUSALS) or not self.put_aside(deliveries[0], error, position):
                 raise Stopped({self.name: _with_failing_event(deliveries[0], error)}) from error
-        self.seen = self.saved = position
+        self.seen, self.saved = position, self.safe(position)
 
     def put_aside(self, recorded: Recorded, error: ValidationError | Refused, position: int) -> bool:  # noqa: ARG002 - of those that give commands
         """Leave to a person what follows from an event and is refused, and go past it; False where nothing follows."""
@@ -247,7 +249,8 @@ class CommandWorker(FeedReader):
     def put_aside(self, recorded: Recorded, error: ValidationError | Refused, position: int) -> bool:
         command, dead_letter = aside.put(self.role, recorded, error)
         batch = [(Cause.of(recorded, self.role), [command])]
-        self.feed.notify_appended(self.store.execute(batch, Advance(self.name, self.saved, position), [dead_letter]))
+        advance = Advance(self.name, self.saved, self.safe(position))
+        self.feed.notify_appended(self.store.execute(batch, advance, [dead_letter]))
         return True
 
 
@@ -291,16 +294,6 @@ def _lookups(consumer: Consumer, deliveries: Sequence[Recorded]) -> dict[Lookup,
     return wanted
 
 
-def answers(gateway: Gateway, deliveries: Sequence[Recorded]) -> Batch:
-    """A gateway's answer to each intent, validated like all input from outside. Raises GatewayUnavailable."""
-    return _causes(gateway, deliveries, gateway.perform(deliveries))
-
-
-def _causes(gateway: Gateway, deliveries: Sequence[Recorded], answered: Sequence[Sequence[Command]]) -> Batch:
-    each = zip(deliveries, answered, strict=True)
-    return [(Cause.of(r, gateway.name), [brought_in(command) for command in commands]) for r, commands in each]
-
-
 class ProjectionWorker(FeedReader):
     """Events in, rows out."""
 
@@ -324,65 +317,3 @@ class ProjectionWorker(FeedReader):
 
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
         self.read_model.apply(deliveries, advance)
-
-
-class GatewayWorker(CommandWorker):
-    """Intents in, the world's answers out. The world is asked before the transaction, and recognises a repeat."""
-
-    def __init__(self, gateway: Gateway, store: Store, feed: Feed, batch_max: int = BATCH_MAX) -> None:
-        super().__init__(gateway.name, feed, gateway.intents, min(batch_max, gateway.batch_max))
-        self.gateway = gateway
-        self.store = store
-
-    def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
-        try:
-            batch = answers(self.gateway, deliveries)
-        except GatewayUnavailable as error:
-            self._keep(deliveries, error.answered)
-            raise
-        self._record(deliveries, batch, advance)
-
-    def _keep(self, deliveries: Sequence[Recorded], answered: Sequence[Sequence[Command]]) -> None:
-        """What was answered is recorded, though the next is not: it may have cost money, and is not asked for again."""
-        first = deliveries[: len(answered)]
-        if first:
-            position = first[-1].position
-            self._record(first, _causes(self.gateway, first, answered), Advance(self.name, self.saved, position))
-            self.seen = self.saved = position
-
-    def _record(self, deliveries: Sequence[Recorded], batch: Batch, advance: Advance) -> None:
-        try:
-            recorded: Sequence[Recorded] = self.store.execute(batch, advance)
-        except Refused:
-            if len(deliveries) > 1:
-                raise
-            recorded = self._take_one_by_one(deliveries[0], batch[0][1], advance)
-        self.feed.notify_appended(recorded)
-
-    def _take_one_by_one(self, intent: Recorded, commands: Sequence[Command], advance: Advance) -> Sequence[Recorded]:
-        """What the world says is input from outside: an answer that contradicts what is known is for a person."""
-        recorded: list[Recorded] = []
-        dead_letters: list[DeadLetter] = []
-        for command in commands:
-            try:
-                recorded += self.store.execute([(Cause.of(intent, self.role), [command])])
-            except Refused as refused:
-                dead_letters.append(dead_letter_of(self.role, str(intent.position), command, refused))
-        recorded += self.store.execute([], advance, dead_letters)
-        return recorded
-
-
-def dead_letter_of(source: str, place: str, command: Command, refused: Refused) -> DeadLetter:
-    dead_letter = without_card_numbers(
-        DeadLetter(
-            source=source,
-            place=place,
-            dialect=command_codec.DIALECT,
-            payload=command_codec.as_bytes(command),
-            reason=refused.reason,
-            detail=refused.detail,
-        )
-    )
-    aside.log_dead_letter(dead_letter)
-    metrics.DEAD_LETTERS.labels(source).inc()
-    return dead_letter

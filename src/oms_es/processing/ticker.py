@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from oms_es.kernel import Command, Recorded, Refused
-from oms_es.processing.readers import BATCH_MAX, NothingToSave, dead_letter_of
+from oms_es.processing.gateway_worker import dead_letter_of
+from oms_es.processing.readers import BATCH_MAX, NothingToSave
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import Feed

@@ -16,7 +16,8 @@ from oms_es.cli.main import main
 from oms_es.cli.terminal import settle, waits_for
 from oms_es.exit_codes import Code
 from oms_es.kernel import Command, GatewayUnavailable, Recorded
-from oms_es.processing.readers import GatewayWorker, Stopped
+from oms_es.processing.gateway_worker import GatewayWorker
+from oms_es.processing.readers import Stopped
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock

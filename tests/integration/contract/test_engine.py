@@ -19,9 +19,10 @@ from oms_es.demo.workload import Workload
 from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS
 from oms_es.gateways.simulated.modes import LATE_SECONDS, Chaos
 from oms_es.kernel import Command, Consumer, GatewayUnavailable, Recorded
+from oms_es.processing.gateway_worker import GatewayWorker
 from oms_es.processing.intake.worker import Arrival
 from oms_es.processing.loop import BACKGROUND_SECONDS, Loop
-from oms_es.processing.readers import FeedReader, GatewayWorker, Stopped
+from oms_es.processing.readers import FeedReader, Stopped
 from oms_es.projections.operations.deadlines import PAYMENT_DUE_SECONDS
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import (

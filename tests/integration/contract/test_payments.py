@@ -14,7 +14,8 @@ from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on
 from oms_es.gateways.payment.port import PaymentGateway
 from oms_es.gateways.simulated.modes import EXPIRES_SECONDS, Chaos
 from oms_es.kernel import Command, Recorded
-from oms_es.processing.readers import GatewayWorker, Stopped
+from oms_es.processing.gateway_worker import GatewayWorker
+from oms_es.processing.readers import Stopped
 from oms_es.projections.operations.deadlines import ANSWER_DUE_SECONDS
 from oms_es.schemas.payment import CancelPayment, CapturePayment, RefundPayment, RequestPayment
 from oms_es.schemas.payment.answers import CHASES_MAX

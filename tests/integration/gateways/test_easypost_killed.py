@@ -26,7 +26,7 @@ from oms_es.gateways.carrier.port import CarrierGateway
 from oms_es.gateways.loopback.easypost_books import EasyPostBooks
 from oms_es.gateways.loopback.easypost_server import EasyPostServer, Mishap
 from oms_es.kernel import GatewayUnavailable, Recorded
-from oms_es.processing.readers import GatewayWorker
+from oms_es.processing.gateway_worker import HELD_SECONDS_MIN, GatewayWorker
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address
 from oms_es.schemas.shipment import ShipmentBookingRequested
@@ -158,9 +158,10 @@ def test_what_is_not_set_up_is_said_before_anything_is_asked(
     assert world.server.requests == []
 
 
-def test_a_parcel_without_an_answer_does_not_keep_those_before_it_from_being_recorded(world: World) -> None:
+def test_a_parcel_without_an_answer_is_held_and_the_others_are_recorded(world: World) -> None:
     world.silent = "/v2/"
-    with Engine(world.database_url, connected=gateways_of(Settings())) as engine:
+    settings = Settings(gateway_failures_max=100)
+    with Engine(world.database_url, connected=gateways_of(settings)) as engine:
         engine.submit("test", [OpenLocation(location="berlin", country="US")])
         engine.submit("test", [ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=5)])
         for number in range(3):
@@ -174,16 +175,17 @@ def test_a_parcel_without_an_answer_does_not_keep_those_before_it_from_being_rec
             history = (engine.store.codec.decode(row, row.id) for row in engine.recorder.after(0, 500))
             intents = [one for one in history if isinstance(one.event, ShipmentBookingRequested)]
         world.silent = str(intents[1].event_id)
-        with pytest.raises(GatewayUnavailable):
-            worker.step()
-        assert worker.saved == intents[0].position
+        assert worker.step()
+        assert [intent.event_id for intent in worker.held] == [intents[1].event_id]
+        assert intents[0].position <= worker.saved < intents[1].position < worker.seen
         with psycopg.connect(world.database_url) as connection:
             kept = connection.execute("SELECT count(*) FROM oms_documents").fetchall()
         world.silent = ""
-        while worker.step():
-            pass
+        while worker.held:
+            worker.step()
+            time.sleep(HELD_SECONDS_MIN / 5)
         assert worker.saved >= intents[2].position
-    assert (kept, len(world.books.standing())) == ([(1,)], 3)
+    assert (kept, len(world.books.standing())) == ([(2,)], 3)
 
 
 def test_a_parcel_that_another_process_asks_for_is_left_to_it(database_url: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from oms_es.app import PARSERS, engine_on
 from oms_es.kernel import BadInput, Command, Event, Recorded, Refused
-from oms_es.processing.readers import dead_letter_of
+from oms_es.processing.gateway_worker import dead_letter_of
 from oms_es.schemas import payment as p
 from oms_es.schemas.payment.refusals import PaymentRefusal
 from oms_es.store.dead_letters import listed

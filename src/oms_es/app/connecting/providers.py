@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
+from oms_es.gateways.breaker import Breaker, Limits
 from oms_es.gateways.by_command import ByCommand
 from oms_es.gateways.carrier.easypost import client as easypost
 from oms_es.gateways.carrier.easypost.provider import BATCH_MAX as EASYPOST_BATCH_MAX
@@ -57,13 +59,25 @@ def gateways_of(settings: Settings) -> Sequence[Gateway]:
 
 def _gateways(settings: Settings) -> Iterator[Gateway]:
     if settings.payments:
-        yield PaymentGateway(Providers({name: PAYMENTS[name](settings) for name in settings.payments.split(",")}))
+        providers = {name: PAYMENTS[name](settings) for name in settings.payments.split(",")}
+        limits = limits_of(settings)
+        guarded = Providers(providers, {name: Breaker(name, limits) for name in providers})
+        yield PaymentGateway(guarded, now=lambda: datetime.now(UTC))
     if settings.warehouse == "commands":
         yield ByCommand(SimulatedWarehouse.name, SimulatedWarehouse.intents)
     if settings.carriers == "commands":
         yield ByCommand(CarrierGateway.name, CarrierGateway.intents)
     elif settings.carriers:
-        yield CarrierGateway(CARRIERS[settings.carriers](settings), batch_max=BATCHES[settings.carriers])
+        yield CarrierGateway(
+            CARRIERS[settings.carriers](settings),
+            batch_max=BATCHES[settings.carriers],
+            breaker=Breaker(settings.carriers, limits_of(settings)),
+        )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Of every gateway's breaker."""
+    return Limits(settings.gateway_failures_max, settings.gateway_open_seconds)
 
 
 def openers_of(settings: Settings) -> Openers:

@@ -47,6 +47,7 @@ def as_json(found: Standing, engine: str | None) -> dict[str, object]:
         "at_rest": not found.behind,
         "stopped": found.stopped,
         "readers": [reader._asdict() for reader in found.readers],
+        "circuits": list(found.circuits),
     }
 
 
@@ -73,3 +74,8 @@ def _state(reader: Reader) -> str:
 def _reasons(found: Standing) -> Iterator[Text]:
     for name, why in found.stopped.items():
         yield Text(f"{display.plain(name)} stopped: {display.plain(why)}", style="red")
+    for one in found.circuits:
+        state, since = one["state"].replace("_", " "), display.moment(one["since"])
+        why = f": {display.plain(one['why'])}" if one["why"] else ""
+        style = "" if one["state"] == "closed" else "yellow"
+        yield Text(f"gateway {display.plain(one['gateway'])}: {state} since {since} UTC{why}", style=style)

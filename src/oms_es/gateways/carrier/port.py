@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from itertools import takewhile
 from typing import Literal, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from pydantic import Field, ValidationError
 
+from oms_es.gateways.breaker import Breaker
 from oms_es.kernel import INTENTS_MAX, BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import shipment as s
 from oms_es.schemas.inputs import Input
@@ -26,6 +26,9 @@ from oms_es.schemas.problems import problems
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX, Moment
 
 ATTEMPTS_MAX = 3
+UNCERTAIN_MAX = 1_000
+"""Of whom it is remembered; then it is found out again."""
+SILENT = "the carrier leaves us without an answer"
 
 
 class Parcel(NamedTuple):
@@ -154,6 +157,7 @@ class CarrierGateway:
         keep: Keep | None = None,
         attempts_max: int = ATTEMPTS_MAX,
         batch_max: int = INTENTS_MAX,
+        breaker: Breaker | None = None,
     ) -> None:
         """`keep` is what a carrier that sends labels needs; `alone` what one needs that knows no idempotency key."""
         self.carrier = carrier
@@ -161,30 +165,76 @@ class CarrierGateway:
         self.alone: Alone = lambda _keys: nullcontext(alone)
         self.attempts_max = attempts_max
         self.batch_max = batch_max
+        self.breakers = (breaker,) if breaker else ()
+        self._others = self._others_before = 0
+        """How many answers came, and how many before this time."""
+        self._uncertain: dict[UUID, int] = {}
+        """Who was answered nothing certain, and how many answers had come by then."""
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
-        """Raises GatewayUnavailable, with what was answered before."""
+        """Raises GatewayUnavailable, with what was answered; where nothing was, with nothing."""
         with self.alone([intent.event_id for intent in intents]) as still_alone:
+            if self.breakers and intents:
+                return self._guarded(self.breakers[0], intents, still_alone)
             return self._performed(intents, still_alone)
 
+    def _guarded(
+        self, breaker: Breaker, intents: Sequence[Recorded], still_alone: StillAlone
+    ) -> Sequence[Sequence[Command]]:
+        """Where it is half open, with one alone. Raises GatewayUnavailable."""
+        sent = intents[breaker.allowed(len(intents))]
+        if not sent:
+            raise GatewayUnavailable(breaker.circuit.why)
+        try:
+            said: Sequence[Sequence[Command] | None] = self._performed(sent, still_alone)
+        except GatewayUnavailable as error:
+            if not error.answered:
+                breaker.failed(str(error), [intent.event_id for intent in sent])
+                raise
+            said = error.answered
+        breaker.succeeded()
+        answered = dict(zip((intent.event_id for intent in sent), said, strict=True))
+        each = [answered.get(intent.event_id) for intent in intents]
+        if None in each:
+            raise GatewayUnavailable(SILENT, each)
+        return [commands for commands in each if commands is not None]
+
     def _performed(self, intents: Sequence[Recorded], still_alone: StillAlone) -> Sequence[Sequence[Command]]:
+        self._others_before = self._others
         parcels = [parcel_of(intent) for intent in intents if isinstance(intent.event, s.ShipmentBookingRequested)]
         refusals = [cancellation_of(i) for i in intents if isinstance(i.event, s.ShipmentBookingCancellationRequested)]
         booked, why_not = self._answered(lambda some: self.carrier.book(some, still_alone), parcels, Booking("unknown"))
         consents, why_no_consent = self._answered(self.carrier.cancel, refusals, Consent("unknown"))
-        is_there = any(a.outcome != "unknown" for a in booked) or any(a.outcome != "unknown" for a in consents)
-        bookings = {p.key: (p, _settled(a, p.key, is_there=is_there)) for p, a in zip(parcels, booked, strict=True)}
-        cancelled = {c.key: (c, _settled(a, c.key, is_there=is_there)) for c, a in zip(refusals, consents, strict=True)}
+        self._others += sum(a.outcome != "unknown" for a in booked) + sum(a.outcome != "unknown" for a in consents)
+        bookings = {p.key: (p, self._settled(a, p.key)) for p, a in zip(parcels, booked, strict=True)}
+        cancelled = {c.key: (c, self._settled(a, c.key)) for c, a in zip(refusals, consents, strict=True)}
         answers = bookings | cancelled
-        first = list(takewhile(lambda intent: answers[intent.event_id][1].outcome != "unknown", intents))
+        unknown = {key for key, (_, answer) in answers.items() if answer.outcome == "unknown"}
+        if len(unknown) == len(intents) > 0:
+            raise GatewayUnavailable(why_not or why_no_consent or SILENT)
         performed = [
             self._outcome(*bookings[i.event_id]) if i.event_id in bookings else _consent(*cancelled[i.event_id])
-            for i in first
+            for i in intents
+            if i.event_id not in unknown
         ]
-        if len(first) < len(intents):
-            why = why_not or why_no_consent or "the carrier leaves us without an answer"
-            raise GatewayUnavailable(why, performed)
+        if unknown:
+            said = iter(performed)
+            each = [None if intent.event_id in unknown else next(said) for intent in intents]
+            raise GatewayUnavailable(why_not or why_no_consent or SILENT, each)
         return performed
+
+    def _settled(self, answer: Answer, key: UUID) -> Answer:
+        """What says nothing certain however often it is asked for is for a person, and others do not wait for it;
+        unless the carrier says nothing else to anyone meanwhile, which is an outage."""
+        if answer.outcome != "unknown" or not answer.reason:
+            self._uncertain.pop(key, None)
+            return answer
+        if len(self._uncertain) >= UNCERTAIN_MAX:
+            self._uncertain.clear()
+        if self._uncertain.setdefault(key, self._others_before) == self._others:
+            return answer
+        why = f"it may be done or not, look at the carrier's for {key} before you do it again: {answer.reason}"
+        return answer._replace(outcome="refused", reason=why[:TEXT_LENGTH_MAX])
 
     def _answered(
         self, ask: Callable[[Sequence[Ask]], Sequence[Answer]], asked: Sequence[Ask], unknown: Answer
@@ -247,15 +297,6 @@ def cancellation_of(intent: Recorded) -> Cancellation:
     event = intent.event
     assert isinstance(event, s.ShipmentBookingCancellationRequested)
     return Cancellation(intent.event_id, event.shipment_id, event.carrier, event.tracking_number)
-
-
-def _settled(answer: Answer, key: UUID, *, is_there: bool) -> Answer:
-    """What says nothing certain however often it is asked for is for a person, and others do not wait for it; unless
-    the carrier says nothing else to anyone, which is an outage."""
-    if answer.outcome != "unknown" or not answer.reason or not is_there:
-        return answer
-    why = f"it may be done or not, look at the carrier's for {key} before you do it again: {answer.reason}"
-    return answer._replace(outcome="refused", reason=why[:TEXT_LENGTH_MAX])
 
 
 def _consent(cancellation: Cancellation, answer: Consent) -> list[Command]:

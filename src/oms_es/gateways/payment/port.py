@@ -22,6 +22,7 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from oms_es.gateways.breaker import Breaker
 from oms_es.kernel import INTENTS_MAX, BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance.account import METHOD, account_in
@@ -31,6 +32,8 @@ from oms_es.schemas.payment.answers import CHASES_MAX
 from oms_es.schemas.problems import problems
 from oms_es.schemas.values.types import AmountMinor, Currency, Moment
 
+KEY_SECONDS_MAX = 12 * 3_600
+"""So long a provider surely knows a key that it was asked with; Stripe forgets it after a day at the earliest."""
 ATTEMPTS_MAX = 3
 """How often one intent is put to a provider that answers others, before the attempt counts as failed."""
 
@@ -71,14 +74,15 @@ class Action(NamedTuple):
 class Answer(NamedTuple):
     """`pending`: a callback will report it. `unknown`: no answer came; the effect may or may not have happened.
 
-    `absent`, of a look-up only: under that key nothing has happened. `retriable`, of a decline: another time it may
+    `unavailable`: this provider answers no one now, and others do. `absent`, of a look-up only: under that key nothing
+    has happened. `retriable`, of a decline: another time it may
     succeed. `expired`, of a declined capture: the money is held no longer. `final`, of a declined refund that has a
     reference: it is not given under that reference later. `charge`, of an authorisation: the provider
     took the money at once, under this name, and so much as `taken_minor` says. `action`, of what is pending: what the
     provider waits for.
     """
 
-    outcome: Literal["succeeded", "declined", "pending", "unknown", "absent"]
+    outcome: Literal["succeeded", "declined", "pending", "unknown", "absent", "unavailable"]
     reference: str = ""
     reason: str = ""
     retriable: bool = False
@@ -130,18 +134,32 @@ class PaymentGateway:
         }
     )
 
-    def __init__(self, provider: PaymentProvider, attempts_max: int = ATTEMPTS_MAX) -> None:
+    def __init__(
+        self,
+        provider: PaymentProvider,
+        attempts_max: int = ATTEMPTS_MAX,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
+        """`now` is what a provider needs that forgets keys: what was asked for long ago is looked up first."""
         self.provider = provider
         self.attempts_max = attempts_max
+        self.now = now
+
+    @property
+    def breakers(self) -> Sequence[Breaker]:
+        return tuple(getattr(self.provider, "breakers", {}).values())
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
-        """Accounts of our own answer for themselves."""
-        asked = [intent for intent in intents if not is_of_an_account(intent.event)]
-        answers = iter(self._performed(asked) if asked else ())
-        return [() if is_of_an_account(intent.event) else next(answers) for intent in intents]
+        """Accounts of our own answer for themselves. Raises GatewayUnavailable, with what was answered."""
+        asks = [ask_of(intent) for intent in intents if not is_of_an_account(intent.event)]
+        answers = self._answered(asks) if asks else []
+        said = iter(zip(asks, answers, strict=True))
+        each = [() if is_of_an_account(intent.event) else _said(*next(said)) for intent in intents]
+        if None in each:
+            raise GatewayUnavailable(next(a.reason for a in answers if a.outcome == "unavailable"), each)
+        return [commands for commands in each if commands is not None]
 
-    def _performed(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
-        asks = [ask_of(intent) for intent in intents]
+    def _answered(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         answers = self._first(asks)
         for attempts_left in reversed(range(self.attempts_max)):
             if not self._look_up(asks, answers):
@@ -151,13 +169,19 @@ class PaymentGateway:
         fresh = [answer for ask, answer in zip(asks, answers, strict=True) if not ask.chased]
         if fresh and all(answer.outcome == "unknown" for answer in answers):
             raise GatewayUnavailable(f"{len(asks)} requests stay unanswered")
-        return [tuple(_outcome(ask, answer)) for ask, answer in zip(asks, answers, strict=True)]
+        return answers
 
     def _first(self, asks: Sequence[Ask]) -> list[Answer]:
-        """What was asked before is looked up, not asked again."""
-        fresh = [ask for ask in asks if not ask.chased]
+        """What was asked before, or may have been so long ago that its key is forgotten, is looked up."""
+        known = [ask.chased or self._is_old(ask) for ask in asks]
+        fresh = [ask for ask, is_known in zip(asks, known, strict=True) if not is_known]
         in_turn = iter(self.provider.submit(fresh) if fresh else ())
-        return [Answer("unknown") if ask.chased else next(in_turn) for ask in asks]
+        return [Answer("unknown") if is_known else next(in_turn) for is_known in known]
+
+    def _is_old(self, ask: Ask) -> bool:
+        if self.now is None or ask.asked_at is None or ask.operation == "close":
+            return False
+        return (self.now() - ask.asked_at).total_seconds() > KEY_SECONDS_MAX
 
     def _look_up(self, asks: Sequence[Ask], answers: list[Answer]) -> bool:
         """What became of those whose answers were lost; False where none was."""
@@ -179,11 +203,15 @@ def is_of_an_account(event: Any) -> bool:
 
 
 def ask_of(intent: Recorded) -> Ask:
+    ask = _ask_of(intent)
+    return ask if ask.chased else ask._replace(asked_at=intent.recorded_at)
+
+
+def _ask_of(intent: Recorded) -> Ask:
     key, event = intent.event_id, intent.event
     match event:
         case p.PaymentRequested(payment_id=payment, amount_minor=amount, currency=currency, payment_token=token):
-            at = intent.recorded_at
-            return Ask(key, "authorize", payment, "", amount, currency, token, "", event.method, asked_at=at)
+            return Ask(key, "authorize", payment, "", amount, currency, token, "", event.method)
         case p.PaymentReauthorizationRequested(payment_id=payment, amount_minor=amount, currency=currency):
             token = event.payment_token
             return Ask(key, "reauthorize", payment, event.capture_id, amount, currency, token, "", event.method)
@@ -201,6 +229,10 @@ def ask_of(intent: Recorded) -> Ask:
             last = event.attempt >= CHASES_MAX
             return Ask(UUID(event.key), operation, payment, part, *asked, chased=True, last=last)
     raise AssertionError(f"{type(event).__name__} is no payment intent")
+
+
+def _said(ask: Ask, answer: Answer) -> Sequence[Command] | None:
+    return None if answer.outcome == "unavailable" else tuple(_outcome(ask, answer))
 
 
 def _outcome(ask: Ask, answer: Answer) -> list[Command]:

@@ -22,6 +22,7 @@ async def show_roles(asked: Asked) -> Response:
             "at_rest": not found.behind,
             "stopped": found.stopped,
             "roles": [reader._asdict() for reader in found.readers],
+            "circuits": list(found.circuits),
         }
     )
 
@@ -32,6 +33,16 @@ ROLE: Mapping[str, Any] = {
     "type": "object",
     "properties": {"role": {"type": "string"}, "position": NUMBER, "behind": NUMBER, "stopped": REASONS},
     "required": ["role", "position", "behind", "stopped"],
+}
+CIRCUIT: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "gateway": {"type": "string"},
+        "state": {"enum": ["closed", "open", "half_open"]},
+        "since": {"type": "string", "format": "date-time"},
+        "why": {"type": "string"},
+    },
+    "required": ["gateway", "state", "since", "why"],
 }
 ROUTES: Sequence[Route] = (
     Route(
@@ -49,8 +60,13 @@ ROUTES: Sequence[Route] = (
                 "at_rest": {"type": "boolean"},
                 "stopped": REASONS,
                 "roles": {"type": "array", "items": ROLE},
+                "circuits": {
+                    "type": "array",
+                    "items": CIRCUIT,
+                    "description": "Gateways: asked, or not as they did not answer.",
+                },
             },
-            "required": ["end", "published", "at_rest", "stopped", "roles"],
+            "required": ["end", "published", "at_rest", "stopped", "roles", "circuits"],
         },
         tag="operations",
     ),

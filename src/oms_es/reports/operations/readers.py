@@ -40,12 +40,13 @@ class Reader(NamedTuple):
 
 class Standing(NamedTuple):
     """`published`: up to where the log is published on Kafka, if it is. `others`: why those stopped that read no
-    events: the relay, and partitions of input from outside."""
+    events: the relay, and partitions of input from outside. `circuits`: gateways that are asked or not, since when."""
 
     end: int
     published: int | None
     readers: tuple[Reader, ...]
     others: Mapping[str, str] = MappingProxyType({})
+    circuits: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def behind(self) -> dict[str, int]:
@@ -75,7 +76,8 @@ def _standing(connection: Connection, interests: Interests) -> Standing:
     ]
     shown = {name for reader in readers for name in reader.stopped}
     others = {name: why for name, why in stopped.items() if name not in shown}
-    return Standing(end_of_log(connection), _published(connection), tuple(readers), others)
+    noted = tuple(stops.circuits(connection))
+    return Standing(end_of_log(connection), _published(connection), tuple(readers), others, noted)
 
 
 def _is(name: str, role: str) -> bool:

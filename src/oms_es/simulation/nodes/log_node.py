@@ -9,7 +9,8 @@ from oms_es.app import CONSUMERS, PROJECTIONS
 from oms_es.app.workers import CALLBACK_ROLES
 from oms_es.memory.lookups import MemoryLookups
 from oms_es.processing.chain import FOLLOWING_MAX, NEW_MAX
-from oms_es.processing.readers import ConsumerWorker, FeedReader, GatewayWorker, ProjectionWorker
+from oms_es.processing.gateway_worker import GatewayWorker
+from oms_es.processing.readers import ConsumerWorker, FeedReader, ProjectionWorker
 from oms_es.simulation.nodes.engine_node import CACHE_BYTES_MAX, RETRY_SECONDS, EngineNode, Going
 from oms_es.simulation.nodes.interruptible import (
     Awake,

@@ -20,8 +20,9 @@ from oms_es.kafka.groups.feeds import EventTask, PartitionFeed, PartitionTask, m
 from oms_es.kafka.groups.inputs import InputTask, PartitionSource
 from oms_es.kafka.relay.relay import Relay
 from oms_es.memory.lookups import MemoryLookups
+from oms_es.processing.gateway_worker import GatewayWorker
 from oms_es.processing.intake.worker import Limit
-from oms_es.processing.readers import FeedReader, GatewayWorker, ProjectionWorker, Worker
+from oms_es.processing.readers import FeedReader, ProjectionWorker, Worker
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
 from oms_es.simulation.nodes.engine_node import CACHE_BYTES_MAX, RETRY_SECONDS, EngineNode, Going, Ground
 from oms_es.simulation.nodes.interruptible import (
