@@ -19,6 +19,7 @@ from oms_es.kernel import Command
 from oms_es.schemas import order as o
 from oms_es.schemas.catalog.item import DefineBundle
 from oms_es.schemas.catalog.location import CloseLocation, OpenLocation
+from oms_es.schemas.catalog.refusals import CatalogRefusal
 from oms_es.schemas.catalog.rules import EligibilityRule, PublishSourcingRules
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.verification.verify import verify
@@ -106,6 +107,23 @@ def test_p03_a_bundle_and_a_line_that_share_a_component_do_not_promise_it_twice(
     assert phase(engine, short) == "completed"
     assert shipped_from(engine) == {("A", "berlin"): 5, ("B", "berlin"): 2}
     assert why(engine, short)[0] == "BOX is 2 x A, 1 x B"
+
+
+def test_bundles_that_are_made_of_each_other_are_taken_apart_once(engine: Engine) -> None:
+    """What one is made of is picked as it is, whatever it is sold as itself: there is an end, whoever defines what."""
+    made_of = {"A": {"B": 2}, "B": {"A": 3}, "BOX": {"A": 1, "B": 1, "BAG": 1}, "BAG": {"BOX": 1}}
+    for sku, components in made_of.items():
+        submit(engine, DefineBundle(sku=sku, components=components))
+        ((_, refused),) = engine.submit("test", [DefineBundle(sku=sku, components={**components, sku: 1})])
+        assert refused.reason is CatalogRefusal.MADE_OF_ITSELF
+    short = order(1, ("A", 2), ("B", 1), ("BOX", 1), ("BAG", 1))
+    submit(engine, stock("A", 4), stock("B", 5), stock("BAG", 1), short)
+    assert phase(engine, short) == "backordered"
+    assert rows(engine, "SELECT sku, quantity FROM backorder_queue") == [{"sku": "BOX", "quantity": 1}]
+    submit(engine, stock("BOX", 1))
+    assert phase(engine, short) == "completed"
+    apart = {("A", "berlin"): 4, ("B", "berlin"): 5, ("BAG", "berlin"): 1, ("BOX", "berlin"): 1}
+    assert shipped_from(engine) == apart
 
 
 def test_what_is_locked_at_a_location_that_closes_is_shipped_from_elsewhere(engine: Engine) -> None:
