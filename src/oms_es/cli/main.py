@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -91,6 +92,14 @@ def usage_of(wrong: typer.TyperException) -> str:
     return f"oms-es: {message}{see} `{asked.command_path} --help`"
 
 
+def open_what_is_closed() -> None:
+    """As after `>&-`: what would be said is said to no one, and the command does what it does."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+            setattr(sys, name, nowhere)
+
+
 def is_text(argument: str) -> bool:
     """Python reads bytes that are no text in the terminal's encoding as half characters, which nothing can keep."""
     return not any("\ud800" <= character <= "\udfff" for character in argument)
@@ -98,6 +107,7 @@ def is_text(argument: str) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
+    open_what_is_closed()
     if not all(map(is_text, sys.argv[1:] if arguments is None else arguments)):
         typer.echo(err=True, message=f"oms-es: {NO_TEXT}")
         return Code.USAGE

@@ -209,6 +209,16 @@ def test_anyone_who_wants_it_so_keeps_every_line_of_it_as_a_dead_letter(
     assert (code, json.loads(out)["rejected"], letters(database_url)) == (Code.BURIED, 150, 150)
 
 
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_a_line_that_is_nested_deeper_than_anyone_reads_is_one_dead_letter(
+    oms: Oms, tmp_path: Path, database_url: str, opening: bytes
+) -> None:
+    content = opening * 5_000 + b"\n" + json.dumps(order("1")).encode()
+    code, out, _ = oms("orders", "import", written(tmp_path, content), "--json")
+    reported = json.loads(out)
+    assert (code, reported["placed"], reported["rejected"], letters(database_url)) == (Code.BURIED, 1, 1, 1)
+
+
 def test_a_few_bad_lines_are_dead_letters_as_ever(oms: Oms, tmp_path: Path, database_url: str) -> None:
     content = b"".join(b"line %d\n" % n for n in range(3))
     code, out, _ = oms("orders", "import", written(tmp_path, content), "--json")

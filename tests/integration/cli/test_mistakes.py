@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -105,9 +106,22 @@ def test_a_reader_that_has_gone_ends_the_command_without_a_word(arguments: tuple
     assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")
 
 
+def test_an_export_is_looked_for_in_a_folder_only(reported: Callable[..., Said], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, out, err = reported("export", "--check", "--to", "file")
+    assert (code, out, "file/manifest.json cannot be read: Not a directory" in err) == (Code.DIFFERENT, "", True)
+
+
 def test_standard_input_that_is_closed_is_said_to_be(
     reported: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     code, out, err = reported("orders", "import", "-")
     assert (code, out, "standard input is closed" in err) == (Code.USAGE, "", True)
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("report", "words"), ("order", "--help")])
+def test_what_would_be_said_to_standard_output_that_is_closed_is_left_unsaid(arguments: tuple[str, ...]) -> None:
+    closed = shlex.join([*OMS, *arguments]) + " >&-"
+    ended = subprocess.run(["sh", "-c", closed], stderr=subprocess.PIPE, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr) == (Code.OK, b"")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -170,7 +169,7 @@ def _refuse_documents(name: str, arrivals: Sequence[Arrival]) -> None:
         return
     first = arrivals[0].payload
     try:
-        whole = json.loads(first)
+        whole = from_json(first)
     except ValueError:
         if len(arrivals) > 1 and _is_begun(first) and not _is_whole(arrivals[1].payload):
             raise BadFile(
@@ -192,7 +191,7 @@ def _is_begun(line: bytes) -> bool:
 
 def _is_whole(line: bytes) -> bool:
     with suppress(ValueError):
-        return isinstance(json.loads(line), dict)
+        return isinstance(from_json(line), dict)
     return False
 
 

@@ -63,6 +63,8 @@ def read(directory: Path) -> Manifest:
         found = Manifest.model_validate_json((directory / NAME).read_bytes())
     except FileNotFoundError:
         return Manifest()
+    except OSError as error:
+        raise BadExport(f"{directory / NAME} cannot be read: {error.strerror}; name the folder of an export") from None
     except ValidationError as error:
         raise BadExport(
             f"{directory / NAME} is no manifest of ours ({problems(error)}); name another directory"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 from urllib.parse import quote_plus, urlencode
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 
 from oms_es.gateways.notices import CannotDecide, Forged
 from oms_es.gateways.outgoing import NoAnswer
+from oms_es.gateways.payment.alipay import client as alipay_client
 from oms_es.gateways.payment.alipay.signing import fields_in, joined, node_in, to_fen, to_yuan
 from oms_es.gateways.payment.rsa import is_signed, signature_of
+from oms_es.gateways.payment.wechatpay import client as wechatpay_client
 
 SUBJECTS = ["100%", "a+b", "{x}", "红茶 250g", "a*b~c", 'say "hi"', "a&b=c", "tab\there", "back\\slash", "x" * 256]
 
@@ -109,11 +112,19 @@ def test_an_answer_s_node_is_cut_out_to_the_byte(raw: str) -> None:
         b'{"x_response":{},"x_response":{}}',
         b'{"y":{}}',
         b"\xff",
+        b'{"x_response":{},"sign":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
     ],
 )
 def test_an_answer_without_the_node_is_none(body: bytes) -> None:
     with pytest.raises(NoAnswer):
         node_in(body, "x_response")
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"1", b"null", b"{", b"\xff", b"[" * 5_000 + b"]" * 5_000])
+@pytest.mark.parametrize("read", [alipay_client.object_in, wechatpay_client.object_in])
+def test_an_answer_that_is_no_object_is_none(read: Callable[[bytes], object], answer: bytes) -> None:
+    with pytest.raises(NoAnswer):
+        read(answer)
 
 
 @given(st.integers(0, 10**14 - 1))

@@ -91,7 +91,7 @@ def _message(error: Mapping[str, Any]) -> str:
 def _object_in(reply: Reply) -> dict[str, Any]:
     try:
         said = json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NothingCertain("an answer is no JSON") from None
     if not isinstance(said, dict):
         raise NothingCertain("an answer is no object")

@@ -46,7 +46,7 @@ class Client:
             raise NoAnswer(f"error {reply.status}")
         try:
             said = json.loads(reply.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise NoAnswer("an answer is no JSON") from None
         if not isinstance(said, dict):
             raise NoAnswer("an answer is no object")

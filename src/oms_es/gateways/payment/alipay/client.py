@@ -53,7 +53,7 @@ class Client:
         if reply.status != HTTPStatus.OK:
             raise NoAnswer(f"error {reply.status}")
         node = node_in(reply.body, f"{method.replace('.', '_')}_response")
-        said: dict[str, Any] = json.loads(node.raw)
+        said = object_in(node.raw)
         code, why = str(said.get("code", "")), str(said.get("sub_code") or said.get("msg") or "")
         refused = ProviderRefused(int(code) if code.isdecimal() else 0, why, str(said.get("sub_msg") or ""))
         if is_set_up_wrong(refused):
@@ -86,3 +86,14 @@ def is_set_up_wrong(error: ProviderRefused) -> bool:
     return error.status in (20001, 40006) or error.code.startswith(
         ("isv.invalid-signature", "isv.missing-signature", "isv.invalid-app-id", "isv.missing-app-id")
     )
+
+
+def object_in(raw: bytes) -> dict[str, Any]:
+    """Raises NoAnswer."""
+    try:
+        said = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise NoAnswer("an answer is no JSON") from None
+    if not isinstance(said, dict):
+        raise NoAnswer("an answer is no object")
+    return said

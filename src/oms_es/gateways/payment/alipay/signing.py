@@ -47,12 +47,13 @@ def node_in(body: bytes, name: str) -> Node:
     """The object under `name` of the whole answer, cut out of its bytes. Raises NoAnswer."""
     try:
         parts = _members(body.decode())
-    except ValueError:
+        sign = str(json.loads(parts.get("sign", '""')))
+    except (ValueError, RecursionError):
         raise NoAnswer("an answer is no object") from None
     raw = parts.get(name) or parts.get("error_response")
     if raw is None:
         raise NoAnswer(f"an answer has no {name}")
-    return Node(raw.encode(), str(json.loads(parts.get("sign", '""'))))
+    return Node(raw.encode(), sign)
 
 
 def _members(text: str) -> dict[str, str]:

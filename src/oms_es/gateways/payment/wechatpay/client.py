@@ -46,7 +46,7 @@ class Client:
         done = reply.status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT)
         if reply.status != HTTPStatus.UNAUTHORIZED:  # that decides nothing, and neither could keys be fetched
             self._verify(reply)
-        said = _object_in(reply.body)
+        said = object_in(reply.body)
         if not done:
             if not said.get("code"):
                 raise NoAnswer(f"error {reply.status}, not in WeChat Pay's words")
@@ -84,12 +84,12 @@ class Client:
         return found
 
 
-def _object_in(body: bytes) -> dict[str, Any]:
+def object_in(body: bytes) -> dict[str, Any]:
     if not body:
         return {}
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NoAnswer("an answer is no JSON") from None
     if not isinstance(said, dict):
         raise NoAnswer("an answer is no object")

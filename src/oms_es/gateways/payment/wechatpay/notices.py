@@ -32,7 +32,7 @@ class WeChatPayNotices:
             resource = json.loads(_opened(said["resource"], secrets))
             event = {name: said[name] for name in ("id", "create_time", "event_type") if name in said}
             self._require_ours(resource)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise Forged("it is no notification of API v3") from None
         return json.dumps({**event, "resource": resource}, ensure_ascii=False).encode()
 

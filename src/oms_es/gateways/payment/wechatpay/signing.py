@@ -123,7 +123,7 @@ def certified_keys(body: bytes, api_key: str, now: float) -> Mapping[str, RSAPub
             (one["serial_no"], load_pem_x509_certificate(decrypted(api_key, one["encrypt_certificate"])))
             for one in listed
         ]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Forged("it is no list of certificates") from None
     return {
         serial: key
