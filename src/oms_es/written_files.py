@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OWNER_ONLY = 0o600
+STREAMS = (Path("/dev/stdout"), Path("/dev/stderr"))
+DESCRIPTORS = (Path("/dev/fd"), Path("/proc/self/fd"))
 USUAL = 0o666
 """Less what the umask takes away."""
 
@@ -37,16 +39,21 @@ class CannotWrite(OmsError):
 def write_file(path: Path, pieces: Iterable[bytes], *, private: bool = False) -> None:
     """`private`: for its owner alone, also where there was a file by this name. Raises CannotWrite."""
     try:
-        target = path.resolve()
-        if target.exists() and not target.is_file():
-            with target.open("wb") as into:  # a folder is refused by the system
+        if _is_open_already(path) or (path.exists() and not path.is_file()):
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as into:  # a folder is refused by the system
                 into.writelines(pieces)
         else:
-            _replace(target, pieces, private=private)
+            _replace(path.resolve(), pieces, private=private)
     except RuntimeError:  # as Python up to 3.12 calls links in a circle
         raise CannotWrite(f"{path} cannot be written: it is a link to itself; name another place") from None
     except OSError as error:
         raise _cannot(path, error) from None
+
+
+def _is_open_already(path: Path) -> bool:
+    """What this process was given, as a shell gives it: also where it is a file, it is not ours to replace."""
+    named = Path.cwd() / path
+    return named in STREAMS or any(folder in named.parents for folder in DESCRIPTORS)
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +59,21 @@ def test_a_pipe_is_written_into_and_stays_one(tmp_path: Path, *, private: bool) 
     reader.join()
     assert read == [b"ab"]
     assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("given", ["a pipe", "a file"])
+def test_an_output_that_is_open_already_is_written_on_and_never_replaced(tmp_path: Path, given: str) -> None:
+    """As a shell gives it: `--output /dev/stdout | head`, `--output /dev/stdout >> log`, `--output >(gzip)`."""
+    log = tmp_path / "log"
+    log.write_bytes(b"before ")
+    program = "from pathlib import Path; from oms_es.written_files import write_file; write_file(Path(%r), [b'new'])"
+    for place in ("/dev/stdout", "/dev/fd/1"):
+        with log.open("ab") as appended:
+            output = subprocess.PIPE if given == "a pipe" else appended
+            done = subprocess.run([sys.executable, "-c", program % place], stdout=output, check=True)
+            assert given == "a file" or done.stdout == b"new"
+    assert log.read_bytes() == (b"before newnew" if given == "a file" else b"before ")
+    assert [one.name for one in tmp_path.iterdir()] == ["log"]
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

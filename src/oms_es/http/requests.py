@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -153,12 +153,17 @@ class Asked:
         except ClientDisconnect:
             raise Malformed("the body ended early") from None
 
-    async def read(self, question: Callable[[Connection], T]) -> T:
+    async def read(self, question: Callable[[Connection], T], reads: Collection[str] | None = None) -> T:
         """Ask the read models, in a thread, within a bounded time: as they are, or of a route that is dated, as they
-        were. Raises NoMoment, StillToCome, NoStateNear, QuestionTooLarge."""
+        were. `reads`: those that this question needs, where the route cannot say it.
+
+        Raises NoMoment, StillToCome, NoStateNear, QuestionTooLarge.
+        """
         try:
             if self.route.is_dated and (at := self.at()) is not None:
-                return await run_in_threadpool(self.services.read_at, self.route.reads, at, question)
+                return await run_in_threadpool(
+                    self.services.read_at, self.route.reads if reads is None else reads, at, question
+                )
             return await run_in_threadpool(self.services.read, question)
         except QueryCanceled:
             raise QuestionTooLarge(TOO_LARGE) from None

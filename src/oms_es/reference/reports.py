@@ -23,7 +23,7 @@ def reports() -> str:
 
 
 def _described(name: str, one: Source) -> str:
-    facts = ", ".join(f"[`{read}`](read-models.md#{read})" for read in one.tables)
+    facts = ", ".join(f"[`{read}`](read-models.md#{read})" for read in one.tables_for(one.words))
     return f"## {name}\n\n{one.about} Made of {facts}.\n\n{table('word, is a, says', list(_words(one)))}"
 
 

@@ -26,7 +26,7 @@ SCHEMA_VERSION = 17
 ids of topics; 5: why readers stopped; 6: dead letters that were discarded; 7: keys and answers of
 HTTP; 8: keys of links; 9: connections of webhooks; 10: subscriptions to them; 11: their secrets apart, and how far each
 has come; 12: sessions of the console; 13: the sealed log; 14: keys of orders; 15: documents in a folder; 16: circuits
-of gateways."""
+of gateways, and views of the console; 17: people who sign in to it at a provider."""
 SCHEMA = "oms_schema"
 READ_MODELS = "oms_read_models"
 CREATE = (

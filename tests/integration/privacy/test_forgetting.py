@@ -196,9 +196,10 @@ def test_what_ended_before_a_moment_is_forgotten_though_no_one_asks(engine: Engi
     engine.submit("test", [waiting, PlaceLegalHold(order_id=SECOND, case_id="court", reason="dispute")])
     engine.settle()
     [first] = [row["changed_at"] for row in rows_of(engine.database_url, "order_status") if row["order_id"] == FIRST]
-    assert expire(engine, first) == expiring.Asked([], [], False), "ended then, not before"
+    assert expire(engine, first) == expiring.Asked([], [], 0, more=False), "ended then, not before"
     asked = expire(engine, datetime.now(UTC) + timedelta(seconds=1))
     assert set(asked.orders) == {FIRST, OF_GRACE}
+    assert (asked.kept_count, asked.more) == (1, False)
     assert [(one.order_id, "court holds it" in one.reason) for one in asked.kept] == [(SECOND, True)]
     engine.settle()
     done = erasing.erase(engine.database_url, asked.orders, "dpo")

@@ -102,6 +102,36 @@ def test_a_customer_is_new_with_the_first_order_on_a_channel(url: str) -> None:
     assert rows(url, one, where=["customer_kind=returning"]) == {"web": (1,)}
 
 
+def test_what_is_merged_or_split_is_no_order_before_itself(embedded_server: EmbeddedPostgres) -> None:
+    waiting = [an_order(name, "NONE", "cleo", timedelta(minutes=n)) for n, name in enumerate(("a", "b"))]
+    first, second = (one.order_id for one in waiting)
+    with fresh_database(embedded_server) as url, engine_on(url) as engine:
+        engine.submit("test", [OpenLocation(location="berlin", country="DE"), *waiting])
+        engine.settle()
+        engine.submit("test", [o.MergeOrders(channel="web", merge_id="m", order_ids=(first, second))])
+        engine.settle()
+        assert rows(url, asked("orders", "customer_kind", "orders"))["new"] == (1,), "of which both became part"
+        alone = an_order("c", "NONE", "dora", timedelta())
+        engine.submit("test", [alone])
+        engine.settle()
+        units = (o.LineUnits(line_id="1", quantity=1),)
+        engine.submit("test", [o.SplitOrder(order_id=alone.order_id, split_id="s", lines=units)])
+        engine.settle()
+        kinds = rows(url, asked("orders", "customer_kind", "orders"))
+    assert kinds["new"] == (3,), "both parts are of the order that was the first"
+
+
+def test_who_is_not_asked_for_is_not_read(url: str) -> None:
+    plain = asking.question(asked("orders", "channel", "orders"))
+    kinds = asking.question(asked("lines", "customer_kind", "units"))
+    only_new = asking.question(asked("orders", "channel", "orders"), where=["customer_kind=new"])
+    assert "order_recipients" not in plain.tables, "states of what says something of people are seldom kept"
+    assert "order_recipients" in kinds.tables
+    assert "order_recipients" in only_new.tables
+    by_end = asked("orders", "weekday", "orders").model_copy(update={"time": "cancelled_at"})
+    assert None not in rows(url, by_end), "what was never cancelled was so on no day"
+
+
 def test_goods_are_counted_by_what_they_were_described_as(url: str) -> None:
     assert rows(url, asked("lines", "category", "units")) == {"Drinks": (4,), "Kitchen": (4,), "": (2,)}
     assert rows(url, asked("movements", "category", "units_in")) == {"Drinks": (90,), "Kitchen": (90,), "": (90,)}
@@ -113,8 +143,9 @@ def test_goods_are_counted_by_what_they_were_described_as(url: str) -> None:
 
 
 def test_what_orders_say_for_shipping_taxes_and_discounts_is_of_those_that_stand(url: str) -> None:
-    found = rows(url, asked("orders", "channel", "shipping_minor", "tax_minor", "discount_minor"))
-    assert found == {"web": (500, 40, 100), "pos": (7, 0, 0)}
+    found = rows(url, asked("orders", "channel", "shipping_minor", "tax_minor", "discount_minor", "standing_minor"))
+    assert found == {"web": (500, 40, 100, 2_440 + 2_000 + 2_000), "pos": (7, 0, 0, 2_007)}
+    assert rows(url, asked("orders", "channel", "undiscounted_minor"))["web"] == (6_540,)
 
 
 def test_every_recipe_of_the_guide_runs(url: str) -> None:

@@ -5,8 +5,9 @@ Invariant: an order goes with all its relatives or not at all, and only if each 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 from oms_es.app.engine import Runtime
@@ -17,11 +18,16 @@ from oms_es.schemas import order as o
 from oms_es.store.privacy.subject_keys import KEYS
 
 ORDERS_MAX = 10_000
-"""That are looked at in one run; the next goes on."""
+"""That are forgotten in one run; the next goes on."""
+KEPT_MAX = 1_000
+"""That are named in one run."""
+PAGE_MAX = 1_000
 ENDED = f"""
-SELECT s.order_id FROM order_status AS s JOIN {KEYS} AS k ON k.subject = s.order_id
-WHERE s.phase = ANY(%s) AND s.changed_at < %s AND k.wrapped IS NOT NULL ORDER BY s.changed_at, s.order_id LIMIT %s
+SELECT s.order_id, s.changed_at FROM order_status AS s JOIN {KEYS} AS k ON k.subject = s.order_id
+WHERE s.phase = ANY(%s) AND s.changed_at < %s AND (s.changed_at, s.order_id) > (%s, %s) AND k.wrapped IS NOT NULL
+ORDER BY s.changed_at, s.order_id LIMIT {PAGE_MAX}
 """
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 NOT_ENDED = "SELECT order_id FROM order_status WHERE order_id = ANY(%s) AND NOT (phase = ANY(%s) AND changed_at < %s)"
 PHASES = sorted(o.FINAL_PHASES)
 
@@ -34,18 +40,19 @@ class Kept(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """`orders`: that are to be forgotten now. `more`: there may be others, for the next run."""
+    """`orders`: that are to be forgotten now. `kept`: the first that are not, of `kept_count`. `more`: there may be
+    others, for the next run."""
 
     orders: list[str]
     kept: list[Kept]
+    kept_count: int
     more: bool
 
 
 def families(connection: Connection, before: datetime) -> Iterator[list[str] | Kept]:
     """Of orders with a key that ended before a moment, the first ended first: each with its relatives."""
-    ended = connection.execute(ENDED.encode(), [PHASES, before, ORDERS_MAX]).fetchall()
     seen: set[str] = set()
-    for order_id in (row["order_id"] for row in ended):
+    for order_id in _ended(connection, before):
         if order_id in seen:
             continue
         try:
@@ -57,6 +64,13 @@ def families(connection: Connection, before: datetime) -> Iterator[list[str] | K
         yield Kept(order_id, why) if (why := _not_yet(connection, orders, before)) else orders
 
 
+def _ended(connection: Connection, before: datetime) -> Iterator[str]:
+    after: tuple[datetime, str] = (BEGINNING, "")
+    while rows := connection.execute(ENDED.encode(), [PHASES, before, *after]).fetchall():
+        after = rows[-1]["changed_at"], rows[-1]["order_id"]
+        yield from (row["order_id"] for row in rows)
+
+
 def _not_yet(connection: Connection, orders: Collection[str], before: datetime) -> str:
     found = connection.execute(NOT_ENDED, [list(orders), PHASES, before]).fetchone()
     return f"order {found['order_id']}, which belongs with it, has not ended as long ago" if found else ""
@@ -64,15 +78,25 @@ def _not_yet(connection: Connection, orders: Collection[str], before: datetime) 
 
 def ask(runtime: Runtime, connection: Connection, actor: str, before: datetime) -> Asked:
     """Record that each family is to be forgotten; one that cannot be holds no other up."""
-    asked, kept = list[str](), list[Kept]()
-    for one in families(connection, before):
-        if isinstance(one, Kept):
-            kept.append(one)
-        elif refused := _refused(runtime, connection, actor, one):
-            kept.append(refused)
-        else:
+    return _collected(families(connection, before), partial(_refused, runtime, connection, actor))
+
+
+def due(connection: Connection, before: datetime) -> Asked:
+    """What would be asked for, but for what is refused then: what a case holds, or what is still under way."""
+    return _collected(families(connection, before), lambda _orders: None)
+
+
+def _collected(found: Iterable[list[str] | Kept], refused: Callable[[Sequence[str]], Kept | None]) -> Asked:
+    asked, kept, kept_count = list[str](), list[Kept](), 0
+    for one in found:
+        why = one if isinstance(one, Kept) else refused(one)
+        if why is None and not isinstance(one, Kept):
             asked += one
-    return Asked(asked, kept, len(asked) + len(kept) >= ORDERS_MAX)
+        elif why is not None:
+            kept, kept_count = [*kept, why][:KEPT_MAX], kept_count + 1
+        if len(asked) >= ORDERS_MAX:
+            return Asked(asked, kept, kept_count, more=True)
+    return Asked(asked, kept, kept_count, more=False)
 
 
 def _refused(runtime: Runtime, connection: Connection, actor: str, orders: Sequence[str]) -> Kept | None:

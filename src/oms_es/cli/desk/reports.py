@@ -122,7 +122,7 @@ def run_report(
         compare=compare,
         where=where or (),
     )
-    with as_of(set_up(), asked.definition.facts.tables, moment) as connection:
+    with as_of(set_up(), asked.tables, moment) as connection:
         if moment is not None:
             asked = asked._replace(now=moments.moment_of(connection, moment))
         found = answering.answer(connection, asked)

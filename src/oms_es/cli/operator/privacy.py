@@ -132,23 +132,25 @@ def expire(
     days: Annotated[int, typer.Option(min=1, max=DAYS_MAX, help="Since an order ended and nothing happened to it.")],
     *,
     wait: Wait = WAIT_SECONDS,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print which orders these are.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print which orders these are, also what a case holds.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Forget whose the orders were that ended long ago; for a scheduler, such as cron, to give each night.
 
     As `forget` with the reason `retention`. An order that a case holds is kept, and named; so is one that was split,
-    merged or exchanged as long as any order of those goes on. At most 10,000 orders in one run.
+    merged or exchanged as long as any order of those goes on. Reports count the earliest order that is left of a
+    customer as that of a new one. At most 10,000 orders in one run.
     """
     settings = set_up()
     before = datetime.now(UTC) - timedelta(days=days)
     if dry_run:
         with reading(settings) as connection:
-            found = list(expiring.families(connection, before))
-        orders = [order_id for one in found if not isinstance(one, expiring.Kept) for order_id in one]
-        _say_kept([one for one in found if isinstance(one, expiring.Kept)])
+            asked = expiring.due(connection, before)
+        _say_kept(asked)
         with database(settings, "reader") as place:
-            for line in _called(place.url, orders):
+            for line in _called(place.url, asked.orders):
                 typer.echo(line)
         return
     done = _finish(settings, wait)
@@ -159,19 +161,20 @@ def expire(
             batch = asked.orders[first : first + family.ORDERS_MAX]
             done = done.with_more(erasing.erase(place.url, batch, who(), wait))
     if json:
-        print_json({**done._asdict(), "kept": [one._asdict() for one in asked.kept], "more": asked.more})
+        kept = [one._asdict() for one in asked.kept]
+        print_json({**done._asdict(), "kept": kept, "kept_count": asked.kept_count, "more": asked.more})
         return
-    _say_kept(asked.kept)
+    _say_kept(asked)
     _say_forgotten(done, len({*asked.orders, *done.orders}))
     if asked.more:
         say("there may be more: give it again")
 
 
-def _say_kept(kept: Sequence[expiring.Kept]) -> None:
-    for one in kept[:LISTED_MAX]:
+def _say_kept(asked: expiring.Asked) -> None:
+    for one in asked.kept[:LISTED_MAX]:
         say(f"order {one.order_id} is kept: {one.reason}")
-    if len(kept) > LISTED_MAX:
-        say(f"and {len(kept) - LISTED_MAX:,} more are kept")
+    if asked.kept_count > LISTED_MAX:
+        say(f"and {asked.kept_count - LISTED_MAX:,} more are kept")
 
 
 def _say_forgotten(done: erasing.Erased, orders: int) -> None:

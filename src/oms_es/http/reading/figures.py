@@ -60,7 +60,7 @@ async def report(one: Definition, asked: Asked) -> Response:
     if at is not None:
         moment = await run_in_threadpool(asked.services.read, partial(moment_of, at=at))
         allowed = allowed._replace(now=moment)
-    found = await asked.read(lambda connection: answering.answer(connection, allowed))
+    found = await asked.read(lambda connection: answering.answer(connection, allowed), allowed.tables)
     return asked.json(found.as_json())
 
 

@@ -51,6 +51,16 @@ class Question(NamedTuple):
         return next((word for word in self.by if word in GRAINS), None)
 
     @property
+    def words(self) -> frozenset[str]:
+        """Dimensions that it counts or filters by."""
+        return frozenset((*self.by, *(one.dimension for one in self.filters)))
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The read models that its answer is made of."""
+        return self.definition.facts.tables_for(self.words)
+
+    @property
     def before(self) -> Question:
         """The same of the period that it is compared with."""
         assert self.compare

@@ -53,7 +53,7 @@ def _rows(question: Question) -> Subquery:
         f"n_{one.of}": source.numbers[one.of].column for one in question.definition.measure if one.how != "ratio"
     }
     words += [column.label(name) for name, column in numbers.items()]
-    return select(*words).select_from(source.rows).where(*_tests(question)).subquery("asked")
+    return select(*words).select_from(source.rows_for(question.words)).where(*_tests(question)).subquery("asked")
 
 
 def _dimension(question: Question, word: str) -> ColumnElement[Any]:
@@ -81,7 +81,8 @@ def _within(question: Question, at: ColumnElement[Any]) -> Iterator[ColumnElemen
         yield at >= bindparam(SINCE, type_=DateTime(timezone=True))
     if until is not None:
         yield at < bindparam(UNTIL, type_=DateTime(timezone=True))
-    if question.grain is not None or since is not None or until is not None:
+    is_by_time = question.grain is not None or not OF_TIME.keys().isdisjoint(question.words)
+    if is_by_time or since is not None or until is not None:
         yield at.is_not(None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -54,6 +54,9 @@ class Number:
     says: str
 
 
+Join = tuple[Table, ColumnElement[bool]]
+
+
 @dataclass(frozen=True)
 class Source:
     """`times`: moments by which a period is chosen; the first is what is meant if nothing is said. `family`: whose
@@ -68,6 +71,8 @@ class Source:
     times: Columns
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     of_period: bool = False
+    joins: Mapping[str, Join] = field(default_factory=dict)
+    """By dimension: what is joined only where it is asked for."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -80,8 +85,18 @@ class Source:
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The read models that it reads."""
-        return tuple(dict.fromkeys(part.name for part in iterate(self.rows) if isinstance(part, Table)))
+        """The read models that it reads whatever is asked."""
+        return self.tables_for(())
+
+    def tables_for(self, words: Collection[str]) -> tuple[str, ...]:
+        """The read models that it reads where these dimensions are asked for."""
+        return tuple(dict.fromkeys(part.name for part in iterate(self.rows_for(words)) if isinstance(part, Table)))
+
+    def rows_for(self, words: Collection[str]) -> FromClause:
+        rows = self.rows
+        for table, on in (join for word, join in self.joins.items() if word in words):
+            rows = rows.outerjoin(table, on)
+        return rows
 
 
 MOMENT = DateTime(timezone=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select, tuple_
+from sqlalchemy import and_, case, func, or_, select
 
 from oms_es.projections.facts import order_lines, return_lines
 from oms_es.projections.order import backorder_queue, order_recipients
@@ -17,6 +18,7 @@ from oms_es.reports.figures.sources.base import (
     NOUGHT,
     OF_ORDER,
     ORDERS,
+    Join,
     Number,
     Source,
     band,
@@ -44,9 +46,10 @@ def _returned() -> Any:
 
 
 def _customer_kind() -> Any:
-    """Whether the customer had ordered on the channel before; of those who are forgotten, nothing is known."""
+    """Whether the customer had ordered on the channel before; of those who are forgotten, nothing is known. What was
+    split or merged has the time of the order that it comes from: that one is not before it."""
     whose, earlier = RECIPIENTS.c, RECIPIENTS.alias("earlier").c
-    before = tuple_(earlier.placed_at, earlier.order_id) < tuple_(whose.placed_at, whose.order_id)
+    before = earlier.placed_at < whose.placed_at
     same = and_(earlier.channel == whose.channel, earlier.customer_id == whose.customer_id)
     is_guest = func.coalesce(whose.customer_id, "") == ""
     return case((is_guest, "guest"), (select(earlier.order_id).where(same, before).exists(), "returning"), else_="new")
@@ -61,12 +64,13 @@ _tried = or_(m.allocated_at.is_not(None), m.backordered_at.is_not(None))
 _given_back = func.coalesce(_given.c.minor, 0)
 _stands = and_(m.merged_at.is_(None), m.cancelled_at.is_(None))
 _of_customer = {"customer_kind": _customer_kind()}
+_who: Mapping[str, Join] = {"customer_kind": (RECIPIENTS, _is_of_order)}
 CUSTOMER_KINDS = {"customer_kind": ("guest", "new", "returning")}
 
 orders = Source(
     "Orders, with what they come to and when each step was reached; an order that was merged counts where it went.",
     "orders",
-    ORDERS.outerjoin(_given, _given.c.order_id == m.order_id).outerjoin(RECIPIENTS, _is_of_order),
+    ORDERS.outerjoin(_given, _given.c.order_id == m.order_id),
     {**OF_ORDER, CURRENCY: m.currency, "delivery_option": m.delivery_option, **_of_customer},
     {
         "orders": Number(_counted, "orders", "orders"),
@@ -99,10 +103,20 @@ orders = Source(
         "tax_minor": Number(
             case((_stands, m.tax_minor), else_=NOUGHT),
             "minor",
-            "tax on top of the prices, of orders that were not cancelled",
+            "tax on top of the prices, of orders that were not cancelled; refunds take nothing off it",
         ),
         "discount_minor": Number(
             case((_stands, m.discount_minor), else_=NOUGHT), "minor", "discounts of orders that were not cancelled"
+        ),
+        "standing_minor": Number(
+            case((_stands, m.gross_minor - m.cancelled_minor), else_=NOUGHT),
+            "minor",
+            "what orders that were not cancelled come to",
+        ),
+        "undiscounted_minor": Number(
+            case((_stands, m.gross_minor - m.cancelled_minor + m.discount_minor), else_=NOUGHT),
+            "minor",
+            "the same before discounts",
         ),
         "placed_to_ship_hours": Number(
             hours(m.placed_at, m.first_dispatched_at), "hours", "from placing, by the channel, to the first parcel"
@@ -128,6 +142,7 @@ orders = Source(
         "cancelled_at": m.cancelled_at,
     },
     {**KINDS, **CUSTOMER_KINDS},
+    joins=_who,
 )
 _here = and_(line.said_version == m.lines_version, m.merged_at.is_(None))
 _now = case((_here, line.quantity), else_=0)
@@ -141,7 +156,6 @@ lines = Source(
     "orders",
     order_lines.projection.table.join(ORDERS, m.order_id == line.order_id)
     .outerjoin(_came, and_(_came.c.order_id == line.order_id, _came.c.line_id == line.line_id))
-    .outerjoin(RECIPIENTS, _is_of_order)
     .outerjoin(ITEMS, ITEMS.c.sku == line.sku),
     {**OF_ORDER, CURRENCY: line.currency, **_of_customer, "sku": line.sku, "category": category},
     {
@@ -155,6 +169,7 @@ lines = Source(
     },
     {"placed_at": line.placed_at},
     {**KINDS, **CUSTOMER_KINDS},
+    joins=_who,
 )
 _began = func.coalesce(m.backordered_at, queue.waiting_since)
 _waited = hours(_began, now)
