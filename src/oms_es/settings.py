@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CANONICAL = "canonical"
@@ -294,6 +294,11 @@ class Settings(BaseSettings):
         description="As which people sign in to the console at an issuer (authorization code flow with PKCE); without "
         "it they sign in with keys alone",
     )
+    oidc_login_issuer: str = Field(
+        default="",
+        pattern=rf"^$|^{ISSUER}$",
+        description="At which issuer; the first of OMS_OIDC_ISSUERS if nothing is said",
+    )
     oidc_client_secret: SecretStr | None = Field(
         default=None, description="Of that client, where it is a confidential one"
     )
@@ -327,6 +332,17 @@ class Settings(BaseSettings):
     @property
     def issuers(self) -> list[str]:
         return [name for name in self.oidc_issuers.split(",") if name]
+
+    @model_validator(mode="after")
+    def _signs_in_where_tokens_are_taken(self) -> Self:
+        if self.oidc_login_issuer and self.oidc_login_issuer not in self.issuers:
+            raise ValueError(f"the login issuer {self.oidc_login_issuer} is not among OMS_OIDC_ISSUERS; add it there")
+        return self
+
+    @property
+    def login_issuer(self) -> str:
+        """Whose client the console is."""
+        return self.oidc_login_issuer or next(iter(self.issuers), "")
 
     @property
     def own_topics(self) -> dict[str, str]:

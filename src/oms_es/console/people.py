@@ -75,7 +75,8 @@ def _signed_in(services: Services, name: str) -> Caller | None:
     if session.is_to_touch(now):
         services.write(lambda connection: sessions.touch(connection, hashed, now))
     if session.caller is not None:
-        return caller_in(session.caller) if services.logins else None
+        person = caller_in(session.caller)
+        return person if services.logins and services.logins.holds(person) else None
     return services.keys.caller_of(session.key_id, session.secret_sha256)
 
 

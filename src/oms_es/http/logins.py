@@ -10,7 +10,9 @@ import base64
 import hmac
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from http.client import HTTPException
@@ -23,9 +25,14 @@ import structlog
 from oms_es.http.access import Caller
 from oms_es.http.errors import NoAccess
 from oms_es.http.tokens import IssuerUnavailable, Tokens, fetched
+from oms_es.processing.committer import Busy
 
 CODE_LENGTH_MAX = 4_096
 SECRET_BYTES = 32
+AT_ONCE_MAX = 4
+"""Requests to the provider: whoever asks for them, also without an account, takes no more threads than that."""
+WAIT_SECONDS_MAX = 1.0
+_ASKING = threading.BoundedSemaphore(AT_ONCE_MAX)
 log = structlog.get_logger(__name__)
 
 
@@ -68,20 +75,19 @@ class Begun(NamedTuple):
 
 @dataclass(frozen=True)
 class Logins:
-    """`client_secret`: None of a public client, as which PKCE alone proves it."""
+    """`issuer`: whose client this is; no other is ever sent its secret. `client_secret`: None of a public client, as
+    which PKCE alone proves it."""
 
     tokens: Tokens
+    issuer: str
     client_id: str
     client_secret: str | None
     scope: str
 
-    @property
-    def issuers(self) -> Sequence[str]:
-        return list(self.tokens.published)
-
     def url(self, begun: Begun, redirect_uri: str) -> str:
-        """To send the browser to. Raises NoAccess, IssuerUnavailable."""
-        place = self._place(begun.issuer, "authorization_endpoint")
+        """To send the browser to. Raises IssuerUnavailable, Busy."""
+        with _turn():
+            place = self._place("authorization_endpoint")
         query = {
             "response_type": "code",
             "client_id": self.client_id,
@@ -97,17 +103,23 @@ class Logins:
     def caller(self, begun: Begun, answer: Mapping[str, str], redirect_uri: str) -> Caller:
         """Of what the browser brought back: `state`, `code` and, of some, `iss` (RFC 9207).
 
-        Raises NoAccess, IssuerUnavailable.
+        Raises NoAccess, IssuerUnavailable, Busy.
         """
         code = answer.get("code", "")
         if (
             not hmac.compare_digest(answer.get("state", "").encode(), begun.state.encode())
-            or answer.get("iss", begun.issuer) != begun.issuer
+            or begun.issuer != self.issuer
+            or answer.get("iss", self.issuer) != self.issuer
             or not 1 <= len(code) <= CODE_LENGTH_MAX
         ):
             raise refused()
-        token = self._exchanged(begun, code, redirect_uri)
-        return self.tokens.person(token, begun.issuer, self.client_id, begun.nonce)
+        with _turn():
+            token = self._exchanged(begun, code, redirect_uri)
+            return self.tokens.person(token, self.issuer, self.client_id, begun.nonce)
+
+    def holds(self, caller: Caller) -> bool:
+        """Whether a session that was opened as this caller counts still: its issuer may be set no more."""
+        return caller.actor.rpartition("#")[0] == f"user:{self.issuer}"
 
     def _exchanged(self, begun: Begun, code: str, redirect_uri: str) -> str:
         """The ID token that the provider gives for a code."""
@@ -123,23 +135,31 @@ class Logins:
         else:
             pair = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret)}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        place = self._place(begun.issuer, "token_endpoint")
+        place = self._place("token_endpoint")
         try:
             found: Any = fetched(Request(place, urlencode(form).encode(), headers))  # noqa: S310 - `fetched` checks it
             return str(found["id_token"])
         except (OSError, HTTPException, ValueError, KeyError, TypeError, RecursionError) as error:
-            log.warning("a login is refused", issuer=begun.issuer, error=f"{type(error).__name__}: {error}")
+            log.warning("a login is refused", issuer=self.issuer, error=f"{type(error).__name__}: {error}")
             raise refused() from None
 
-    def _place(self, issuer: str, name: str) -> str:
-        """Raises NoAccess, IssuerUnavailable."""
-        published = self.tokens.published.get(issuer)
-        if published is None:
-            raise refused()
-        place = published.described(name)
-        if not place:
-            raise IssuerUnavailable(f"{issuer} does not say where to sign in; try again")
+    def _place(self, name: str) -> str:
+        """By TLS, where the issuer is asked by TLS. Raises IssuerUnavailable."""
+        place = self.tokens.published[self.issuer].described(name)
+        if not place.startswith(f"{self.issuer.partition(':')[0]}://"):
+            raise IssuerUnavailable(f"{self.issuer} does not say where to sign in; try again")
         return place
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Raises Busy."""
+    if not _ASKING.acquire(timeout=WAIT_SECONDS_MAX):
+        raise Busy("others are signing in; try again in a moment")
+    try:
+        yield
+    finally:
+        _ASKING.release()
 
 
 def session_of(caller: Caller) -> str:

@@ -167,20 +167,24 @@ def test_a_mistake_is_answered_in_words(oms: Any) -> None:
         assert len(err.strip().splitlines()) == 1
 
 
+def lines_of(page: str, kind: str) -> list[str]:
+    return [line for block in blocks(page, kind) for line in block.splitlines()]
+
+
 def test_the_page_for_auditors_is_done_command_by_command(oms: Any, database_url: str, tmp_path: Path) -> None:
-    orders(database_url, "W-1001")
-    places = {"/mnt/kept": str(tmp_path / "kept"), "/etc/oms-es": str(tmp_path), "$KEY": oms("audit", "key")[1].strip()}
-    places |= {name: str(tmp_path / name) for name in ("proof.json", "cosigned.txt")}
+    orders(database_url, "W-0000007")
+    places = {"~/oms-audit": str(tmp_path), "/etc/oms-es": str(tmp_path), "$KEY": oms("audit", "key")[1].strip()}
+    places |= {f" {name}": f" {tmp_path / name}" for name in ("proof.json", "cosigned.txt")}
     places["$WITNESS"] = str(WITNESS.verifier)
-    shown = [block for block in blocks("audit-history.md", "console") if " audit " in block or "check_proof" in block]
-    commands = [line.removeprefix("$ ") for block in shown for line in block.splitlines() if line.startswith("$ ")]
-    assert len(commands) == 9
+    shown = [line.removeprefix("$ ") for kind in ("bash", "console") for line in lines_of("audit-history.md", kind)]
+    commands = [line for line in shown if line.startswith(("oms-es audit ", "python3 ops/audit/"))]
+    assert len(commands) == 8
     for command in commands:
         if "--add" in command:
             note = notes.note((tmp_path / "kept/checkpoint").read_text())
             (tmp_path / "cosigned.txt").write_text(str(notes.Note(note.text, (WITNESS.sign(note.text, 1),))))
         if command.endswith('--witness "$WITNESS"') and "check proof" in command:
-            oms("audit", "prove", "--order", "web/W-1001", "--to", places["proof.json"])
+            oms("audit", "prove", "--order", "web/W-0000007", "--to", str(tmp_path / "proof.json"))
         for name, place in places.items():
             command = command.replace(name, place)
         program, *arguments = shlex.split(command)

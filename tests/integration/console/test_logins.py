@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import httpx
 import psycopg
@@ -13,6 +13,9 @@ import pytest
 from console_forms import sent
 from http_server import Served
 from identity_provider import CLIENT
+from oms_es.http.access import Caller
+from oms_es.http.logins import Begun, Logins
+from oms_es.http.tokens import IssuerUnavailable, Tokens
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def sent_to(served: Served, client: httpx.Client, to: str = "/console/orders") -
     """Where the browser is sent."""
     page = client.get(f"/console/sign-in?next={quote(to, safe='')}").text
     assert f"Sign in at {served.provider.url}" in page
-    answer = client.get("/console/sign-in/at", params={"issuer": served.provider.url, "next": to})
+    answer = client.get("/console/sign-in/at", params={"next": to})
     assert answer.status_code == 303
     assert "httponly" in answer.headers["set-cookie"].lower()
     return answer.headers["location"]
@@ -57,7 +60,7 @@ def test_an_answer_counts_once_and_in_the_browser_that_asked(served: Served, str
     back = served.provider.agree(sent_to(served, stranger), "support")
     with httpx.Client(base_url=served.url, timeout=30) as other:
         assert other.get(back).status_code == 401, "another browser was sent there"
-        other.get("/console/sign-in/at", params={"issuer": served.provider.url})
+        other.get("/console/sign-in/at")
         assert other.get(back).status_code == 401, "and asked for something else"
     assert stranger.get(back).status_code == 303
     assert stranger.get(back).status_code == 401
@@ -98,8 +101,25 @@ def test_who_declines_or_names_another_issuer_is_back_at_the_door(served: Served
     assert declined.status_code == 401
     back = f"{served.provider.agree(sent_to(served, stranger), 'support')}&iss=https%3A%2F%2Felsewhere.example"
     assert stranger.get(back).status_code == 401
-    nowhere = stranger.get("/console/sign-in/at", params={"issuer": "https://elsewhere.example"})
-    assert nowhere.status_code == 404
+
+
+def test_an_issuer_that_the_console_is_no_client_of_is_never_asked(served: Served, stranger: httpx.Client) -> None:
+    """Its secret is of one issuer; what the browser keeps is the browser's word."""
+    forged = {"issuer": "http://127.0.0.1:1", "state": "a", "nonce": "b", "verifier": "c", "to": "/console"}
+    headers = {"Cookie": f"oms_login={urlencode(forged)}"}
+    assert stranger.get("/console/sign-in/back?state=a&code=x", headers=headers).status_code == 401
+    tokens = Tokens([served.provider.url, "https://other.example"], "oms-es")
+    logins = Logins(tokens, served.provider.url, CLIENT, None, "openid")
+    assert logins.holds(Caller(f"user:{served.provider.url}#ada", frozenset()))
+    assert not logins.holds(Caller("user:https://other.example#ada", frozenset()))
+    assert not logins.holds(Caller("key:abc", frozenset()))
+
+
+def test_an_issuer_asked_by_tls_names_no_place_without_it() -> None:
+    tokens = Tokens(["https://id.example"], "oms-es")
+    tokens.published["https://id.example"].described = lambda name: "http://id.example/authorize"  # type: ignore[method-assign] # as if it had said so
+    with pytest.raises(IssuerUnavailable):
+        Logins(tokens, "https://id.example", CLIENT, None, "openid").url(Begun.at("https://id.example", "/"), "x")
 
 
 def test_signing_in_leads_to_no_other_site(served: Served, stranger: httpx.Client) -> None:

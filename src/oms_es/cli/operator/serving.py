@@ -106,7 +106,7 @@ def logins_of(settings: Settings, tokens: Tokens | None) -> Logins | None:
     if tokens is None or not settings.oidc_client_id:
         return None
     secret = settings.oidc_client_secret and settings.oidc_client_secret.get_secret_value()
-    return Logins(tokens, settings.oidc_client_id, secret or None, settings.oidc_login_scope)
+    return Logins(tokens, settings.login_issuer, settings.oidc_client_id, secret or None, settings.oidc_login_scope)
 
 
 def host_of(settings: Settings, place: Database) -> str:

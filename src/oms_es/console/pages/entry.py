@@ -40,7 +40,7 @@ async def sign_in_page(visit: Visit) -> Response:
 def _sign_in_page(visit: Visit, to: str, wrong: str = "", status: int = 200) -> Response:
     """`wrong`: the word for what went wrong."""
     logins = visit.asked.services.logins
-    return visit.page("sign_in.html", status, next=to, wrong=wrong, issuers=logins.issuers if logins else ())
+    return visit.page("sign_in.html", status, next=to, wrong=wrong, issuer=logins.issuer if logins else "")
 
 
 async def signed_in(visit: Visit) -> Response:
@@ -57,11 +57,9 @@ async def signed_in(visit: Visit) -> Response:
 
 
 async def sign_in_at(visit: Visit) -> Response:
-    """Sends the browser to the provider. Raises NoResource, IssuerUnavailable."""
-    logins, issuer = _logins(visit), visit.one("issuer") or ""
-    if issuer not in logins.issuers:
-        raise NoResource("it is no provider to sign in at here; begin again from the sign-in page")
-    begun = Begun.at(issuer, own_path(visit.one("next")))
+    """Sends the browser to the provider. Raises NoResource, IssuerUnavailable, Busy."""
+    logins = _logins(visit)
+    begun = Begun.at(logins.issuer, own_path(visit.one("next")))
     url = await run_in_threadpool(logins.url, begun, _answer_url(visit))
     response = visit.go(url)
     response.set_cookie(LOGIN_COOKIE, begun.text, LOGIN_SECONDS_MAX, **_login_cookie(visit))
@@ -69,9 +67,8 @@ async def sign_in_at(visit: Visit) -> Response:
 
 
 async def signed_in_at(visit: Visit) -> Response:
-    """The browser is back with an answer, which counts once. Raises NoResource, TooMany."""
+    """The browser is back with an answer, which counts once. Raises NoResource, Busy."""
     to = "/console"
-    visit.asked.services.rates.take(LOGIN_COOKIE)
     try:
         begun = Begun.read(visit.asked.request.cookies.get(LOGIN_COOKIE, ""))
         to = own_path(begun.to)
@@ -132,7 +129,7 @@ ROUTES = (
     page("", "home", ANY, home),
     page("/sign-in", "sign-in-page", OPEN, sign_in_page, "next"),
     form("/sign-in", "sign-in", OPEN, signed_in),
-    page("/sign-in/at", "sign-in-at", OPEN, sign_in_at, "issuer", "next"),
+    page("/sign-in/at", "sign-in-at", OPEN, sign_in_at, "next"),
     page("/sign-in/back", "sign-in-back", OPEN, signed_in_at, "state", "code", "iss", takes_more=True),
     form("/sign-out", "sign-out", OPEN, signed_out),
     form("/language", "language", OPEN, language),
