@@ -30,7 +30,7 @@ from oms_es.processing.committer import Busy
 CODE_LENGTH_MAX = 4_096
 SECRET_BYTES = 32
 AT_ONCE_MAX = 4
-"""Requests to the provider: whoever asks for them, also without an account, takes no more threads than that."""
+"""Requests to the provider: people without an account can cause them, and take no more threads than that."""
 WAIT_SECONDS_MAX = 1.0
 _ASKING = threading.BoundedSemaphore(AT_ONCE_MAX)
 log = structlog.get_logger(__name__)

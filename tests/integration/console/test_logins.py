@@ -117,7 +117,9 @@ def test_an_issuer_that_the_console_is_no_client_of_is_never_asked(served: Serve
 
 def test_an_issuer_asked_by_tls_names_no_place_without_it() -> None:
     tokens = Tokens(["https://id.example"], "oms-es")
-    tokens.published["https://id.example"].described = lambda name: "http://id.example/authorize"  # type: ignore[method-assign] # as if it had said so
+    published = tokens.published["https://id.example"]
+    published._said = {"authorization_endpoint": "http://id.example/authorize"}
+    published._at = published._monotonic()
     with pytest.raises(IssuerUnavailable):
         Logins(tokens, "https://id.example", CLIENT, None, "openid").url(Begun.at("https://id.example", "/"), "x")
 
