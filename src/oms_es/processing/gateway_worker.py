@@ -7,10 +7,12 @@ held. What was answered beyond the saved position is asked again after a restart
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
 from uuid import UUID
 
 import structlog
+from pydantic import ValidationError
 
 from oms_es.door import brought_in
 from oms_es.kernel import Command, Gateway, GatewayUnavailable, Recorded, Refused
@@ -37,6 +39,11 @@ HELD_SECONDS_MIN, HELD_SECONDS_MAX = 0.25, 10.0
 def before(held: Sequence[Recorded], position: int) -> int:
     """Up to where nothing is held."""
     return min(position, held[0].position - 1) if held else position
+
+
+def first_of_each_stream(intents: Sequence[Recorded]) -> list[Recorded]:
+    """In the order of the log, as they are given."""
+    return sorted({one.stream: one for one in reversed(intents)}.values(), key=POSITION)
 
 
 def answers(gateway: Gateway, deliveries: Sequence[Recorded]) -> Batch:
@@ -69,12 +76,14 @@ class GatewayWorker(CommandWorker):
         self.held_until = 0.0
         self.why_held = ""
         self._held_seconds = 0.0
-        self._ahead: set[UUID] = set()
+        self._ahead: dict[UUID, int] = {}
+        """Positions of what was answered beyond the saved one."""
+        self._random = Random(0)
 
     def take_next(self) -> int:
         """What is held and due first. Raises GatewayUnavailable where as much is held as may be."""
         again = self._ask_again() if self.held and self.monotonic() >= self.held_until else 0
-        if not again and (len(self.held) >= HELD_MAX or len(self._ahead) >= AHEAD_MAX):
+        if not again and self.held and (len(self.held) >= HELD_MAX or len(self._ahead) >= AHEAD_MAX):
             raise GatewayUnavailable(self.why_held)
         return again or super().take_next()
 
@@ -85,57 +94,74 @@ class GatewayWorker(CommandWorker):
     def seek(self) -> None:
         """What is held is read again, unless another process has answered it."""
         super().seek()
-        self.held, self._held_seconds = [], 0.0
+        self.held, self._held_seconds, self._ahead = [], 0.0, {}
+
+    def put_aside(self, recorded: Recorded, error: ValidationError | Refused, position: int) -> bool:
+        """It is held no longer."""
+        self.held = [one for one in self.held if one.event_id != recorded.event_id]
+        return super().put_aside(recorded, error, position)
 
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
         """Raises GatewayUnavailable where nothing is answered."""
-        held_at = {intent.stream: intent.position for intent in reversed(self.held)}
-        overtaking = [one for one in deliveries if held_at.get(one.stream, one.position) < one.position]
-        passed = self._ahead.union(one.event_id for one in overtaking)
-        asked = [one for one in deliveries if one.event_id not in passed]
-        said = self._said(asked)
-        unanswered = [one for one, commands in zip(asked, said, strict=True) if commands is None]
-        held = sorted([*self.held, *overtaking, *unanswered], key=POSITION)
+        mine = {one.event_id for one in deliveries}
+        others = [one for one in self.held if one.event_id not in mine]
+        held_at = {one.stream: one.position for one in reversed(others)}
+        new = [one for one in deliveries if one.event_id not in self._ahead]
+        said = self._said([one for one in new if held_at.get(one.stream, one.position) >= one.position])
+        done = [(one, said[one.event_id]) for one in new if one.event_id in said]
+        held = sorted([*others, *(one for one in new if one.event_id not in said)], key=POSITION)
         reached = before(held, advance.position)
-        done = [(one, commands) for one, commands in zip(asked, said, strict=True) if commands is not None]
         self._commit(done, advance._replace(position=reached))
         self._hold(held)
-        if held:
-            self._ahead.update(one.event_id for one, _ in done if one.position > reached)
-        else:
-            self._ahead.clear()
+        self._ahead |= {one.event_id: one.position for one, _ in done}
+        if reached > advance.previous or not held:
+            self._ahead = {key: position for key, position in self._ahead.items() if position > reached}
 
-    def _said(self, asked: Sequence[Recorded]) -> Sequence[Sequence[Command] | None]:
-        """Of each what it is answered, None where it is not. Raises GatewayUnavailable where none is."""
-        if not asked:
-            return ()
+    def _said(self, asked: Sequence[Recorded]) -> Mapping[UUID, Sequence[Command]]:
+        """What was answered. Of one stream one after the other: what comes after one without an answer is not asked.
+        Raises GatewayUnavailable where nothing was."""
+        said: dict[UUID, Sequence[Command]] = {}
+        while asked:
+            first = first_of_each_stream(asked)
+            answered = self._answered(first, may_raise=not said)
+            said |= answered
+            going_on = {one.stream for one in first if one.event_id in answered}
+            asked = [one for one in asked if one.stream in going_on and one.event_id not in said]
+        return said
+
+    def _answered(self, asked: Sequence[Recorded], *, may_raise: bool) -> Mapping[UUID, Sequence[Command]]:
         try:
-            return self.gateway.perform(asked)
+            answers: Sequence[Sequence[Command] | None] = self.gateway.perform(asked)
         except GatewayUnavailable as error:
-            if not error.answered:
+            if may_raise and not error.answered:
                 raise
             self.why_held = str(error)
-            return [*error.answered, *[None] * (len(asked) - len(error.answered))]
+            answers = [*error.answered, *[None] * (len(asked) - len(error.answered))]
+        in_turn = zip(asked, answers, strict=True)
+        return {one.event_id: commands for one, commands in in_turn if commands is not None}
 
     def _ask_again(self) -> int:
         """How many of those that are held were answered."""
-        before, seen = self.held, self.seen
-        self.held = before[self.batch_max :]
+        held, seen = len(self.held), self.seen
         try:
-            self._attempt(before[: self.batch_max], self.seen)
+            self._attempt(self._next_held(), self.seen)
         except GatewayUnavailable as error:
-            self.held, self.why_held = before, str(error)
-        except BaseException:
-            self.held = before
-            raise
+            self.why_held = str(error)
         finally:
             self.seen = max(seen, self.seen)
-        answered = len(before) - len(self.held)
+        answered = held - len(self.held)
         self._held_seconds = 0.0 if answered else min(HELD_SECONDS_MAX, 2 * self._held_seconds)
         if self.held:
             self._wait()
         metrics.GATEWAY_HELD.labels(self.role).set(len(self.held))
         return answered
+
+    def _next_held(self) -> list[Recorded]:
+        """Where they are more than a batch, from any of them on: so all have their turn, whatever the rhythm in
+        which a breaker lets one through."""
+        first = first_of_each_stream(self.held)
+        start = self._random.randrange(len(first)) if len(first) > self.batch_max else 0
+        return sorted([*first[start:], *first[:start]][: self.batch_max], key=POSITION)
 
     def _hold(self, held: list[Recorded]) -> None:
         if held and not self.held and not self._held_seconds:

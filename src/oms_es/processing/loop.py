@@ -209,10 +209,10 @@ class Loop:
             return 0
         except Stopped as stopped:
             self.stopped.update(stopped.causes)
+            self._go_on(name)
             log.critical("stopped: repair the cause, then start it again", consumer=name, error=str(stopped))
             return 0
-        if name in self._paused_until:
-            del self._pauses[name], self._paused_until[name]
+        self._go_on(name)
         return taken
 
     def _batches(self, worker: Worker) -> int:
@@ -229,10 +229,16 @@ class Loop:
         self._paused_until[name] = self.timing.monotonic() + self._pauses[name]
         log.warning("gateway unavailable", consumer=name, retry_in_seconds=self._pauses[name], error=str(error))
 
+    def _go_on(self, name: str) -> None:
+        self._pauses.pop(name, None)
+        self._paused_until.pop(name, None)
+
     def _wait_for_gateways(self) -> int:
-        """1 after waiting for a paused gateway, or for what one holds, 0 if there is none."""
-        held = [w.held_until for w in self.workers if isinstance(w, GatewayWorker) and w.held]
-        again_at = [*self._paused_until.values(), *held]
+        """1 after waiting for a paused gateway, or for what one holds that is not paused, 0 if there is none."""
+        waiting = {*self.stopped, *self._paused_until}
+        gateways = [w for w in self.workers if isinstance(w, GatewayWorker) and w.name not in waiting]
+        paused = [until for name, until in self._paused_until.items() if name not in self.stopped]
+        again_at = [*paused, *(w.held_until for w in gateways if w.held)]
         if not again_at:
             return 0
         self.timing.sleep(max(0.0, min(again_at) - self.timing.monotonic()))

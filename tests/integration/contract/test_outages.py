@@ -5,7 +5,8 @@ The engine is the real one, on PostgreSQL; it ends while intents are held, witho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from random import Random
@@ -20,13 +21,16 @@ from oms_es.cli.main import main
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.exit_codes import Code
 from oms_es.gateways.breaker import Breaker, Limits
+from oms_es.gateways.carrier.port import Booking, Cancellation, CarrierGateway, Consent, Parcel, StillAlone, alone
 from oms_es.gateways.payment.port import Answer, Ask, PaymentGateway
 from oms_es.gateways.payment.routing import Providers
 from oms_es.gateways.warehouse import SimulatedWarehouse
-from oms_es.kernel import GatewayUnavailable
+from oms_es.kernel import Gateway, GatewayUnavailable
 from oms_es.processing import gateway_worker
 from oms_es.processing.gateway_worker import GatewayWorker
+from oms_es.processing.readers import Stopped
 from oms_es.schemas.catalog.location import OpenLocation
+from oms_es.schemas.order import RefundOrder
 from oms_es.schemas.payment import PaymentRequested
 from oms_es.schemas.stock import ReceiveStock
 from shop import an_order
@@ -41,25 +45,37 @@ class Provider:
     def __init__(self, seed: int, prefix: str = "") -> None:
         self.random = Random(seed)
         self.prefix = prefix
-        self.is_out = False
+        self.is_out = self.refuses = False
+        self.silent: set[str] = set()
+        """Payments, or parts of them, for which it never answers."""
         self.done: dict[UUID, Ask] = {}
         self.submitted: list[Ask] = []
         self.asked = 0
 
     def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         self.asked += 1
-        if self.is_out:
+        if self.is_out or self.refuses:
             return [Answer("unknown")] * len(asks)
         self.submitted += asks
-        for ask in asks:
+        heard = [ask for ask in asks if not self._is_silent(ask)]
+        for ask in heard:
             self.done.setdefault(ask.key, ask)
-        return [Answer("unknown") if self.random.random() < 0.3 else self._answer(ask) for ask in asks]
+        lost = [ask not in heard or self.random.random() < 0.3 for ask in asks]
+        return [Answer("unknown") if is_lost else self._answer(ask) for ask, is_lost in zip(asks, lost, strict=True)]
 
     def find(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         self.asked += 1
         if self.is_out:
             raise GatewayUnavailable("it does not answer: closed for lunch")
-        return [self._answer(ask) if ask.key in self.done else Answer("absent") for ask in asks]
+        return [self._found(ask) for ask in asks]
+
+    def _found(self, ask: Ask) -> Answer:
+        if self._is_silent(ask):
+            return Answer("unknown")
+        return self._answer(ask) if ask.key in self.done else Answer("absent")
+
+    def _is_silent(self, ask: Ask) -> bool:
+        return not self.silent.isdisjoint((ask.payment_id, ask.part))
 
     def _answer(self, ask: Ask) -> Answer:
         return Answer("succeeded", f"{self.prefix}{ask.operation}-{ask.key.hex}")
@@ -77,13 +93,43 @@ class World:
         return PaymentGateway(Providers(providers, {name: Breaker(name, LIMITS) for name in providers}), **more)
 
     @contextmanager
-    def engine(self) -> Iterator[Engine]:
-        with Engine(self.url, connected=[self.gateway(), SimulatedWarehouse()], poll_seconds=0.01) as engine:
+    def engine(self, *more: Gateway) -> Iterator[Engine]:
+        with Engine(self.url, connected=[self.gateway(), SimulatedWarehouse(), *more], poll_seconds=0.01) as engine:
             yield engine
 
     def turns(self, engine: Engine, count: int = 40) -> None:
         for _ in range(count):
             engine.loop.iterate()
+
+    def until(self, engine: Engine, reached: Callable[[], bool]) -> bool:
+        """In 20 s at most."""
+        end = time.monotonic() + 20
+        while not reached() and time.monotonic() < end:
+            engine.loop.iterate()
+        return reached()
+
+
+class SilentCarrier:
+    """Never answers for some parcels."""
+
+    def __init__(self) -> None:
+        self.silent: set[str] = set()
+        self.booked: list[str] = []
+
+    def book(self, parcels: Sequence[Parcel], still_alone: StillAlone = alone) -> Sequence[Booking]:
+        still_alone()
+        return [self._book(parcel.shipment_id) for parcel in parcels]
+
+    def _book(self, shipment_id: str) -> Booking:
+        if len(self.silent) < 2:
+            self.silent.add(shipment_id)
+        if shipment_id in self.silent:
+            return Booking("unknown")
+        self.booked.append(shipment_id)
+        return Booking("booked", "ups", f"1Z{len(self.booked)}")
+
+    def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[Consent]:
+        return [Consent("cancelled")] * len(cancellations)
 
 
 @pytest.fixture
@@ -218,3 +264,124 @@ def test_where_too_much_is_held_all_wait(world: World, monkeypatch: pytest.Monke
         world.wechatpay.is_out = False
         engine.settle()
         assert states(engine) == {"captured": 20}
+
+
+def test_two_parcels_that_are_never_answered_keep_no_other_from_its_booking(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where they are due each time that the breaker lets one through."""
+    monkeypatch.setattr(gateway_worker, "HELD_SECONDS_MIN", 0.0)
+    monkeypatch.setattr(gateway_worker, "HELD_SECONDS_MAX", 0.0)
+    carrier = SilentCarrier()
+    breaker = Breaker("easypost", LIMITS)
+    with world.engine(CarrierGateway(carrier, breaker=breaker)) as engine:
+        place(engine, range(6))
+        assert world.until(engine, lambda: len(carrier.booked) == 4 and breaker.is_open)
+        place(engine, range(6, 10))
+        assert world.until(engine, lambda: len(carrier.booked) == 8)
+        assert carrier.silent.isdisjoint(carrier.booked)
+
+
+def test_those_behind_a_batch_that_is_never_answered_have_their_turn(world: World) -> None:
+    world.wechatpay.is_out = True
+    with world.engine() as engine:
+        place(engine, range(10))
+        world.turns(engine)
+        worker = worker_of(engine)
+        worker.batch_max = 1
+        first: Any = worker.held[0].event
+        world.wechatpay.silent, world.wechatpay.is_out = {first.payment_id}, False
+        assert world.until(engine, lambda: states(engine) == {"requested": 1, "captured": 9})
+        assert [one.event for one in worker.held] == [first]
+
+
+def test_one_that_has_to_wait_is_not_overtaken_by_a_later_one_of_its_payment(world: World) -> None:
+    with world.engine() as engine:
+        place(engine, range(2))
+        engine.settle()
+        world.wechatpay.is_out = True
+        order_id = an_order("1", ("A", 1)).order_id
+        refunds = [RefundOrder(order_id=order_id, refund_id=one, goodwill_minor=1) for one in ("r1", "r2")]
+        assert engine.submit("test", refunds) == []
+        world.turns(engine)
+        assert len(worker_of(engine).held) == 2
+        world.wechatpay.silent, world.wechatpay.is_out = {"r1"}, False
+
+        def asked() -> set[str]:
+            return {ask.part for ask in world.wechatpay.submitted if ask.operation == "refund"}
+
+        assert world.until(engine, lambda: asked() != set())
+        world.turns(engine)
+        assert (asked(), len(worker_of(engine).held)) == ({"r1"}, 2)
+        world.wechatpay.silent = set()
+        engine.settle()
+        done = [ask.part for ask in world.wechatpay.done.values() if ask.operation == "refund"]
+        assert done == ["r1", "r2"]
+
+
+def test_a_worker_that_seeks_with_as_much_answered_ahead_as_may_be_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_worker, "AHEAD_MAX", 4)
+    world.wechatpay.is_out = True
+    with world.engine() as engine:
+        place(engine, range(10))
+        world.turns(engine)
+        worker_of(engine).seek()
+        world.wechatpay.is_out = False
+        assert world.until(engine, lambda: states(engine) == {"captured": 10})
+
+
+def test_what_is_answered_ahead_is_known_no_longer_than_the_position_is_before_it(world: World) -> None:
+    world.wechatpay.is_out = True
+    with world.engine() as engine:
+        place(engine, range(10))
+        world.turns(engine)
+        worker = worker_of(engine)
+        assert len(worker._ahead) == 9, "four authorisations and five captures behind the first that is held"
+        worker.batch_max = 1
+        last: Any = worker.held[-1].event
+        world.wechatpay.silent, world.wechatpay.is_out = {last.payment_id}, False
+        assert world.until(engine, lambda: states(engine) == {"requested": 1, "captured": 9})
+        assert all(position > worker.saved for position in worker._ahead.values())
+        assert len(worker._ahead) == 9, "a capture of each of the others, behind the one that is held"
+
+
+def test_a_stopped_worker_that_holds_something_is_not_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_intents: Any) -> Any:
+        raise AssertionError("a mistake in the program")
+
+    world.wechatpay.is_out = True
+    with world.engine() as engine:
+        place(engine, range(4))
+        world.turns(engine)
+        worker = worker_of(engine)
+        assert worker.held
+        monkeypatch.setattr(worker.gateway, "perform", broken)
+        with pytest.raises(Stopped, match="a mistake in the program"):
+            engine.settle()
+        assert worker.held
+
+
+def test_a_paused_worker_that_holds_something_due_is_waited_for_asleep(world: World) -> None:
+    world.wechatpay.is_out = True
+    with world.engine() as engine:
+        place(engine, range(4))
+        world.turns(engine)
+        worker_of(engine).held_until = 0.0
+        engine.loop._paused_until[PaymentGateway.name] = time.monotonic() + 0.2
+        before = time.monotonic()
+        assert engine.loop._wait_for_gateways() == 1
+        assert time.monotonic() - before >= 0.19
+
+
+def test_a_provider_that_can_be_read_and_not_written_is_out_and_no_payment_has_failed(world: World) -> None:
+    world.wechatpay.refuses = True
+    with world.engine() as engine:
+        place(engine, range(10))
+        world.turns(engine, 80)
+        assert states(engine) == {"requested": 5, "captured": 5}
+        assert len(worker_of(engine).held) == 5
+        world.wechatpay.refuses = False
+        engine.settle()
+        assert states(engine) == {"captured": 10}

@@ -23,7 +23,6 @@ from oms_es.gateways.payment.stripe_provider import StripeProvider
 from oms_es.gateways.payment.wechatpay import client as wechatpay
 from oms_es.gateways.payment.wechatpay.provider import WeChatPayProvider
 from oms_es.gateways.payment.wechatpay.signing import Merchant
-from oms_es.kernel import GatewayUnavailable
 from whole_engine import START
 
 NOW = START.timestamp()
@@ -107,8 +106,14 @@ def test_what_rests_on_a_provider_that_is_not_set_up_waits_for_it(
 ) -> None:
     providers, ask = world.having(*there), asked(operation, 20, token, authorization)
     for question in (providers.submit, providers.find):
-        with pytest.raises(GatewayUnavailable, match="OMS_PAYMENTS"):
-            question([ask])
+        (answer,) = question([ask])
+        assert answer.outcome == "unavailable", "it is held, and others go on"
+        assert "OMS_PAYMENTS" in answer.reason
+
+
+def test_what_waits_for_a_provider_that_was_taken_out_keeps_no_other_from_its_answer(world: World) -> None:
+    asks = [asked("refund", 40, authorization="wechatpay:1"), asked("authorize", 41, "pm_card_visa", currency="EUR")]
+    assert [a.outcome for a in world.having("stripe", "alipay").submit(asks)] == ["unavailable", "succeeded"]
 
 
 def test_a_new_payment_that_no_one_here_takes_is_declined_and_asked_of_no_other(world: World) -> None:

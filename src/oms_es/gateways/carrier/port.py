@@ -172,7 +172,7 @@ class CarrierGateway:
         """Who was answered nothing certain, and how many answers had come by then."""
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
-        """Raises GatewayUnavailable, with what was answered; where nothing was, with nothing."""
+        """Raises GatewayUnavailable, with what was answered; with nothing where nothing was, without a breaker."""
         with self.alone([intent.event_id for intent in intents]) as still_alone:
             if self.breakers and intents:
                 return self._guarded(self.breakers[0], intents, still_alone)
@@ -181,16 +181,17 @@ class CarrierGateway:
     def _guarded(
         self, breaker: Breaker, intents: Sequence[Recorded], still_alone: StillAlone
     ) -> Sequence[Sequence[Command]]:
-        """Where it is half open, with one alone. Raises GatewayUnavailable."""
-        sent = intents[breaker.allowed(len(intents))]
+        """Where it is half open, with one alone. What is not answered is held, also where nothing is: those that come
+        later have their turn to be that one. Raises GatewayUnavailable."""
+        sent, none_is = intents[breaker.allowed(len(intents))], [None] * len(intents)
         if not sent:
-            raise GatewayUnavailable(breaker.circuit.why)
+            raise GatewayUnavailable(breaker.circuit.why, none_is)
         try:
             said: Sequence[Sequence[Command] | None] = self._performed(sent, still_alone)
         except GatewayUnavailable as error:
             if not error.answered:
                 breaker.failed(str(error), [intent.event_id for intent in sent])
-                raise
+                raise GatewayUnavailable(str(error), none_is) from error
             said = error.answered
         breaker.succeeded()
         answered = dict(zip((intent.event_id for intent in sent), said, strict=True))

@@ -97,7 +97,8 @@ class Providers:
         asks: Mapping[int, Ask],
         answers: dict[int, Answer],
     ) -> str:
-        """Adds what is answered, and says why no more is to be asked; nothing if it may be."""
+        """Adds what is answered, and says why no more is to be asked; nothing if it may be. Where it is looked up and
+        not there, what is asked of the provider may still fail: of a closed circuit that says nothing."""
         if not asks:
             return breaker.circuit.why
         said: Sequence[Answer] = ()
@@ -107,8 +108,10 @@ class Providers:
         except GatewayUnavailable as error:
             why = str(error)
         answers.update(zip(asks, said, strict=False))
-        if said and any(answer.outcome != "unknown" for answer in said):
+        outcomes = {answer.outcome for answer in said} - {"unknown"}
+        if outcomes - {"absent"} or (outcomes and breaker.is_open):
             breaker.succeeded()
+        if outcomes:
             return ""
         breaker.failed(why, [ask.key for ask in asks.values()])
         return why if not said or breaker.is_open else ""
@@ -122,4 +125,5 @@ class Providers:
         return self._missing(ask, name)
 
     def _missing(self, ask: Ask, name: str) -> Answer:
-        raise GatewayUnavailable(f"{ask.payment_id} rests on {name}, which is not set up here; add it to OMS_PAYMENTS")
+        why = f"{ask.payment_id} rests on {name}, which is not set up here; add it to OMS_PAYMENTS"
+        return Answer("unavailable", reason=why)
