@@ -55,7 +55,8 @@ def connected(served: Served) -> None:
         ):
             kept = operator.post("/v1/webhook-secrets", json={"secret": secret})
             facts = {"dialect": dialect, "channel": channel, "secret_id": kept.json()["secret_id"]}
-            assert operator.post(f"/v1/connections/{name}:open", json=facts).status_code == 200, name
+            opened = operator.post(f"/v1/connections/{name}:open", json=facts)
+            assert opened.status_code in (200, 409), "another module has opened it on the same server, with its secret"
         assert operator.post("/v1/connections/off:disable", json={}).status_code == 200
 
 
