@@ -53,6 +53,9 @@ def money_gone(order: Order, event: o.OrderMoneyGone) -> Order:
 
 
 def money_back(order: Order, event: o.OrderMoneyBack) -> Order:
-    """What its hold was for becomes less; that it comes off is an event of its own."""
+    """What its hold was for becomes less; that it comes off is an event of its own, but of an order that has ended."""
     effect = (event.payment_id, event.effect)
-    return order._replace(gone=order.gone.discard(effect), held_for=order.held_for.discard(effect))
+    held_for = order.held_for.discard(effect)
+    is_held = held_for or order.phase not in o.FINAL_PHASES
+    holds = order.holds if is_held else order.holds.discard("payment")
+    return order._replace(gone=order.gone.discard(effect), held_for=held_for, holds=holds)

@@ -72,6 +72,14 @@ def test_it_goes_on_when_all_of_the_money_is_there_again_and_not_before() -> Non
     assert scenario.submit(back("dispute/1")) == []
 
 
+def test_an_order_that_was_cancelled_meanwhile_is_held_for_nothing_when_the_money_is_there_again() -> None:
+    scenario = OrderScenario(*DUE, gone(1), gone(2, "dispute/1"), o.CancelOrder(**OF, reason="changed their mind"))
+    scenario.submit(back())
+    assert (scenario.shapes(), set(scenario.state.holds)) == (["OrderMoneyBack"], {"payment"})
+    scenario.submit(back("dispute/1"))
+    assert (scenario.shapes(), set(scenario.state.holds)) == (["OrderMoneyBack"], set())
+
+
 def test_a_hold_that_a_person_asked_for_stays_when_the_money_is_there_again() -> None:
     asked = o.HoldOrder(**OF, kind="payment")
     for first, second in ((asked, gone(1)), (gone(1), asked)):
