@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import psycopg
@@ -22,7 +23,7 @@ from oms_es.app import migrate
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.http.access import Caller
 from oms_es.http.reading import links, streams
-from oms_es.http.reading.tail import Change
+from oms_es.http.reading.tail import Change, Tail
 from oms_es.store.http import link_keys
 
 
@@ -127,6 +128,34 @@ def test_a_stream_goes_on_at_another_server_and_open_ones_do_not_keep_a_server_f
             )
         got = [position for position, _ in seen[0] if position <= last] + [position for position, _ in rest]
         assert got == [position for position in placed if position >= got[0]]
+
+
+def test_of_many_that_begin_to_follow_at_once_one_reads_the_log(served: Served) -> None:
+    """Several would each put every change into the window: a stream said it as many times."""
+
+    class Parts:
+        database_url = served.database_url
+
+        def last_position(self) -> int:
+            time.sleep(0.05)
+            return 0
+
+    async def begun() -> int:
+        tail = Tail(cast("Any", Parts()), cast("Any", None), asyncio.Event())
+        readers = 0
+
+        async def run() -> None:
+            nonlocal readers
+            readers += 1
+            await asyncio.sleep(1)
+
+        tail._run = run  # type: ignore[method-assign] # counted, and nothing is read
+        await asyncio.gather(*(tail.end() for _ in range(20)))
+        await asyncio.sleep(0)
+        tail.close()
+        return readers
+
+    assert asyncio.run(begun()) == 1
 
 
 def listen(address: str, found: list[tuple[int, dict[str, Any]]]) -> None:

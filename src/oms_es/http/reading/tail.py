@@ -113,6 +113,7 @@ class Tail:
         self._thread = ThreadPoolExecutor(2, "tail")
         self._grown = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._beginning = asyncio.Lock()
         self._window: list[Change] = []
         self._positions: list[int] = []
         self._base = self._end = 0
@@ -134,11 +135,12 @@ class Tail:
                 del self.followers[caller.actor]
 
     async def end(self) -> int:
-        """Where the log ends; from here on the window is kept."""
-        if self._task is None or self._task.done():
-            self._base = self._end = await self._ask(self.parts.last_position)
-            self._window, self._positions = [], []
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        """Where the log ends; from here on the window is kept. Of many that begin to follow at once, one begins it."""
+        async with self._beginning:
+            if self._task is None or self._task.done():
+                self._base = self._end = await self._ask(self.parts.last_position)
+                self._window, self._positions = [], []
+                self._task = asyncio.get_running_loop().create_task(self._run())
         return self._end
 
     async def after(self, position: int, wanted: Wanted) -> tuple[list[Change], int]:
