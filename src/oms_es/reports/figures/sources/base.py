@@ -110,9 +110,15 @@ ORDERS = order_milestones.projection.table
 m = ORDERS.c
 OF_ORDER: Columns = {"channel": m.channel, "kind": m.kind, "country": m.country, "region": m.region}
 ITEMS = items.projection.table
+CATEGORY = "category"
 category: ColumnElement[str] = func.coalesce(ITEMS.c.category, "")
-"""Of what is joined with `ITEMS` by its SKU; empty where the SKU was not described."""
+"""Of what is joined by `of_items`; empty where the SKU was not described."""
 KINDS: Mapping[str, tuple[str, ...]] = {"kind": ("standard", "presale", "exchange")}
+
+
+def of_items(sku: ColumnElement[str]) -> Mapping[str, Join]:
+    """What the category of a SKU needs."""
+    return {CATEGORY: (ITEMS, ITEMS.c.sku == sku)}
 
 
 def hours(begin: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -13,7 +13,6 @@ from oms_es.reports.figures.sources.base import (
     AGES,
     CURRENCY,
     HOURS_OF_AGES,
-    ITEMS,
     KINDS,
     NOUGHT,
     OF_ORDER,
@@ -26,6 +25,7 @@ from oms_es.reports.figures.sources.base import (
     hours,
     m,
     now,
+    of_items,
     yes,
 )
 from oms_es.reports.figures.sources.money import refund, undone
@@ -154,9 +154,9 @@ _off_minor = line.cancelled_minor + _stopped * line.unit_price_minor
 lines = Source(
     "Lines of orders, by SKU: goods at their prices, without discounts, shipping and tax on top.",
     "orders",
-    order_lines.projection.table.join(ORDERS, m.order_id == line.order_id)
-    .outerjoin(_came, and_(_came.c.order_id == line.order_id, _came.c.line_id == line.line_id))
-    .outerjoin(ITEMS, ITEMS.c.sku == line.sku),
+    order_lines.projection.table.join(ORDERS, m.order_id == line.order_id).outerjoin(
+        _came, and_(_came.c.order_id == line.order_id, _came.c.line_id == line.line_id)
+    ),
     {**OF_ORDER, CURRENCY: line.currency, **_of_customer, "sku": line.sku, "category": category},
     {
         "units": Number(_units, "units", "units ordered, also those cancelled since"),
@@ -169,16 +169,14 @@ lines = Source(
     },
     {"placed_at": line.placed_at},
     {**KINDS, **CUSTOMER_KINDS},
-    joins=_who,
+    joins={**_who, **of_items(line.sku)},
 )
 _began = func.coalesce(m.backordered_at, queue.waiting_since)
 _waited = hours(_began, now)
 backorders = Source(
     "Units that orders wait for now, by SKU, and for how long the order has, since it first did.",
     "orders",
-    backorder_queue.projection.table.outerjoin(ORDERS, m.order_id == queue.order_id).outerjoin(
-        ITEMS, ITEMS.c.sku == queue.sku
-    ),
+    backorder_queue.projection.table.outerjoin(ORDERS, m.order_id == queue.order_id),
     {**OF_ORDER, "sku": queue.sku, "category": category, "age": band(_waited, HOURS_OF_AGES, AGES)},
     {
         "units": Number(queue.quantity, "units", "units that are waited for"),
@@ -189,4 +187,5 @@ backorders = Source(
     },
     {"backordered_at": _began, "promised_at": queue.promised_at},
     {**KINDS, "age": AGES},
+    joins=of_items(queue.sku),
 )

@@ -9,7 +9,6 @@ from oms_es.projections.facts import parcel_lines
 from oms_es.projections.shipment import shipments
 from oms_es.reports.figures.sources.base import (
     CURRENCY,
-    ITEMS,
     KINDS,
     OF_ORDER,
     ONE,
@@ -20,6 +19,7 @@ from oms_es.reports.figures.sources.base import (
     hours,
     m,
     now,
+    of_items,
     yes,
 )
 
@@ -54,9 +54,7 @@ shipped = Source(
     parcel_lines.projection.table.join(
         shipments.projection.table,
         and_(parcel.shipment_id == share.shipment_id, parcel.dispatched_at.is_not(None)),
-    )
-    .join(ORDERS, m.order_id == share.order_id)
-    .outerjoin(ITEMS, ITEMS.c.sku == share.sku),
+    ).join(ORDERS, m.order_id == share.order_id),
     {
         **OF_ORDER,
         CURRENCY: m.currency,
@@ -72,6 +70,7 @@ shipped = Source(
     },
     {"dispatched_at": parcel.dispatched_at, "placed_at": m.placed_at},
     KINDS,
+    joins=of_items(share.sku),
 )
 _promised_hours = HOURS_PER_DAY * booking.transit_days
 _due = case(

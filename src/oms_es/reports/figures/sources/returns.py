@@ -5,7 +5,6 @@ from __future__ import annotations
 from oms_es.projections.facts import feedback as feedback_facts
 from oms_es.projections.facts import return_lines
 from oms_es.reports.figures.sources.base import (
-    ITEMS,
     KINDS,
     OF_ORDER,
     ONE,
@@ -14,6 +13,7 @@ from oms_es.reports.figures.sources.base import (
     Source,
     category,
     m,
+    of_items,
     yes,
 )
 
@@ -23,9 +23,7 @@ back, word = return_lines.projection.table.c, feedback_facts.projection.table.c
 returns = Source(
     "Lines of returns: asked back, come, inspected, credited.",
     "returns",
-    return_lines.projection.table.outerjoin(ORDERS, m.order_id == back.order_id).outerjoin(
-        ITEMS, ITEMS.c.sku == back.sku
-    ),
+    return_lines.projection.table.outerjoin(ORDERS, m.order_id == back.order_id),
     {
         **OF_ORDER,
         "channel": back.channel,
@@ -42,6 +40,7 @@ returns = Source(
     },
     {"requested_at": back.requested_at, "received_at": back.received_at, "placed_at": m.placed_at},
     {**KINDS, "resolution": ("refund", "exchange", "refund_only")},
+    joins=of_items(back.sku),
 )
 feedback = Source(
     "Ratings that customers gave, from one star to five, of orders, SKUs and carriers.",

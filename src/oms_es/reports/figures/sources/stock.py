@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import DateTime, FromClause, Numeric, Subquery, case, cast, func, select, true
+from sqlalchemy import DateTime, Numeric, Subquery, case, cast, func, select, true
 
 from oms_es.projections.facts import stock_movements
 from oms_es.reports.figures.sources.base import (
-    ITEMS,
     NOUGHT,
     ONE,
     Number,
@@ -21,6 +20,7 @@ from oms_es.reports.figures.sources.base import (
     hours,
     local_day,
     now,
+    of_items,
     since,
     until,
     yes,
@@ -33,16 +33,10 @@ HOURS_PER_DAY = 24
 AGES = ("1: under 30 days", "2: under 90 days", "3: under 180 days", "4: 180 days and more")
 HOURS_OF_AGES = (30 * HOURS_PER_DAY, 90 * HOURS_PER_DAY, 180 * HOURS_PER_DAY)
 LOST_DECIMALS = 2
-
-
-def _with_items(rows: FromClause) -> FromClause:
-    return rows.outerjoin(ITEMS, ITEMS.c.sku == rows.c.sku)
-
-
 movements = Source(
     "Every change of what is on hand.",
     "stock",
-    _with_items(MOVEMENTS),
+    MOVEMENTS,
     {
         "sku": moved.sku,
         "category": category,
@@ -59,6 +53,7 @@ movements = Source(
     },
     {"recorded_at": moved.recorded_at},
     {"kind": stock_movements.KINDS},
+    joins=of_items(moved.sku),
 )
 _place = (moved.sku, moved.location)
 _left = func.sum(-moved.quantity).filter(moved.kind == "shipped")
@@ -138,7 +133,7 @@ _day, _layer, _still = _days(), _layers(), _idle()
 stock_days = Source(
     "Days of each SKU at each location, from its first movement to today, and what was on hand when they ended.",
     "stock",
-    _with_items(_day),
+    _day,
     {"sku": _day.c.sku, "category": category, "location": _day.c.location},
     {
         "unit_days": Number(_day.c.on_hand, "unit_days", "units on hand at the end of the day, day by day"),
@@ -152,11 +147,12 @@ stock_days = Source(
         ),
     },
     {"day_begins": _day.c.day_begins},
+    joins=of_items(_day.c.sku),
 )
 stock_ages = Source(
     "What is on hand, by when it came to where it is: what came first is taken to have left first.",
     "stock",
-    _with_items(_layer),
+    _layer,
     {
         "sku": _layer.c.sku,
         "category": category,
@@ -169,11 +165,12 @@ stock_ages = Source(
     },
     {"came_at": _layer.c.recorded_at},
     {"age": AGES},
+    joins=of_items(_layer.c.sku),
 )
 idle_stock = Source(
     "SKUs at locations that have units on hand, and how long none of them was shipped: since the first came, if never.",
     "stock",
-    _with_items(_still),
+    _still,
     {
         "sku": _still.c.sku,
         "category": category,
@@ -187,4 +184,5 @@ idle_stock = Source(
     },
     {"idle_since": _still.c.since},
     {"idle": AGES},
+    joins=of_items(_still.c.sku),
 )
