@@ -11,8 +11,7 @@ import hmac
 import json
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from http.client import HTTPException
@@ -25,13 +24,14 @@ import structlog
 from oms_es.http.access import Caller
 from oms_es.http.errors import NoAccess
 from oms_es.http.tokens import IssuerUnavailable, Tokens, fetched
-from oms_es.processing.committer import Busy
+from oms_es.http.turns import turn
 
 CODE_LENGTH_MAX = 4_096
 SECRET_BYTES = 32
 AT_ONCE_MAX = 4
 """Requests to the provider: people without an account can cause them, and take no more threads than that."""
 WAIT_SECONDS_MAX = 1.0
+BUSY = "others are signing in"
 _ASKING = threading.BoundedSemaphore(AT_ONCE_MAX)
 log = structlog.get_logger(__name__)
 
@@ -86,7 +86,7 @@ class Logins:
 
     def url(self, begun: Begun, redirect_uri: str) -> str:
         """To send the browser to. Raises IssuerUnavailable, Busy."""
-        with _turn():
+        with turn(_ASKING, BUSY, WAIT_SECONDS_MAX):
             place = self._place("authorization_endpoint")
         query = {
             "response_type": "code",
@@ -113,7 +113,7 @@ class Logins:
             or not 1 <= len(code) <= CODE_LENGTH_MAX
         ):
             raise refused()
-        with _turn():
+        with turn(_ASKING, BUSY, WAIT_SECONDS_MAX):
             token = self._exchanged(begun, code, redirect_uri)
             return self.tokens.person(token, self.issuer, self.client_id, begun.nonce)
 
@@ -149,17 +149,6 @@ class Logins:
         if not place.startswith(f"{self.issuer.partition(':')[0]}://"):
             raise IssuerUnavailable(f"{self.issuer} does not say where to sign in; try again")
         return place
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    """Raises Busy."""
-    if not _ASKING.acquire(timeout=WAIT_SECONDS_MAX):
-        raise Busy("others are signing in; try again in a moment")
-    try:
-        yield
-    finally:
-        _ASKING.release()
 
 
 def session_of(caller: Caller) -> str:

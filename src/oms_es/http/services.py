@@ -23,10 +23,11 @@ from oms_es.history import moments, states
 from oms_es.http.access import PERSONAL, Caller, Keys, Rates
 from oms_es.http.background import Background
 from oms_es.http.logins import Logins
-from oms_es.http.reading.dated import FOLDED_MAX, turn
+from oms_es.http.reading.dated import FOLDED_MAX
 from oms_es.http.reading.tables import PERSONAL_COLUMNS
 from oms_es.http.reading.tail import Tail
 from oms_es.http.tokens import Tokens
+from oms_es.http.turns import turn
 from oms_es.http.writing.checks import Checks
 from oms_es.kernel import Projection
 from oms_es.processing.committer import Answering, Busy, Committer

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +15,7 @@ from oms_es.history.moments import position_of
 from oms_es.http.access import Caller
 from oms_es.http.requests import Asked
 from oms_es.http.routing import Parameter
-from oms_es.processing.committer import Busy
+from oms_es.http.turns import turn
 from oms_es.reports.queries import Connection, Row
 from oms_es.reports.streams import At
 
@@ -30,17 +30,6 @@ FOLDING_MAX = 2
 """Requests that fold one row from much of history at once: each has a connection, and a core, meanwhile."""
 _FOLDING = threading.BoundedSemaphore(FOLDING_MAX)
 BY_NAME = {projection.name: projection for projection in PROJECTIONS}
-
-
-@contextmanager
-def turn(of: threading.Semaphore, what: str, seconds_max: float = 0.0) -> Iterator[None]:
-    """One of few at a time. Raises Busy."""
-    if not of.acquire(timeout=seconds_max):
-        raise Busy(f"{what}; ask again in a moment")
-    try:
-        yield
-    finally:
-        of.release()
 
 
 def folding() -> AbstractContextManager[None]:

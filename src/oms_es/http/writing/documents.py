@@ -19,9 +19,9 @@ from starlette.responses import Response, StreamingResponse
 from oms_es.app.finance.invoices import OF_PEOPLE, Found, read_invoice
 from oms_es.http.access import PERSONAL
 from oms_es.http.errors import BadParameter
-from oms_es.http.reading.dated import turn
 from oms_es.http.requests import NUMBER, Asked
 from oms_es.http.routing import Body, Parameter, Route
+from oms_es.http.turns import turn
 from oms_es.http.writing.checks import named_order
 from oms_es.processing.committer import Work
 from oms_es.reports.finance import documents as attached

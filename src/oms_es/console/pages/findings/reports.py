@@ -19,8 +19,8 @@ from oms_es.console.inside import at
 from oms_es.console.routes import page
 from oms_es.console.visits import Visit
 from oms_es.http.errors import QuestionTooLarge
-from oms_es.http.reading.dated import turn
 from oms_es.http.reading.figures import of_channels
+from oms_es.http.turns import turn
 from oms_es.reports.delivering.formats import MAKERS
 from oms_es.reports.figures import answering, asking, writing
 from oms_es.reports.figures.answering import Answer
