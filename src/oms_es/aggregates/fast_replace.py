@@ -1,6 +1,6 @@
-"""States of many fields: a change copies the others as one piece, not one by one.
+"""A faster `_replace` for states of many fields: it copies the unchanged fields in one piece.
 
-`NamedTuple._replace` asks for every field by its name; of forty fields, thirty-eight stay as they are.
+`NamedTuple._replace` looks up every field by its name, although of forty fields thirty-eight stay as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ State = TypeVar("State", bound=tuple[Any, ...])
 
 
 def fast_replace(state: type[State]) -> type[State]:
-    """A NamedTuple whose `_replace` costs what it changes. Raises KeyError for a field that it does not have."""
+    """Give a NamedTuple a `_replace` that costs as much as it changes.
+
+    It raises KeyError for a field that does not exist.
+    """
     places = {name: place for place, name in enumerate(state._fields)}  # type: ignore[attr-defined] # of a NamedTuple
 
     def _replace(self: State, /, **changes: Any) -> State:

@@ -1,8 +1,8 @@
-"""What is sent twice under one name: the same is done already, anything else is refused.
+"""Commands that name their own act: a repeat decides nothing, another command under the same name is refused.
 
-Invariant: a command that names its own act (a receipt, a refund, an amendment) happens once; repeated with other
-content it is never taken for a repeat. What it said is kept with the event that answers it, and remembered by its name.
-Events of before that keep nothing: of those, any repeat counts as the same.
+Invariant: a command that names its own act (a receipt, a refund, an amendment) takes effect once, and one with other
+content is never taken for its repeat. A digest of its content is stored with the event that answers it, and the state
+remembers it by the name. Older events have no digest: for these, any command of the same name counts as a repeat.
 """
 
 from __future__ import annotations
@@ -59,16 +59,19 @@ OWN_IDS: Mapping[type[Command], str] = {
 }
 """The field by which a command names itself."""
 QUOTED_BEFORE = frozenset({"note_text"})
-"""Events before encryption quote short addresses; a repeat of what they answer is still the same."""
+"""Fields that older events, from before encryption, contain in plain text; a repeat of their commands must still
+match."""
 FREE = frozenset({"now", "keep", "called"})
-"""When and how it is sent, not what."""
+"""Fields that say when and how a command is sent, not what it asks for."""
 LITERAL_CHARACTERS_MAX = 40
-"""Of a value that is kept as it is; of a longer one a digest is."""
+"""Longer values are stored as a digest."""
 
 
 def asked_of(command: Command) -> str:
-    """What it says beside its name, on one line: kept with the event that answers it. What says something of a person
-    is kept once, in its own field: here a digest of it is."""
+    """Return the command's content without its name, on one line, as it is stored with the event that answers it.
+
+    Personal fields appear as digests: their values are stored once, in their own fields.
+    """
     return _stated(command, _personal_in(type(command)))
 
 
@@ -104,7 +107,7 @@ def _kept(value: Any, literal_max: int) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """One moment is one moment, whichever offset it was sent with."""
+    """Return the value in a comparable form: a time compares by its instant, whichever offset it was sent with."""
     match value:
         case datetime():
             return value.astimezone(UTC)
@@ -119,7 +122,10 @@ def _plain(value: Any) -> Any:
 
 
 def done_before(known: str | None, command: Command) -> bool:
-    """Whether it happened already. `known`: what was remembered under its name. Raises Refused if it said otherwise."""
+    """Return whether the command took effect already;
+
+    `known` is what is remembered under its name. Raise Refused if its content differs.
+    """
     if not known:
         return known is not None
     asked = asked_of(command)
@@ -143,7 +149,7 @@ def _difference(known: str, asked: str) -> str:
 
 
 def _changed(before: Any, after: Any) -> str:
-    """Of what is kept as a digest no more can be said than that it is not the same."""
+    """Return how a value changed, in words; of two digests only that they differ."""
     if _is_digest(before) and _is_digest(after):
         return "is not as it was, in its parts or in their order"
     return f"was {_said(before)} and is {_said(after)} now"

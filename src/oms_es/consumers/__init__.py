@@ -1,5 +1,5 @@
-"""Reactions: which commands follow from an event. A file is named as its consumer group is.
+"""Reactions: which commands follow from an event. A file has the name of its consumer group.
 
-Pure: what a reaction needs to know it declares, and is given as rows. A family imports its own family, `schemas` and
+Pure: a reaction declares the rows that it needs, and receives them. A family imports its own family, `schemas` and
 `kernel`.
 """

@@ -1,6 +1,6 @@
 """Every problem of input from outside: its stable code, what it means, and what its sender does next.
 
-A dead letter is kept under its code. Input that a command line reads at once ends the command with it.
+A dead letter is kept with its code. A command line ends with the code if it reads the input at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ class Input(InputProblem):
 
     BAD_CALLBACK = (
         "bad_callback",
-        "A callback of a provider or carrier cannot be read, or says what cannot be.",
+        "A callback of a provider or carrier cannot be read, or states something impossible.",
         "Ask the sender to send it again.",
     )
     BAD_INVOICE = (
@@ -28,7 +28,7 @@ class Input(InputProblem):
     )
     BAD_TRACKER = (
         "bad_tracker",
-        "A message about a parcel is not one of a tracker.",
+        "A message about a parcel is not a tracker message.",
         "Send a tracker.updated event, or a tracker.",
     )
     INVALID_AMOUNT = (
@@ -38,13 +38,13 @@ class Input(InputProblem):
     )
     INVALID_COMMAND = (
         "invalid_command",
-        "What follows from an event is not a valid command.",
-        "Correct what the event names, then replay the dead letter.",
+        "The command that follows from an event is not valid.",
+        "Correct the data that the event names, then replay the dead letter.",
     )
     INVALID_ORDER = (
         "invalid_order",
-        "Fields of the order are missing, unknown or not what is expected.",
-        "Correct the fields that are named and send the order again.",
+        "Fields of the order are missing, unknown or not valid.",
+        "Correct the named fields and send the order again.",
     )
     LINE_TOO_LONG = (
         "line_too_long",
@@ -64,11 +64,11 @@ class Input(InputProblem):
     NO_OBJECT = (
         "no_object",
         "The body is not a JSON object.",
-        "Send one JSON object; {} where nothing is to be said.",
+        "Send one JSON object; {} if there is nothing to say.",
     )
     NO_REACTION = (
         "no_reaction",
-        "The dead letter names no event, or a reader that has nothing to do with it.",
+        "The dead letter names no event, or a reader that does not react to it.",
         "Look whether its gateway is connected, then replay it.",
     )
     NOT_DATED = (
@@ -83,13 +83,13 @@ class Input(InputProblem):
     )
     NOT_SENT = (
         "not_sent",
-        "The fulfilment is of something that has not left.",
-        "Look whether it was reported as sent.",
+        "The fulfilment concerns units that have not left.",
+        "Check whether it was reported as sent.",
     )
     NOTHING_TO_SHIP = (
         "nothing_to_ship",
-        "No line of it is shipped.",
-        "Nothing follows from it: discard the dead letter.",
+        "No line of the order is shipped.",
+        "The order needs no fulfilment: discard the dead letter.",
     )
     NUL_CHARACTER = (
         "nul_character",
@@ -98,8 +98,8 @@ class Input(InputProblem):
     )
     OTHER_CHANNEL = (
         "other_channel",
-        "The message is of a channel that does not write to this topic.",
-        "Send it to the topic of its channel.",
+        "The message names a channel that does not write to this topic.",
+        "Send the message to the topic of its channel.",
     )
     OUT_OF_RANGE = (
         "out_of_range",
@@ -123,7 +123,7 @@ class Input(InputProblem):
     )
     TEST_ORDER = (
         "test_order",
-        "The order is a test of the shop's.",
+        "The order is a test order of the shop.",
         "Nothing is done for it: place a real order.",
     )
     TOTAL_MISMATCH = (
@@ -133,18 +133,18 @@ class Input(InputProblem):
     )
     UNEXPECTED = (
         "unexpected",
-        "This program made a mistake with it, not its sender.",
+        "The program failed to process it; its sender made no mistake.",
         "Upgrade the engine, then replay the dead letter.",
     )
     UNKNOWN_CHANNEL = (
         "unknown_channel",
-        "The order names a channel that nothing here knows.",
+        "The order names an unknown channel.",
         "Name it in a return policy or at a location, or set OMS_UNKNOWN_CHANNEL.",
     )
     UNKNOWN_COUNTRY = (
         "unknown_country",
-        "The order names a country that is none.",
-        "Write its code of ISO 3166-1 alpha-2.",
+        "The order names a country code that does not exist.",
+        "Write the country's code of ISO 3166-1 alpha-2.",
     )
     UNKNOWN_DELIVERY_OPTION = (
         "unknown_delivery_option",
@@ -153,18 +153,18 @@ class Input(InputProblem):
     )
     UNKNOWN_SKU = (
         "unknown_sku",
-        "The order names a SKU that nothing here knows.",
+        "The order names an unknown SKU.",
         "Describe it with `oms-es item describe`, or receive stock of it.",
     )
     UNKNOWN_STATUS = (
         "unknown_status",
-        "The order has a status that its shop's software does not have by itself.",
-        "Send it again once it has one that is known.",
+        "The order has a custom status, which the shop's software does not define.",
+        "Send the order again once it has a known status.",
     )
     UNKNOWN_TYPE = (
         "unknown_type",
         "The message has a type that no channel sends.",
-        "Write one of the types that are named.",
+        "Write one of the named types.",
     )
     UNREAD_EVENT = (
         "unread_event",

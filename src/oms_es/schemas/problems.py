@@ -1,7 +1,6 @@
-"""What is wrong with a message, in one line for its sender: the only place that words it.
+"""The words for what is wrong with a message, in one line for its sender: the only place that words it.
 
-Invariant: every field is named with what is expected of it; what stood there is not repeated, it may be a person's
-address.
+Invariant: every field is named with what is expected of it. Its value is not repeated, as it may be a person's address.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,79}")
 NAMED_MAX = 5
-"""Fields in one line for another system; the others are counted."""
+"""How many fields one line for another system names; the others are counted."""
 
 
 def problems(
@@ -24,7 +23,10 @@ def problems(
     field: Callable[[str], str] = str,
     named_max: int | None = NAMED_MAX,
 ) -> str:
-    """`whole`: what the message as a whole is called; `field`: what its sender calls one of its fields."""
+    """Return what is wrong, in one line.
+
+    `whole` is the name of the message as a whole; `field` returns the sender's name of a field.
+    """
     found = details(error)
     named = found[:named_max]
     more = f" (and {len(found) - len(named)} more)" if len(found) > len(named) else ""
@@ -32,7 +34,10 @@ def problems(
 
 
 def details(error: ValidationError) -> list[ErrorDetails]:
-    """In our words. That a list is too short is not said where a part of it is wrong: it is short for that."""
+    """Return the problems in our words.
+
+    A list that is too short is not reported if a part of it is wrong: it is short because of that.
+    """
     found = error.errors(include_url=False, include_input=False)
     inner = {problem["loc"][:depth] for problem in found for depth in range(len(problem["loc"]))}
     return [
@@ -56,7 +61,10 @@ def _counted(problem: ErrorDetails) -> str:
 
 
 def quoted(code: str) -> str:
-    """A word of another system, such as a kind of event. Anything else that stands there may be a person's name."""
+    """Return a word of another system, such as a kind of event.
+
+    Any other text is not repeated, as it may be a person's name.
+    """
     return code if CODE.fullmatch(code) else "what stands there"
 
 

@@ -1,4 +1,4 @@
-"""Refusals of no family of its own: repeats, and names that nothing here has."""
+"""Refusals that belong to no family: repeats, and names that nothing here has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from oms_es.exit_codes import Code
 
 
 class SharedRefusal(Refusal):
-    """What is refused before or by any of them."""
+    """Refusals that any aggregate, or the code before it, may raise."""
 
     ID_REUSED = (
         "id_reused",
@@ -72,7 +72,7 @@ class SharedRefusal(Refusal):
     UNKNOWN_PAYMENT = (
         "unknown_payment",
         "There is no such payment.",
-        "`oms-es payment show ORDER` names those of an order.",
+        "`oms-es payment show ORDER` names the payments of an order.",
         Code.NOT_FOUND,
     )
     UNKNOWN_PROVIDER = (
@@ -90,7 +90,7 @@ class SharedRefusal(Refusal):
     UNKNOWN_RMA = (
         "unknown_rma",
         "There is no such return.",
-        "`oms-es return show ORDER` names those of an order.",
+        "`oms-es return show ORDER` names the returns of an order.",
         Code.NOT_FOUND,
     )
     UNKNOWN_SECRET = (
@@ -101,20 +101,20 @@ class SharedRefusal(Refusal):
     )
     UNKNOWN_SERIALS = (
         "unknown_serials",
-        "No unit of this SKU carries a number.",
+        "No unit of this SKU carries a serial number.",
         "Receive it with `oms-es serials receive`.",
         Code.NOT_FOUND,
     )
     UNKNOWN_SHIPMENT = (
         "unknown_shipment",
         "There is no such shipment.",
-        "`oms-es shipment show ORDER` names those of an order.",
+        "`oms-es shipment show ORDER` names the shipments of an order.",
         Code.NOT_FOUND,
     )
     UNKNOWN_SKU = (
         "unknown_sku",
-        "There has never been any of it at this location.",
-        "Receive or count it there first.",
+        "There has never been stock of this SKU at this location.",
+        "Receive or count units of it there first.",
         Code.NOT_FOUND,
     )
     UNKNOWN_STATEMENT = (
@@ -131,8 +131,8 @@ class SharedRefusal(Refusal):
     )
     VERSION_CHANGED = (
         "version_changed",
-        "It is no longer at the version that the request asks for.",
-        "Read it again, and decide again.",
+        "The resource is no longer at the version that the request states.",
+        "Read the resource again, and decide again.",
         Code.REFUSED,
         HTTPStatus.PRECONDITION_FAILED,
     )

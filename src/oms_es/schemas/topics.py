@@ -1,4 +1,4 @@
-"""The topics: which stream's events are on which, and what else is published and read."""
+"""The topics: which topic has which stream's events, and what else is published and consumed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CATEGORIES = (
     "document",
 )
 EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for category in CATEGORIES}
-"""By the category of the stream, which is what its name begins with."""
+"""Topics by the category of the stream, with which its name begins."""
 ORDER_STATUS = "oms.order.status.v1"
 STOCK_LEVELS = "oms.stock.levels.v1"
 CHANNEL_ORDERS = "oms.channel.orders.v1"
@@ -39,7 +39,7 @@ LOG_CHECKPOINTS = "oms.log.checkpoints.v1"
 
 
 def channel_topic(channel: str) -> str:
-    """Where this channel alone speaks."""
+    """Return the topic that this channel alone writes to."""
     return f"{CHANNEL_ORDERS}.{channel}"
 
 

@@ -1,6 +1,6 @@
-"""How events stored in an older form are read today: each upcaster raises one event's body by one schema version.
+"""Upcasters: functions that read events of an older schema version. Each raises an event's body by one version.
 
-Invariant: history is never rewritten; it is read in today's words.
+Invariant: history is never rewritten; it is read in the current schema.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from oms_es.exit_codes import Code
 Body = dict[str, Any]
 Upcaster = Callable[[Body], Body]
 Upcasters = Mapping[tuple[str, int], Upcaster]
-"""By event name and the schema version that it reads."""
+"""Upcasters by event name and the schema version that they read."""
 
 UPCASTERS: Upcasters = {}
 
 
 class UnknownVersion(OmsError):
-    """A body that this program cannot read: it was written by a newer one, or its upcaster is missing."""
+    """The program cannot read a body: it was written by a newer program, or its upcaster is missing."""
 
     code = "unknown_event_version"
     exit_code = Code.NO_DATABASE
@@ -29,7 +29,7 @@ class UnknownVersion(OmsError):
 
 
 def upcast(name: str, version: int, body: Body, *, upcasters: Upcasters, current: int) -> Body:
-    """The body in the current schema version of its event. Raises UnknownVersion."""
+    """Return the body in the current schema version of its event. Raise UnknownVersion if it cannot be read."""
     if version > current:
         raise UnknownVersion(f"{name} v{version} was written by a newer program, this one knows v{current}: upgrade it")
     for step in range(version, current):

@@ -1,4 +1,4 @@
-"""Every event there is, by the name under which it is stored."""
+"""All events, by the name under which they are stored."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ MODULES: tuple[ModuleType, ...] = (
 
 
 def _stored(module: ModuleType) -> Iterator[type[Event]]:
-    """The events that a module defines; one that others build on is a shape, not an event."""
+    """Yield the events that a module defines; a class that others derive from is a shape, not an event."""
     for found in vars(module).values():
         if isinstance(found, type) and issubclass(found, Event) and found.__module__ == module.__name__:
             yield from () if found.__subclasses__() else (found,)

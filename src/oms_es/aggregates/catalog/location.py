@@ -1,4 +1,4 @@
-"""A place that holds stock. Invariant: what was said last holds; only a place that was opened can be closed."""
+"""A place that holds stock. Invariant: the last writer wins; only a place that was opened can be closed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oms_es.schemas.catalog.location import CloseLocation, LocationClosed, Locat
 from oms_es.schemas.catalog.refusals import CatalogRefusal
 
 Location = LocationEvent | None
-"""The last event, which says all."""
+"""The last event: each event carries the whole state of the location."""
 
 
 def evolve(_: Location, event: LocationEvent) -> Location:

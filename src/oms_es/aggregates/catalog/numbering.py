@@ -1,7 +1,7 @@
 """The order numbers of one channel.
 
-Invariant: no number twice, and none left out; numbers only rise, whatever the scheme is changed to. The stream is the
-lock: however many orders are numbered at once, each append takes the next number.
+Invariant: no number is used twice and none is left out; numbers only rise, whatever the scheme is changed to. The
+stream is the lock: however many orders are numbered at once, each append takes the next number.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from oms_es.kernel import Decider
 from oms_es.schemas.catalog import numbering as n
 
 REMEMBERED_MAX = 10_000
-"""Orders whose number is remembered, so that a command that comes again decides nothing. Older repeats are caught by
-the consumer's position; the bound keeps the state small."""
+"""How many orders the state remembers with their numbers, so that a repeated command decides nothing. Older repeats are
+caught by the consumer's position; the bound keeps the state small."""
 
 
 class Numbering(NamedTuple):
     scheme: n.OrderNumberingSet | None = None
     following: int = 1
-    numbers: HashTrieMap[str, int] = HashTrieMap()  # by order
+    numbers: HashTrieMap[str, int] = HashTrieMap()  # the number of each order
     in_order: Queue[str] = Queue()
 
 

@@ -1,4 +1,7 @@
-"""What a carrier charges. Invariant: a version says one thing for ever, and the newest published one holds."""
+"""What a carrier charges.
+
+Invariant: the content of a version never changes, and the newest published version is in force.
+"""
 
 from __future__ import annotations
 

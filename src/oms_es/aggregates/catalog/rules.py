@@ -1,4 +1,4 @@
-"""The versions of the sourcing rules. Invariant: what a version says never changes, so a decision can name it."""
+"""The versions of the sourcing rules. Invariant: the content of a version never changes, so a decision can name it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The registry of serial numbers of one SKU. Invariant: a number is at one location at most, over all of them.
+"""The registry of serial numbers of one SKU. Invariant: a number is at one location at most.
 
-Only what is at one of our locations is remembered, so the state is as large as the stock and no larger.
+Only numbers that are at one of our locations are remembered, so the state is as large as the stock and no larger.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from oms_es.schemas.catalog import serial as n
 from oms_es.schemas.catalog.refusals import CatalogRefusal
 
 RECEIPTS_REMEMBERED_MAX = 10_000
-"""Receipts remembered, so that a repeated one claims nothing more."""
+"""How many receipts the state remembers, so that a repeated one claims no further numbers."""
 
 
 class Registry(NamedTuple):
-    at: HashTrieMap[str, str] = HashTrieMap()  # by number, the location
-    conflicts: HashTrieSet[tuple[str, str]] = HashTrieSet()  # (number, the location where it should not be)
-    receipts: HashTrieMap[str, str] = HashTrieMap()  # what was asked under each
+    at: HashTrieMap[str, str] = HashTrieMap()  # the location of each serial number
+    # (serial number, location where it turned up and should not be)
+    conflicts: HashTrieSet[tuple[str, str]] = HashTrieSet()
+    receipts: HashTrieMap[str, str] = HashTrieMap()  # a digest of what was asked under each receipt
     receipts_in_order: Queue[str] = Queue()
 
 
@@ -73,7 +74,7 @@ def decide(registry: Registry, command: n.SerialCommand) -> Iterator[n.SerialEve
 
 
 def _is_at(registry: Registry, serial: str, location: str) -> bool:
-    """Or turned up there, although its unit should be elsewhere."""
+    """Return whether the number is at the location, or turned up there although its unit should be elsewhere."""
     return registry.at.get(serial) == location or (serial, location) in registry.conflicts
 
 
@@ -91,7 +92,11 @@ def _claim(registry: Registry, command: n.ReceiveSerials) -> Iterator[n.SerialEv
 
 
 def _seen(registry: Registry, command: n.RecordSerialsSeen) -> Iterator[n.SerialEvent]:
-    """Never refused: it is there. What moves counts only while it is still where it comes from."""
+    """Decide where seen units are; never refuse, because the units are physically there.
+
+    A number that is on record elsewhere counts as moved only if it is still at the location that the move starts from;
+    otherwise a SerialConflictFound is yielded.
+    """
     seen: list[str] = []
     conflicts: dict[str, list[str]] = defaultdict(list)
     for serial in dict.fromkeys(command.serials):

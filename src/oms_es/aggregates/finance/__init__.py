@@ -1,4 +1,4 @@
-"""What statements say, and how they are reconciled: `decide` and `evolve`.
+"""The rules of finance: customers' accounts, statements of banks and providers, and their reconciliation.
 
 Imports: schemas and kernel.
 """

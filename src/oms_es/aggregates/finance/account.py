@@ -1,7 +1,8 @@
 """One account of a customer.
 
-Invariant: 0 <= held <= balance, at every version; what is granted is never more than what was paid in. The stream is
-the lock, however many ask at once. What a payment asks for and cannot have is an event; repeats decide nothing.
+Invariant: 0 <= held <= balance, at every version; no more is granted than was paid in. The stream is the lock, however
+many payments ask at once. If a payment cannot have the amount that it asks for, the refusal is an event; repeats decide
+nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
 E = TypeVar("E", bound=a.AccountEntry)
 Answered = tuple[str, str, str]
-"""What was asked for a payment: hold, apply, release or credit, of which payment, and of which part."""
+"""A request of a payment that was answered: operation (hold, apply, release or credit), payment id, part."""
 
 
 class Hold(NamedTuple):
@@ -31,7 +32,11 @@ class Hold(NamedTuple):
 
 
 class Account(NamedTuple):
-    """`entries`: what each command that named itself said. `answered`: what payments asked, granted or not."""
+    """The state of an account; amounts are in minor units.
+
+    `entries` has, by the id of each command of a person, a digest of what it asked for. `answered` has the requests of
+    payments that were granted or refused.
+    """
 
     opened: a.AccountOpened | None = None
     balance: int = 0
@@ -55,7 +60,7 @@ OPERATIONS: dict[type[a.AccountEntry], str] = {
     a.AccountHoldApplied: "apply",
     a.AccountHoldReleased: "release",
 }
-"""What payments ask for."""
+"""The operation, as payments name it, by the event that grants it."""
 
 
 def evolve(account: Account, event: a.AccountEvent) -> Account:
@@ -151,7 +156,10 @@ def _open(account: Account, command: a.OpenAccount) -> Iterator[a.AccountEvent]:
 
 
 def _by_hand(account: Account, command: Any) -> a.AccountEvent:
-    """Raises Refused where there is not so much."""
+    """Return the entry that a person asked for.
+
+    Raise Refused if the account has too little money or too little room.
+    """
     n, own = command.amount_minor, {"reason": command.reason, "asked": asked_of(command)}
     match command:
         case a.DebitAccount():
@@ -185,7 +193,7 @@ def _release(account: Account, command: a.ReleaseAccountHold) -> Iterator[a.Acco
 
 
 def _hold_by_hand(account: Account, command: Any) -> Hold:
-    """Raises Refused."""
+    """Return the named hold. Raise Refused if there is none, or if it belongs to a payment."""
     hold = account.holds.get(command.hold_id)
     if hold is None:
         raise Refused(
@@ -220,7 +228,10 @@ def _require_room(account: Account, amount_minor: int) -> None:
 
 
 def _for_payment(account: Account, opened: a.AccountOpened, command: a.PaymentOfAccount) -> Iterator[a.AccountEvent]:
-    """Granted or refused by an event, once: its payment is answered either way."""
+    """Grant or refuse the request of a payment.
+
+    A refusal is an event, too, so each request is answered exactly once.
+    """
     operation, event, of_balance, of_held = ASKED[type(command)]
     if (operation, command.payment_id, command.part) in account.answered:
         return
@@ -249,11 +260,12 @@ ASKED: dict[type[a.PaymentOfAccount], tuple[Any, type[Any], int, int]] = {
     a.ReleaseForPayment: ("release", a.AccountHoldReleased, 0, -1),
     a.CreditFromPayment: ("credit", a.AccountCredited, 1, 0),
 }
-"""What each is called, what answers it, and which way it moves what is there and what is held."""
+"""For each request of a payment: its operation, the event that grants it, and the signs with which its amount changes
+the balance and the held amount."""
 
 
 def _why_not(account: Account, opened: a.AccountOpened, command: a.PaymentOfAccount) -> tuple[str, bool] | None:
-    """And whether another time it may be granted."""
+    """Return why the request cannot be granted and whether a later attempt may succeed; None if it can be granted."""
     n = command.amount_minor
     if command.currency != opened.currency:
         return f"the account is in {opened.currency}", False

@@ -1,5 +1,8 @@
-"""The reconciliation of one account. Invariant: a line, and what moved here, is in one match at most; a closed period
-changes by adjustments only, which say so. Fees that were agreed hold from a day on."""
+"""The reconciliation of one account.
+
+Invariant: a statement line or a movement is in one match at most. A closed period changes by adjustments only, and
+their events say so. Agreed fees are in force from a day on.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
 
 class Found(NamedTuple):
-    """A break; `resolution` is empty while it is open."""
+    """A break; `resolution` is empty while the break is open."""
 
     day: str
     amount_minor: int
@@ -30,7 +33,7 @@ class Found(NamedTuple):
 
     @property
     def sums(self) -> tuple[int, int] | None:
-        """What its lines, and its movements, sum to; None where it cannot be a part of a match."""
+        """Return the sums of its lines and of its movements in minor units; None if it cannot be part of a match."""
         if self.kind == "missing_here":
             return self.amount_minor, 0
         if self.kind in ("missing_at_provider", "timing"):
@@ -46,7 +49,11 @@ def found_of(one: r.Break) -> Found:
 
 
 class Reconciliation(NamedTuple):
-    """`taken`: each line and movement, and the match that it is in. `by_hand`: the breaks that a person made one of."""
+    """The state of a reconciliation.
+
+    `taken` has the match of each line and movement. `by_hand` has the id of the match that a person made, by the ids of
+    the breaks that the match settled.
+    """
 
     matches: HashTrieMap[str, r.Match] = HashTrieMap()
     taken: HashTrieMap[str, str] = HashTrieMap()
@@ -55,7 +62,7 @@ class Reconciliation(NamedTuple):
     by_hand: HashTrieMap[tuple[str, ...], str] = HashTrieMap()
     closed_through: str = ""
     fees: HashTrieMap[str, tuple[r.FeeTerm, ...]] = HashTrieMap()
-    """By the day from which they hold."""
+    """The agreed fees by the day from which they are in force."""
 
     def adjusts(self, days: Iterable[str]) -> str:
         return self.closed_through if any(day <= self.closed_through for day in days) else ""
@@ -155,7 +162,7 @@ def _record(state: Reconciliation, command: r.RecordReconciliation) -> Iterator[
 
 
 def _new_matches(state: Reconciliation, matches: Iterable[r.Match]) -> Iterator[r.Match]:
-    """What is in a match already, also since the run read it, is left there."""
+    """Yield the matches that are new; skip those with a line or movement that is in a match by now."""
     taken: set[str] = set()
     for one in matches:
         names = (f"match {one.match_id}", *dict.fromkeys(sides(one)))
@@ -202,7 +209,7 @@ def _resolve(state: Reconciliation, command: r.ResolveReconciliation) -> Iterato
 
 
 def match_by_hand(state: Reconciliation, command: r.MatchReconciliation) -> Iterator[r.ReconciliationEvent]:
-    """A run may propose the same; who said it stands in the envelope."""
+    """Decide that several breaks are one match. A run may propose the same match; the envelope names who made it."""
     names = tuple(sorted(set(command.differences)))
     if state.by_hand.get(names) in state.matches:
         return
@@ -224,7 +231,7 @@ def match_by_hand(state: Reconciliation, command: r.MatchReconciliation) -> Iter
 
 
 def _require_one(state: Reconciliation, found: Sequence[Found], sides: Sequence[str]) -> int:
-    """What its lines sum to. Raises Refused."""
+    """Return the sum of the breaks' lines in minor units. Raise Refused if the breaks do not make one match."""
     sums = [one.sums or (0, 0) for one in found]
     came, here = sum(lines for lines, _ in sums), sum(movements for _, movements in sums)
     currencies = sorted({one.currency for one in found})

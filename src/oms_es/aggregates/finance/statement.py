@@ -39,7 +39,9 @@ def decide(statement: Statement, command: f.RecordStatement) -> Iterator[f.State
 
 
 def fingerprint_of(command: f.RecordStatement) -> str:
-    """Of what it says: the same statement in a file that is only written otherwise is the same."""
+    """Return the hash of the statement's content, without its file and format: another file with the same content is
+    the same statement.
+    """
     said = command.model_copy(update={"document_sha256": "", "format": ""})
     return sha256(to_json(said)).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What people see to: exceptions, and reactions that were put aside.
+"""What people work on: exceptions, reactions that were put aside, documents, webhook subscriptions and connections.
 
 Imports: schemas and the shared modules of `aggregates`.
 """

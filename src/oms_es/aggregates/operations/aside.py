@@ -1,6 +1,6 @@
-"""What one reader put aside of one event.
+"""The reaction of one reader to one event that was put aside.
 
-Invariant: it is open or it is not; what is open is put aside once, and settled once.
+Invariant: it is put aside once and settled once; after that it may be put aside again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Who sends webhooks here. Invariant: disabled once until enabled; a secret is known by its id only."""
+"""A sender of webhooks to this engine.
+
+Invariant: it is disabled once until it is enabled; events name secrets by id only.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One document, and what it is attached to.
 
-Invariant: it is attached once to each thing, and is not removed before the latest day until which it was to be kept,
-also where that attachment was undone. What was removed is never attached again.
+Invariant: it is attached once to each thing, and is not removed before the latest day until which it must be kept, even
+if that attachment was undone. A removed document is never attached again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from oms_es.schemas.operations.refusals import OperationsRefusal
 
 
 class Document(NamedTuple):
-    """`keep_until`: the latest that was said of any attachment; days of ISO 8601 compare as text."""
+    """The state of a document.
+
+    `keep_until` is the latest day that any attachment stated; ISO 8601 days compare as text.
+    """
 
     attached: HashTrieMap[tuple[str, str], d.DocumentAttached] = HashTrieMap()
     keep_until: str = ""
@@ -57,7 +60,10 @@ def decide(document: Document, command: d.DocumentCommand) -> Iterator[d.Documen
 
 
 def _attach(document: Document, command: d.AttachDocument) -> Iterator[d.DocumentEvent]:
-    """Raises Refused."""
+    """Attach the document.
+
+    Raise Refused if it was removed, is attached there otherwise, or has too many attachments.
+    """
     wanted = d.DocumentAttached(**command.model_dump())
     if document.removed:
         raise Refused(
@@ -80,7 +86,7 @@ def _attach(document: Document, command: d.AttachDocument) -> Iterator[d.Documen
 
 
 def _remove(document: Document, command: d.RemoveDocument) -> Iterator[d.DocumentEvent]:
-    """Raises Refused."""
+    """Detach the document everywhere and remove it. Raise Refused before the day until which it must be kept."""
     if document.keep_until >= command.today.isoformat():
         raise Refused(
             OperationsRefusal.DOCUMENT_RETAINED,

@@ -1,4 +1,4 @@
-"""What people do about one exception. Invariant: each time that it was raised it is resolved once, in one way."""
+"""What people do about one exception. Invariant: each time it is raised it is resolved at most once, in one way."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _resolve(handling: Handling, command: ResolveException) -> Iterator[Exceptio
 
 
 def _snooze(handling: Handling, command: SnoozeException) -> Iterator[ExceptionEvent]:
-    """Put off again, the last moment holds, also an earlier one."""
+    """Snooze the exception until a time; the last command wins, even if its time is earlier than the one before."""
     _require_open(handling, command)
     snoozed = ExceptionSnoozed(**command.model_dump(exclude={"now"}))
     if handling.snoozed == snoozed:
@@ -76,7 +76,7 @@ def _snooze(handling: Handling, command: SnoozeException) -> Iterator[ExceptionE
 
 
 def _require_open(handling: Handling, command: ExceptionCommand) -> None:
-    """It may have been raised again since it was resolved, and is another matter then."""
+    """Raise Refused if this exception is resolved. One that was raised again after its resolution counts as open."""
     resolved = handling.resolved
     if resolved and command.raised_at <= resolved.raised_at:
         raise Refused(

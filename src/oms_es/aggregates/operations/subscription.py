@@ -1,4 +1,7 @@
-"""Who is sent webhooks of what becomes of orders. Invariant: disabled once until enabled; secrets are known by id."""
+"""A receiver of webhooks about orders.
+
+Invariant: it is disabled once until it is enabled; events name secrets by id only.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from oms_es.schemas.refusals import SharedRefusal
 
 
 class Subscription(NamedTuple):
-    """`rounds`: how often it was enabled again."""
+    """The state of a subscription. `rounds` counts how often it was enabled again."""
 
     name: str = ""
     url: str = ""

@@ -1,7 +1,7 @@
-"""Changes of an order: amendments, and lines that are cancelled, with the undo that their stage needs.
+"""Changes of an order: amendments and cancelled lines, with what has to be undone at the order's stage.
 
-Invariant: only the difference moves. Units that stay keep their locks; money is asked for again only where the amount
-is another; after the release, what is already shared out is not shared out again.
+Invariant: only the difference moves. Units that stay keep their locks. Money is asked for again only if the amount
+differs. After the release, shares that parcels have taken are not distributed again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from oms_es.schemas.values.currency import to_text
 
 
 class Undo(NamedTuple):
-    """From where units are taken that are no longer wanted: first from units that nothing was done for yet."""
+    """Where unwanted units are taken from: first from units for which nothing has been done yet.
+
+    Counts are units by SKU.
+    """
 
     no_longer_sought: dict[str, int]
     no_longer_backordered: dict[str, int]
@@ -33,7 +36,7 @@ class Undo(NamedTuple):
 
 
 def amend(order: Order, command: o.AmendOrder, asked: str = "") -> Iterator[o.OrderEvent]:
-    """`asked`: what the channel said, where `command` is only the part of it that is left to do."""
+    """Apply an amendment. `asked` is the channel's whole request if `command` has only the part that is left to do."""
     assert order.content
     known = order.applied.get(command.amendment_id)
     if done_before(known, command) or (command.keep and order.phase == "cancelled"):
@@ -48,7 +51,7 @@ def amend(order: Order, command: o.AmendOrder, asked: str = "") -> Iterator[o.Or
     altered |= tied
     same = all(getattr(order.content, name) == value for name, value in altered.items())
     if same and (revision is None or not altered or order.phase not in BEFORE_RELEASE):
-        return  # a channel reports whatever happens to an order, also when it ships
+        return  # a channel reports an order after every change, also when it ships
     require_before_release(order, "amended")
     after = amended(order.content, altered)
     own = {"amendment_id": command.amendment_id, "revision": revision, "asked": asked or asked_of(command)}
@@ -65,7 +68,7 @@ DETAIL_CHARACTERS_MAX = 400
 
 
 def _two_things(before: o.OrderContent, after: o.OrderContent, revision: int | None, names: Iterable[str]) -> str:
-    """What differs, and how a side is taken."""
+    """Return a sentence about the fields that differ, with both values and what a person can do."""
     sides = ((name, getattr(before, name), getattr(after, name)) for name in names)
     said = "; ".join(f"{name} {_short(name, a, before)} and {_short(name, b, before)}" for name, a, b in sides)
     way = "the latter holds here, also if the former is sent again: where it is wrong, amend the order by hand"
@@ -74,7 +77,7 @@ def _two_things(before: o.OrderContent, after: o.OrderContent, revision: int | N
 
 
 def _short(name: str, value: Any, content: o.OrderContent) -> str:
-    """An address is not repeated where everybody reads."""
+    """Return a field's value as text. An address is reduced to its country: the text may be read by anyone."""
     if isinstance(value, tuple):
         prices = [to_text(line.unit_price_minor, content.currency) for line in value]
         return ", ".join(f"{line.quantity} x {line.sku} at {price}" for line, price in zip(value, prices, strict=True))
@@ -84,7 +87,9 @@ def _short(name: str, value: Any, content: o.OrderContent) -> str:
 
 
 def _tied(order: Order, command: o.AmendOrder, revision: int) -> dict[str, Any]:
-    """The fields that it states differently from an earlier amendment of the same revision: either may be newer."""
+    """Return the fields that an earlier amendment of the same revision stated otherwise: either of the two may be
+    newer.
+    """
     return {
         name: value
         for name, value in command.changes.items()
@@ -102,7 +107,10 @@ def require_before_release(order: Order, what: str) -> None:
 
 
 def amended(content: o.OrderContent, altered: Mapping[str, Any]) -> o.OrderContent:
-    """As it would have been accepted. Tenders are fitted to what is due when it is asked for."""
+    """Return the content with the altered fields, checked as at acceptance.
+
+    Tenders are omitted; they are fitted to the amount when it is asked for. Raise Refused if the result is invalid.
+    """
     fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
     try:
         return o.OrderContent(**{**fields, "tenders": (), "further_tenders": (), **altered})
@@ -117,7 +125,7 @@ def change(
     own: Mapping[str, Any],
     altered: Mapping[str, Any],
 ) -> Iterator[o.OrderEvent]:
-    """The order's content becomes `after`; units and money follow."""
+    """Set the order's content to `after`, and adjust its units and payments to it."""
     assert order.content
     bundles: Any = order.bundles
     before_units, after_units = (money.exploded(content.demand, bundles) for content in (order.content, after))
@@ -144,7 +152,7 @@ def change(
 
 
 def _came_by_leaving_out(order: Order, left: Order) -> bool:
-    """Nothing is to come any more."""
+    """Return whether a presale waits for no more units because the missing ones were left out."""
     return order.phase == "awaiting_stock" and not left.presale_pending
 
 
@@ -170,7 +178,10 @@ def _all(backordered: HashTrieMap[str, int], more: Mapping[str, int]) -> Iterabl
 
 
 def _void_payments(order: Order, after: o.OrderContent) -> tuple[str, ...]:
-    """Of another amount than is due now. A deposit stays as long as it is not more than what is to be paid."""
+    """Return the payments to undo: those whose amount is no longer due.
+
+    A deposit stays while it is not more than the new amount. Raise Refused if it is more.
+    """
     assert order.content
     if money.payable(after) == money.payable(order.content):
         return ()
@@ -200,7 +211,7 @@ def some(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _cuts(order: Order, sku: str, quantity: int) -> Iterator[o.Cut]:
-    """The newest locks go first, and of those the ones that stock has not confirmed."""
+    """Yield cuts of the order's locks for the SKU: first of locks that stock has not confirmed, the newest first."""
     for held in (order.requested, order.allocated):
         for key, locked in sorted(held.items(), key=lambda item: _newest_first(item[0])):
             if quantity and key[1] == sku:

@@ -1,4 +1,4 @@
-"""Lines of an order are cancelled: before release at once, afterwards if the shipment can be stopped."""
+"""Cancelling lines of an order: at once before the release; after it, if the parcel can be stopped."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ def _cancel_unreleased(order: Order, command: o.CancelOrderLines, units: Mapping
 
 
 def shares_off(content: o.OrderContent, units: Mapping[str, int]) -> list[o.LineShare]:
-    """What so many units of lines are worth. A bundle is one thing here: in parts it would lose a cent to rounding."""
+    """Return the shares of the order's total for these units.
+
+    A bundle counts as one thing: split into its components it would lose a cent to rounding.
+    """
     return [
         money.taken(share, units[share.line_id])[0]
         for share in money.shares_of(content, {}).lines
@@ -81,8 +84,10 @@ def _cancellation(command: o.CancelOrderLines, units: Mapping[str, int]) -> dict
 def ask_parcels(
     order: Order, command: o.CancelOrderLines, units: Mapping[str, int], asked: str | None = None
 ) -> Iterator[o.OrderEvent]:
-    """Of the parcels that may still be stopped, as many as have the units. `asked`: what is remembered of the
-    request, to recognise its repeat."""
+    """Ask for as many stoppable parcels as hold the units to be stopped.
+
+    `asked` is the digest of the request, by which a repeat is recognised; by default that of `command`.
+    """
     parcels = _parcels_with(order, units)
     requested = o.OrderLinesCancellationRequested(
         order_id=command.order_id,
@@ -98,7 +103,7 @@ def ask_parcels(
 
 
 def stop_held(order: Order, shipment_ids: Iterable[str]) -> Iterator[o.OrderEvent]:
-    """No warehouse was asked for them yet: none has to be asked whether they can be stopped."""
+    """Stop held parcels at once: no warehouse has been asked to make them, so none has to agree."""
     for shipment_id in shipment_ids:
         events = list(stopped(order, shipment_id))
         yield from events
@@ -106,7 +111,7 @@ def stop_held(order: Order, shipment_ids: Iterable[str]) -> Iterator[o.OrderEven
 
 
 def _parcels_with(order: Order, units: Mapping[str, int]) -> tuple[str, ...]:
-    """Raises Refused where not all of the units can still be stopped."""
+    """Return the parcels that hold the units. Raise Refused if not all of the units can still be stopped."""
     assert order.content
     bundles: Any = order.bundles
     skus = {line.line_id: line.sku for line in order.content.lines}
@@ -128,7 +133,7 @@ def _parcels_with(order: Order, units: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def _open_shares(order: Order, line_id: str, sku: str) -> Iterator[tuple[str, o.LineShare]]:
-    """In parcels that can be stopped, without the units that another cancellation is waiting for."""
+    """Yield the shares in stoppable parcels, less the units that another cancellation waits for."""
     spoken_for = sum(cut.units.get(line_id, 0) for cut in order.cuts.values() if cut.shipments)
     for shipment_id in sorted((*order.stoppable, *order.in_status("held"))):
         if shipment_id in order.plans:
@@ -141,9 +146,9 @@ def _open_shares(order: Order, line_id: str, sku: str) -> Iterator[tuple[str, o.
 
 
 def stopped(order: Order, shipment_id: str) -> Iterator[o.OrderEvent]:
-    """A parcel was stopped: what was cancelled of it is released, and the rest is planned again.
+    """Decide what follows from a stopped parcel: its cancelled units are released, and the rest is planned again.
 
-    Where no lines of it were cancelled, and no hold stopped it, all of it is released.
+    If no lines of the parcel were cancelled and no hold stopped it, all of it is released.
     """
     cuts = {key: cut for key, cut in order.cuts.items() if shipment_id in cut.shipments}
     plan = order.plans.get(shipment_id)
@@ -174,7 +179,9 @@ def _whole_cuts(plan: o.ShipmentPlan) -> Iterator[o.Cut]:
 def _cut_plan(
     order: Order, plan: o.ShipmentPlan, cancellation_id: str, cut: LineCut
 ) -> Iterator[tuple[o.OrderLinesCancelled, o.ShipmentPlan]]:
-    """The plan without the units that this cancellation still has to find, and what that is worth."""
+    """Yield, for the units that this cancellation still has to find in the plan, the event with their worth, and the
+    plan without them.
+    """
     assert order.content
     bundles: Any = order.bundles
     skus = {line.line_id: line.sku for line in order.content.lines}

@@ -90,7 +90,7 @@ def _decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
 
 
 def _of_placed(order: Order, command: Any) -> Iterator[o.OrderEvent]:
-    """What cannot be done with an order that is part of another one may be possible with that one."""
+    """Decide a command for a placed order. If the order was merged, Refused names the order that it is part of."""
     try:
         yield from DECISIONS[type(command)](order, command)
     except Refused as refused:
@@ -100,12 +100,12 @@ def _of_placed(order: Order, command: Any) -> Iterator[o.OrderEvent]:
 
 
 def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
-    """Of units that were cancelled meanwhile, only those count that the order still wants."""
+    """Record a confirmed lock, for as many of its units as the order still wants."""
     held = (command.reservation_id, command.sku, command.location)
     if held not in order.requested:
         return
     if order.phase in o.FINAL_PHASES:
-        if order.joined:  # it was given and not taken back
+        if order.joined:  # the lock was received from another order, and that order cannot take it back
             fields = command.model_dump(exclude={"presale", "quantity"})
             yield o.OrderLockReturned(**fields, quantity=order.requested[held])
         return
@@ -126,7 +126,8 @@ def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[
 def _record_shortage(order: Order, command: o.RecordShortage) -> Iterator[o.OrderEvent]:
     """Ask again for the short units, leaving out every location that failed in this round.
 
-    Also where they were locked and are no longer there, while no money is due; from then on a person decides.
+    While no money is due this also applies to units that were locked and are no longer there; after that a person
+    decides.
     """
     held = (command.reservation_id, command.sku, command.location)
     lacking = order.requested.get(held)
@@ -159,7 +160,7 @@ SHIPMENT_STEPS: dict[type[o.OrderCommand], tuple[type[Any], frozenset[ShipmentSt
     o.RecordShipmentDispatched: (o.OrderShipmentDispatched, frozenset({"open"})),
     o.RecordShipmentDelivered: (o.OrderShipmentDelivered, frozenset({"open", "dispatched"})),
 }
-"""What each report becomes, and the status in which it is news."""
+"""For each report: the event that it becomes, and the parcel's statuses in which it is news."""
 
 
 def _record_shipment(order: Order, command: Any) -> Iterator[o.OrderEvent]:
@@ -171,7 +172,7 @@ def _record_shipment(order: Order, command: Any) -> Iterator[o.OrderEvent]:
 
 
 def _record_returned(order: Order, command: o.RecordShipmentReturned) -> Iterator[o.OrderEvent]:
-    """Each carton that came back is news once; a parcel that came back whole is no longer expected to arrive."""
+    """Record each returned carton once; a parcel that came back whole is no longer expected to arrive."""
     if command.return_id in order.came_back or order.shipments.get(command.shipment_id) in (None, "cancelled"):
         return
     returned = o.OrderShipmentReturned(
@@ -189,7 +190,10 @@ def _record_stopped(order: Order, command: o.RecordShipmentCancelled) -> Iterato
 
 
 def _record_kept(order: Order, command: o.RecordShipmentKept) -> Iterator[o.OrderEvent]:
-    """Whenever it is reported: also for an order that has left meanwhile, and of a shipment stopped for itself."""
+    """Record that a parcel could not be stopped.
+
+    The report counts at any time: also if the order was completed meanwhile, and if only this parcel was to be stopped.
+    """
     if command.shipment_id in order.shipments and command.shipment_id not in order.kept:
         cuts = [cut.reason for _, cut in sorted(order.cuts.items()) if command.shipment_id in cut.shipments]
         yield o.OrderCancellationRefused(
@@ -213,7 +217,7 @@ BEGINNINGS: dict[type[Any], Any] = {
     o.RecordMergeAnswer: parts.record_answer,
     o.ChasePlacement: chase_placement,
 }
-"""What is decided whether or not there is an order yet."""
+"""The decisions that apply whether or not the order was placed."""
 
 DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.SourceOrder: sourcing.source,

@@ -1,7 +1,8 @@
-"""What became of an order outside of this engine: its channel had units shipped, or gave money back.
+"""What happened to an order outside of this engine: its channel had units shipped, or refunded money.
 
-Invariant: what others shipped is neither shipped nor charged here, in whatever order and however often it is said; no
-money moves because of what a channel says that it gave back. What does not fit is left to a person, never dropped.
+Invariant: units that others shipped are neither shipped nor charged here, in whatever order and however often they are
+reported. No money moves because a channel reports a refund. A report that does not fit is left to a person, never
+dropped.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ REFUNDED = "refunded by the channel"
 SHIPPED = "shipped by the channel"
 REPORT_CHARACTERS_MAX = 400
 PLACED_AGAIN = "placed again"
-"""Names what an order says when it is sent again."""
+"""The name under which the shipped units are reported that an order has when it is sent again."""
 
 
 def units_of(lines: Iterable[o.LineUnits]) -> dict[str, int]:
@@ -35,7 +36,10 @@ def units_of(lines: Iterable[o.LineUnits]) -> dict[str, int]:
 
 
 def record_fulfilment(order: Order, command: o.RecordFulfilment) -> Iterator[o.OrderEvent]:
-    """A channel hears of our parcels, too, and says them back: units that left from here are no news."""
+    """Record units that the channel had shipped.
+
+    A channel also reports the parcels that left from here; these are no news.
+    """
     report = fulfilment(command.fulfilment_id)
     if not done_before(order.applied.get(report), command):
         stated = {line: n + order.stated_elsewhere.get(line, 0) for line, n in units_of(command.lines).items()}
@@ -45,7 +49,7 @@ def record_fulfilment(order: Order, command: o.RecordFulfilment) -> Iterator[o.O
 def follow(
     order: Order, stated: Mapping[str, int], report: str, command: o.RecordFulfilment | None = None
 ) -> Iterator[o.OrderEvent]:
-    """`stated`: of each line, the units that were shipped in all, by whomever."""
+    """Follow up on shipped units. `stated` has, by line, the units that were shipped in all, by us and by others."""
     assert order.content
     known = {line: order.elsewhere.get(line, 0) + refunding.shipped_units(order, line) for line in stated}
     news = {line: n - known[line] for line, n in stated.items() if n > known[line]}
@@ -74,7 +78,7 @@ def _go_on_without(
 
 
 def _nothing_left(order: Order, units: Mapping[str, int], command: o.RecordFulfilment | None) -> Iterator[o.OrderEvent]:
-    """Everything was shipped by others: its locks leave their shelves, its payments are undone, and it is completed."""
+    """Complete an order of which others shipped everything: its locks are released and its payments are undone."""
     held = sorted([*order.requested.items(), *order.allocated.items()])
     gone = _noted(
         order,
@@ -93,7 +97,7 @@ def _nothing_left(order: Order, units: Mapping[str, int], command: o.RecordFulfi
 def _stop(
     order: Order, units: Mapping[str, int], report: str, command: o.RecordFulfilment | None
 ) -> Iterator[o.OrderEvent]:
-    """The warehouses are asked to stop the parcels with these units."""
+    """Ask the warehouses to stop the parcels that hold these units."""
     yield _noted(order, units, command)
     if units:
         yield from _ask_parcels(order, report, units, SHIPPED, asked_of(command) if command else "")
@@ -142,7 +146,7 @@ def _disputed(order: Order, report: str, what: str, units: Mapping[str, int], as
 
 
 def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
-    """Where the channel says with it what was shipped, that comes first: its lines have those units still."""
+    """Amend an order. Shipped units that the amendment states are recorded first, as its lines still contain them."""
     if command.fulfilled is None:
         yield from changes.amend(order, command)
         return
@@ -177,7 +181,7 @@ def _without_elsewhere(order: Order, command: o.AmendOrder) -> o.AmendOrder:
 
 
 def record_refund(order: Order, command: o.RecordChannelRefund) -> Iterator[o.OrderEvent]:
-    """What was reported of the order since includes the refund: an update, or the order itself."""
+    """Record a refund of the channel, unless a later report of the order, such as an update, includes it already."""
     assert order.content
     report = channel_refund(command.refund_id)
     if done_before(order.applied.get(report), command) or order.phase in ("cancelled", "cancelling"):
@@ -220,7 +224,7 @@ def _taken_off(
 
 
 def keep(order: Order, command: o.RecordFulfilment | o.RecordChannelRefund) -> Iterator[o.OrderEvent]:
-    """It came before its order."""
+    """Keep a report that came before its order."""
     if isinstance(command, o.RecordFulfilment):
         known = order.early_reports.get(fulfilment(command.fulfilment_id))
         kept = o.OrderReportKept(order_id=command.order_id, fulfilment=command)
@@ -232,7 +236,7 @@ def keep(order: Order, command: o.RecordFulfilment | o.RecordChannelRefund) -> I
 
 
 def waiting(order: Order) -> tuple[o.EarlyKind, ...]:
-    """What came before the order, by kind."""
+    """Return the kinds of reports that came before the order and wait for it."""
     reports = {type(report) for _, report in order.early_reports.items()}
     there: dict[o.EarlyKind, bool] = {
         "amendment": bool(order.early),
@@ -247,7 +251,9 @@ DECIDED: dict[type[Any], Any] = {o.RecordFulfilment: record_fulfilment, o.Record
 
 
 def catch_up(order: Order, fulfilled: Iterable[o.LineUnits] = ()) -> Iterator[o.OrderEvent]:
-    """Apply what came before the order, as if it had come after; no caller waits for a refusal."""
+    """Apply what came before the order as if it had come after it; a refusal becomes an event, as no caller waits for
+    it.
+    """
     for source in (_shipped_by_now(fulfilled), _early_amendments, _early_reports, _early_cancellation):
         for event in source(order):
             yield event

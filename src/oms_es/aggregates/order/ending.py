@@ -1,4 +1,4 @@
-"""An order ends before it is complete: cancelled, or lapsed."""
+"""The premature end of an order: it is cancelled, or its time to pay is over."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oms_es.schemas.order.refusals import OrderRefusal
 
 def lapse(order: Order, command: o.LapseOrder) -> Iterator[o.OrderEvent]:
     if command.payment_id not in (None, f"{order.order_id}.{order.payments_made}"):
-        return  # it was given more time since
+        return  # its customer was given more time since
     if order.phase == "awaiting_payment":
         yield from steps.ended(order, "payment overdue")
 
@@ -27,7 +27,7 @@ def cancel_order(order: Order, command: o.CancelOrder) -> Iterator[o.OrderEvent]
         raise is_merged(order)
     if order.phase in ("shipped", "completed") or (order.shipments and not order.in_status("open", "held")):
         if command.reason == order.cancel_reason and order.in_status("cancelled"):
-            return  # asked for before: what could be stopped is, and the rest had left
+            return  # asked before: the parcels that could be stopped were stopped, and the rest had left
         raise Refused(OrderRefusal.ALREADY_SHIPPED, f"order {command.order_id} has left; ask for a return instead")
     if not may_be_cancelled(order):
         raise Refused(
@@ -48,7 +48,7 @@ def is_merged(order: Order) -> Refused:
 
 
 def may_be_cancelled(order: Order) -> bool:
-    """What is held needs no warehouse's answer to be stopped."""
+    """Return whether some parcel may still be stopped; a held parcel needs no answer of a warehouse for that."""
     return bool(order.in_status("held") or not order.kept)
 
 

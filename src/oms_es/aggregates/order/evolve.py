@@ -1,4 +1,4 @@
-"""What each event does to the state of an order; `FOLDS` lists all of them."""
+"""How each event changes the state of an order; `FOLDS` lists all of them."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _exploded(order: Order, event: o.OrderBundlesExploded) -> Order:
 
 
 def _apart(counts: HashTrieMap[str, int], bundles: Mapping[str, Mapping[str, int]]) -> HashTrieMap[str, int]:
-    """What a bundle is made of is a plain unit, also where another of them is sold under its name."""
+    """Replace bundles by their components, which count as plain units even if a bundle is sold under their SKU."""
     ordered = {bundle: counts.get(bundle, 0) for bundle in bundles}
     for bundle, components in bundles.items():
         quantity = ordered[bundle]
@@ -131,7 +131,7 @@ def _apart(counts: HashTrieMap[str, int], bundles: Mapping[str, Mapping[str, int
 
 
 def _released(order: Order, event: o.OrderAssigned | o.OrderLocationFailed) -> Order:
-    """What is asked for again stands in the event after it."""
+    """Remove the released locks; the next event says which units are asked for again."""
     return without_released(order, event.released)
 
 
@@ -324,7 +324,7 @@ def _cancelled(order: Order, event: o.OrderCancelled) -> Order:
 
 
 def _shipped(order: Order, _: o.OrderShipped) -> Order:
-    """Nothing is here any more that could be held."""
+    """Set the phase, and drop all holds: nothing is left here that could be held."""
     return order._replace(phase="shipped", holds=HashTrieSet(), held_for=HashTrieSet())
 
 

@@ -1,4 +1,4 @@
-"""What a channel says of an order before the order comes: kept, applied with it, or missed."""
+"""How the state of an order changes with reports that come before the order: kept, applied with it, or missed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def report_kept(order: Order, event: o.OrderReportKept) -> Order:
 
 
 def _waited_for(order: Order, called: str) -> Order:
-    """Something new waits for it: that it has not come is news again."""
+    """Note that something new waits for the order, so that its absence may be reported again."""
     return order._replace(early_called=called or order.early_called, missed=False)
 
 

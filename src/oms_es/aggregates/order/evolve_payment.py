@@ -1,4 +1,4 @@
-"""What events about money do to the state of an order."""
+"""How events about money change the state of an order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def payment_requested(order: Order, event: o.OrderPaymentRequested) -> Order:
 
 
 def payment_deferred(order: Order, event: o.OrderPaymentDeferred) -> Order:
-    """Also of what was paid: an order that waited for a person waits for money again."""
+    """Note that a payment is deferred. An order that was paid and held for a person waits for money again."""
     deferred = with_payments(order, "deferred", event.payment_id)
     return deferred._replace(phase="awaiting_payment") if deferred.phase == "held" else deferred
 
@@ -42,7 +42,10 @@ def payment_secured(order: Order, event: o.OrderPaymentSecured) -> Order:
 
 
 def paid_or_not(order: Order) -> Order:
-    """Paid and locked, an order is released in the same breath, unless it is held."""
+    """Set a paid order with a hold to "held".
+
+    A paid and fully locked order without a hold is released by the same command.
+    """
     if order.phase == "awaiting_payment" and order.holds and not order.is_unpaid and not order.presale_pending:
         return order._replace(phase="held")
     return order
@@ -53,7 +56,10 @@ def money_gone(order: Order, event: o.OrderMoneyGone) -> Order:
 
 
 def money_back(order: Order, event: o.OrderMoneyBack) -> Order:
-    """What its hold was for becomes less; that it comes off is an event of its own, but of an order that has ended."""
+    """Remove what is there again from the reasons for the payment hold.
+
+    The hold of a running order ends with an event of its own; that of an ended order ends here.
+    """
     effect = (event.payment_id, event.effect)
     held_for = order.held_for.discard(effect)
     is_held = held_for or order.phase not in o.FINAL_PHASES

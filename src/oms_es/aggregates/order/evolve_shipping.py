@@ -1,4 +1,4 @@
-"""What events of shipping, refunds and returns do to the state of an order."""
+"""How events of shipping, refunds and returns change the state of an order."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fold_shipment(status: ShipmentStatus) -> Any:
 
 
 def answered(order: Order, shipment_id: str) -> Order:
-    """It stopped, left, or would not stop: its answer is no longer awaited."""
+    """Note that a parcel stopped, left, or could not be stopped: no answer is awaited for it any more."""
     order = order._replace(stopping=order.stopping.discard(shipment_id))
     if not order.cuts:
         return order
@@ -86,7 +86,7 @@ def refund_requested(order: Order, event: o.OrderRefundRequested) -> Order:
 
 
 def fold_credit_left(order: Order, event: o.OrderCreditLeft) -> Order:
-    """Unless it is of another order, that has its name."""
+    """Add to the credit left, unless the event belongs to an earlier order of the same id."""
     own = order.content is not None and event.exchange_of == order.content.exchange_of
     return order._replace(credit_left=order.credit_left + event.amount_minor) if own else order
 
@@ -126,7 +126,7 @@ def return_ended(order: Order, event: x.OrderReturnEnded) -> Order:
 
 def _return_credited(order: Order, rma_id: str, units: Mapping[str, int]) -> Order:
     known = order.returns.get(rma_id)
-    if known is None:  # for a parcel that was lost: nothing comes back
+    if known is None:  # a credit for a lost parcel: no return is expected for it
         return order
     credited = plus(known.credited, units.items())
     return order._replace(returns=order.returns.insert(rma_id, known._replace(credited=credited)))

@@ -1,7 +1,7 @@
-"""The person of an order is forgotten. Part of the order's decider.
+"""Forgetting the person of an order. Part of the order's decider.
 
-Invariant: once forgotten, an order's state and its events say nothing of a person, as if its events had always had
-placeholders: history folds to the same with the order's key and without it.
+Invariant: once forgotten, an order's state and events contain nothing about a person, as if its events had always had
+placeholders. History folds to the same state with the order's key and without it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ BRING_BACK: tuple[type[o.OrderCommand], ...] = (
     o.PlaceLegalHold,
     x.RequestReturn,
 )
-"""What says something of a person again, or needs to know who they are."""
+"""Commands that contain something about a person, or that need to know who the person is."""
 
 
 def forget(order: Order, command: o.ForgetOrder) -> Iterator[o.OrderEvent]:
-    """Not while something still has to reach its customer, or to come back from there."""
+    """Forget the order's person.
+
+    Raise Refused while a parcel is on its way to or from the customer, or a legal hold applies.
+    """
     if waits := "; ".join(_waits_for(order)):
         raise Refused(
             OrderRefusal.STILL_RUNNING, f"order {command.order_id} cannot be forgotten yet: {waits}; end that first"
@@ -74,9 +77,10 @@ def _waits_for(order: Order) -> Iterator[str]:
 def decide_afterwards(
     order: Order, command: Any, decide: Callable[[Order, Any], Iterable[o.OrderEvent]]
 ) -> Iterator[o.OrderEvent]:
-    """What of money and parcels is still to be said is decided as ever; of a person nothing is.
+    """Decide a command for a forgotten order: money and parcels as usual, nothing about a person.
 
-    An amendment that a channel sends late changes nothing of an order that has ended: it is not kept for a person.
+    A late amendment of the channel changes nothing in an order that has ended, so it is ignored and not kept for a
+    person.
     """
     if isinstance(command, o.ForgetOrder) or (isinstance(command, o.AmendOrder) and command.keep):
         return

@@ -1,4 +1,4 @@
-"""An order is held for a person, and released. Part of the order's decider."""
+"""Holding an order for a person, and releasing it. Part of the order's decider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oms_es.schemas import order as o
 
 
 def hold(order: Order, command: o.HoldOrder) -> Iterator[o.OrderEvent]:
-    """Repeated with another time, that one holds."""
+    """Hold the order. If it is held already, another time replaces the earlier one."""
     if order.is_held(command.kind) and command.until in (None, order.held_until.get(command.kind)):
         return
     changes.require_before_release(order, "held")
@@ -26,8 +26,11 @@ def chase_hold(order: Order, command: o.ChaseHold) -> Iterator[o.OrderEvent]:
 
 
 def release_hold(order: Order, command: o.ReleaseHold) -> Iterator[o.OrderEvent]:
-    """Money that was given up on is asked for again once nothing else says that it should not be; money that is gone
-    is done without."""
+    """Release a hold.
+
+    Payments that were given up are asked for again once no other hold is left; for money that is gone the order goes on
+    without it.
+    """
     if command.kind in order.holds and order.phase not in o.FINAL_PHASES:
         if command.kind == "payment":
             yield from steps.unheld(order, command.kind, command.note, lambda after: ask_again(after, None, 1))

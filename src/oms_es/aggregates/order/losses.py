@@ -1,7 +1,7 @@
-"""What an order does about a parcel that was lost, as a person has chosen.
+"""What an order does about a lost parcel, as a person has chosen.
 
-Invariant: what was paid for lost units goes back in money, or pays for sending them again, once and never both; no one
-waits for the parcel any more, and lost units are not asked back.
+Invariant: the amount paid for lost units is either refunded or pays for sending them again, once and never both.
+Delivery of the parcel is not awaited any more, and lost units cannot be returned.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from oms_es.schemas.payment import RefundAllocation
 
 
 def record_lost(order: Order, command: o.RecordShipmentLost) -> Iterator[o.OrderEvent]:
-    """Never refused: it is gone. What cannot be given back is an event for a person to settle."""
+    """Record the loss; never refuse, because the parcel is gone.
+
+    A refund that is impossible becomes an event for a person.
+    """
     if order.shipments.get(command.shipment_id) not in ("open", "dispatched"):
         return
     lost = o.OrderShipmentLost(
@@ -46,7 +49,7 @@ def _refund(order: Order, lost: o.OrderShipmentLost, refund_id: str) -> o.OrderR
 
 
 def _asked(lost: o.OrderShipmentLost, refund_id: str) -> o.RefundOrder:
-    """By amount: a parcel may have a part of a bundle."""
+    """Return the refund as amounts, not units, because a parcel may hold a part of a bundle."""
     return o.RefundOrder.model_construct(
         order_id=lost.order_id,
         refund_id=refund_id,
@@ -61,7 +64,7 @@ def _asked(lost: o.OrderShipmentLost, refund_id: str) -> o.RefundOrder:
 
 
 def _sent_again(order: Order, lost: o.OrderShipmentLost, credit_id: str) -> x.OrderExchangeCredited:
-    """Another order of the same units, which costs exactly what was paid for them."""
+    """Return the credit for another order of the same units, which costs exactly what was paid for them."""
     assert order.content
     allocations: Sequence[RefundAllocation] = ()
     if lost.worth_minor:
@@ -105,7 +108,7 @@ SENT_AS = (
 
 
 def _lines(shares: Iterable[o.LineShare]) -> Iterator[o.OrderLine]:
-    """At whole prices; what they leave over of the shares' worth goes with shipping."""
+    """Yield the lines at whole unit prices; the remainder of the shares' amounts is added to shipping."""
     for number, share in enumerate(shares, start=1):
         yield o.OrderLine(
             line_id=str(number),

@@ -1,10 +1,11 @@
-"""Money of an order that went by another way: by the provider's dashboard, by the customer's bank, or it never came.
+"""Money of an order that is gone by another way: refunded at the provider, disputed, or never captured.
 
-Invariant: goods do not go out when their money is gone, as long as they can be stopped and no person says otherwise.
-What is gone is first taken to be of parcels that have left, and of what the payment was asked for beyond its parcels;
-only when the rest no longer covers what a payment is still to be charged is the order held, for exactly that refund or
-dispute. It comes off when all that holds it is there again, or when a person takes it off. What went is passed on to
-the exchanges that it paid for, as far as what is left of the order does not pay for them.
+Invariant: goods do not leave when their money is gone, as long as they can be stopped and no person decides otherwise.
+A missing amount is first attributed to parcels that have left, and to what the payment was asked for beyond its
+parcels. Only if the rest no longer covers what a payment is still to be charged is the order held, for exactly that
+refund or dispute. The hold ends when all the money that it is for is there again, or when a person releases it. A
+missing amount is passed on to the exchanges that it paid for, as far as what is left of the order does not pay for
+them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ WORDS: Mapping[o.MoneyGone, str] = {
 def record_gone(order: Order, command: o.RecordMoneyGone) -> Iterator[o.OrderEvent]:
     assert order.content
     news = (command.payment_id, command.effect) not in order.gone
-    if not news or (command.of_credit and order.content.exchange_of is None):  # its name was another order's
+    # the credit was granted to another order of this id
+    if not news or (command.of_credit and order.content.exchange_of is None):
         return
     gone = o.OrderMoneyGone(**dict(command), currency=order.content.currency, **order.of_customer)
     after = evolve(order, gone)
@@ -43,7 +45,9 @@ def record_gone(order: Order, command: o.RecordMoneyGone) -> Iterator[o.OrderEve
 
 
 def _exchanges(order: Order, after: Order) -> dict[str, int]:
-    """Exchanges that are no longer paid for, the newest first: they are the likeliest not to have left."""
+    """Return the exchanges that are no longer paid for, with the missing amounts; the newest first, as it is the least
+    likely to have left.
+    """
     lacking = refunding.overdrawn(after) - refunding.overdrawn(order)
     found: dict[str, int] = {}
     for order_id, credit in reversed(order.exchanges):
@@ -72,14 +76,19 @@ def _held(order: Order, gone: o.OrderMoneyGone) -> Iterator[o.OrderHeld]:
 
 
 class Paid(NamedTuple):
-    """`asked` of a payment, or the credit of an exchange; what of it was `given_back`."""
+    """Amounts in minor units:
+
+    `asked` of a payment, or granted as an exchange's credit; `given_back` is the part refunded.
+    """
 
     asked: int
     given_back: int
 
 
 def missing(order: Order, bearer: str) -> int:
-    """What a payment, or the credit of an exchange, lacks of what is still to be paid with it."""
+    """Return the amount in minor units by which a payment, or an exchange's credit, falls short of what it still has to
+    pay.
+    """
     paid = _paid(order, bearer)
     needed = _needed(order, bearer) if paid.asked else 0
     spare = paid.asked - needed
@@ -96,7 +105,9 @@ def _paid(order: Order, bearer: str) -> Paid:
 
 
 def _needed(order: Order, bearer: str) -> int:
-    """Before the release all of it, of a credit what the order costs; then what the parcels bear that have not left."""
+    """Return the amount that is still to be paid with it: before the release all of it (of a credit, at most the
+    order's total), then what the parcels bear that have not left.
+    """
     assert order.content
     if order.phase in BEFORE_RELEASE:
         asked = _paid(order, bearer).asked
@@ -115,7 +126,10 @@ def _charge(order: Order, shipment_id: str, bearer: str) -> int:
 
 
 def record_back(order: Order, command: o.RecordMoneyBack) -> Iterator[o.OrderEvent]:
-    """A hold that a person asked for, or that other money is missing for, stays on."""
+    """Record that money is there again.
+
+    A hold that a person asked for, or for which other money is missing, remains.
+    """
     effect = (command.payment_id, command.effect)
     if (gone := order.gone.get(effect)) is None:
         return

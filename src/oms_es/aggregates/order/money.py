@@ -1,7 +1,7 @@
-"""What an order's money falls on: lines, parcels, payments and refunds.
+"""How an order's money is distributed over lines, parcels, payments and refunds.
 
-Invariant: the shares of anything sum to it exactly. They are fixed when the order is released; every later capture,
-cancellation of a line and refund takes from those shares and never shares out again.
+Invariant: the shares of an amount sum to it exactly. They are fixed when the order is released; every later capture,
+cancellation of a line and refund takes from those shares and never distributes an amount again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from oms_es.schemas.values.currency import to_text
 from oms_es.schemas.values.money import apportion
 
 CREDIT = ""
-"""Beside an exchange's payments, what the returned goods paid of it."""
+"""The key, beside an exchange's payment ids, of what the returned goods pay of it."""
 
 
 class Shares(NamedTuple):
@@ -25,7 +25,7 @@ class Shares(NamedTuple):
 
 
 def exploded(demand: Mapping[str, int], bundles: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    """The units to stock for it: a bundle's are those of its components."""
+    """Return the units to stock, by SKU: a bundle counts as its components."""
     units: dict[str, int] = defaultdict(int)
     for sku, quantity in demand.items():
         for component, each in bundles.get(sku, {sku: 1}).items():
@@ -34,7 +34,10 @@ def exploded(demand: Mapping[str, int], bundles: Mapping[str, Mapping[str, int]]
 
 
 def shares_of(content: o.OrderContent, bundles: Mapping[str, Mapping[str, int]]) -> Shares:
-    """The total by lines and shipping. A discount lowers goods, then shipping, then tax; tax follows what is left."""
+    """Return the total by lines and shipping, in minor units.
+
+    A discount lowers goods, then shipping, then tax; the tax is distributed by what is left.
+    """
     goods = [line.quantity * line.unit_price_minor for line in content.lines]
     off_goods = min(content.discount_minor, sum(goods))
     off_shipping = min(content.discount_minor - off_goods, content.shipping_minor)
@@ -52,7 +55,10 @@ def shares_of(content: o.OrderContent, bundles: Mapping[str, Mapping[str, int]])
 def _by_component(
     line: o.OrderLine, net: int, tax: int, bundles: Mapping[str, Mapping[str, int]]
 ) -> Iterator[o.LineShare]:
-    """A bundle's components have prices that sum to its own: so many whole bundles are always worth as many prices."""
+    """Yield the share of each component.
+
+    The components' prices sum to the bundle's, so a number of whole bundles is worth the same number of prices.
+    """
     made_of = bundles.get(line.sku, {line.sku: 1})
     prices = apportion(line.unit_price_minor, list(made_of.values()))
     weights = prices if any(prices) else list(made_of.values())
@@ -62,7 +68,7 @@ def _by_component(
 
 
 def taken(share: o.LineShare, quantity: int) -> tuple[o.LineShare, o.LineShare]:
-    """Split the given units off a share; returns both parts."""
+    """Split the given units off a share; return both parts."""
     amount, tax = share.amount_minor * quantity // share.quantity, share.tax_minor * quantity // share.quantity
     part = share.model_copy(update={"quantity": quantity, "amount_minor": amount, "tax_minor": tax})
     rest = share.model_copy(
@@ -78,7 +84,7 @@ def taken(share: o.LineShare, quantity: int) -> tuple[o.LineShare, o.LineShare]:
 def parcel_lines(
     parcels: Iterable[Sequence[o.Reservation]], shares: Iterable[o.LineShare]
 ) -> Iterator[tuple[o.LineShare, ...]]:
-    """Which lines the units of each parcel are: a SKU's units serve the lines that want it in turn."""
+    """Yield the line shares of each parcel: the units of a SKU serve the lines that want it, one after the other."""
     queues: dict[str, deque[o.LineShare]] = defaultdict(deque)
     for share in shares:
         queues[share.sku].append(share)
@@ -106,7 +112,7 @@ def payable(content: o.OrderContent) -> int:
 
 
 def divided(tenders: Iterable[o.Tender], amount_minor: int) -> tuple[tuple[o.Tender, ...], tuple[o.Tender, ...]]:
-    """The tenders that pay so much, the first ones first, and what is left of them."""
+    """Return the tenders that pay the amount, in their order, and what is left of the tenders."""
     within: list[o.Tender] = []
     beyond: list[o.Tender] = []
     for tender in tenders:
@@ -119,7 +125,9 @@ def divided(tenders: Iterable[o.Tender], amount_minor: int) -> tuple[tuple[o.Ten
 
 
 def dues(order: Order) -> tuple[o.PaymentDue, ...]:
-    """What is to be asked for now: a presale's deposit before its goods have come, everything after that."""
+    """Return the payments to ask for now: for a presale whose goods have not come its deposit, otherwise all that is
+    unpaid.
+    """
     content = order.content
     assert content
     deposit = content.kind == "presale" and bool(order.presale_pending)
@@ -140,7 +148,9 @@ def dues(order: Order) -> tuple[o.PaymentDue, ...]:
 
 
 def charges(order: Order, worths: Sequence[int]) -> Iterator[tuple[o.Charge, ...]]:
-    """How what the parcels are worth falls on the payments, in turn; credit and deposits come first."""
+    """Yield for each parcel how its worth is charged to the payments, one after the other; credit and deposits come
+    first.
+    """
     assert order.content
     payments = sorted(order.live_payments.items(), key=lambda item: not item[1].due.capture_now)
     sources = deque([("", min(order.content.credit_minor, order.content.total_minor))])
@@ -159,13 +169,13 @@ def charges(order: Order, worths: Sequence[int]) -> Iterator[tuple[o.Charge, ...
 
 
 def to_capture(order: Order, borne: Iterable[o.Charge]) -> int:
-    """The part of each payment's share that is still to be captured; a deposit was captured earlier."""
+    """Return the part of the charges that is still to be captured; deposits were captured earlier."""
     deposits = {key for key, payment in order.payments.items() if payment.due.capture_now}
     return sum(charge.amount_minor for charge in borne if charge.payment_id not in deposits)
 
 
 def lowered(borne: Iterable[o.Charge], amount_minor: int) -> tuple[o.Charge, ...]:
-    """The charges without so much, from the last of them backwards."""
+    """Return the charges less the amount, which is taken off the last charges first."""
     left: list[o.Charge] = []
     for charge in reversed(list(borne)):
         n = min(charge.amount_minor, amount_minor)
@@ -176,13 +186,15 @@ def lowered(borne: Iterable[o.Charge], amount_minor: int) -> tuple[o.Charge, ...
 
 
 def charges_of(order: Order, plan: o.ShipmentPlan) -> tuple[o.Charge, ...]:
-    """Also where one payment bears it and the plan does not say so."""
+    """Return the plan's charges, also for a plan that does not state them because one payment bears all."""
     payment_id = next((key for key, p in order.live_payments.items() if not p.due.capture_now), order.payment_id)
     return o.borne(plan.charges, payment_id, plan.amount_minor)
 
 
 def taken_by_payment(order: Order) -> dict[str, int]:
-    """What was, or is about to be, captured: deposits whole, and of other payments the shares of parcels that left."""
+    """Return by payment what was, or is about to be, captured: deposits whole, otherwise the shares of parcels that
+    left.
+    """
     deposits = {key: payment for key, payment in order.live_payments.items() if payment.due.capture_now}
     amounts: dict[str, int] = defaultdict(int)
     for key, payment in deposits.items():
@@ -196,7 +208,9 @@ def taken_by_payment(order: Order) -> dict[str, int]:
 
 
 def left_plans(order: Order) -> list[o.ShipmentPlan]:
-    """Of every parcel that left, also of one that came back: what it took of payments is given back by refunds."""
+    """Return the plans of all parcels that left, including those that came back: what they took of payments is given
+    back by refunds.
+    """
     gone = ("dispatched", "delivered", "returned", "lost")
     return [
         order.plans[key] for key, status in sorted(order.shipments.items()) if status in gone and key in order.plans
@@ -204,5 +218,5 @@ def left_plans(order: Order) -> list[o.ShipmentPlan]:
 
 
 def borne_by(gone: o.OrderMoneyGone) -> str:
-    """The payment that lacks it, or the credit."""
+    """Return the payment that lacks this money, or CREDIT."""
     return CREDIT if gone.of_credit else gone.payment_id

@@ -12,7 +12,7 @@ from oms_es.schemas.order.refusals import OrderRefusal
 
 
 def add(order: Order, command: o.AddNote) -> Iterator[o.OrderEvent]:
-    """In every phase, also once it has ended."""
+    """Add a note, in every phase and also after the order has ended. Raise Refused if there are too many."""
     if done_before(order.notes.get(command.note_id), command):
         return
     if len(order.notes) >= o.NOTES_MAX:

@@ -1,4 +1,4 @@
-"""What a person does to an order past its rules."""
+"""What a person may do to an order beyond its rules. Part of the order's decider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an order does when a payment is authorised, fails or is withdrawn."""
+"""What an order does when a payment is authorised, fails or is withdrawn. Part of the order's decider."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from oms_es.schemas.order.refusals import OrderRefusal
 from oms_es.schemas.values.sentences import with_reason
 
 PAYMENT_ATTEMPTS_MAX = 3
-"""How often a payment that may still come is asked for by itself, before the order is held for a person."""
+"""How often the engine asks by itself for a payment that may still come, before the order is held for a person."""
 
 
 def record_authorized(order: Order, command: o.RecordPaymentAuthorized) -> Iterator[o.OrderEvent]:
-    """The last payment of an order that nothing else keeps releases it; that it is paid goes without saying then."""
+    """Record a secured payment; the last one releases the order if nothing else keeps it.
+
+    The release implies that the only payment is secured, so no event of its own is yielded then.
+    """
     payment = order.payments.get(command.payment_id)
     if payment is None or payment.status not in ("asked", "deferred") or order.phase in o.FINAL_PHASES:
         return
@@ -27,7 +30,7 @@ def record_authorized(order: Order, command: o.RecordPaymentAuthorized) -> Itera
     secured = o.OrderPaymentSecured(order_id=order.order_id, payment_id=command.payment_id, open_minor=open_minor)
     after = evolve(order, secured)
     if after.phase != "awaiting_payment" or not after.is_locked:
-        yield secured  # an amendment is being sourced, or it is held
+        yield secured  # the order waits for more: an amendment is being sourced, or it is held
         return
     following = list(steps.proceed(after))
     goes_without_saying = any(isinstance(event, o.OrderReleased) for event in following) and len(order.payments) == 1
@@ -56,7 +59,9 @@ def record_failed(order: Order, command: o.RecordPaymentFailed) -> Iterator[o.Or
 
 
 def record_withdrawn(order: Order, command: o.RecordPaymentWithdrawn) -> Iterator[o.OrderEvent]:
-    """Before the release a person decides whether to ask for it again; after it, what has not left is stopped."""
+    """Record that a payment was withdrawn: before the release a person decides whether to ask for it again; after it,
+    parcels that have not left are stopped.
+    """
     payment = order.payments.get(command.payment_id)
     if payment is None or payment.status not in ("asked", "secured"):
         return
@@ -82,7 +87,10 @@ def repeat_payment(order: Order, command: o.RepeatPayment) -> Iterator[o.OrderEv
 
 
 def retry_payment(order: Order, command: o.RetryPayment) -> Iterator[o.OrderEvent]:
-    """A person looked at it: the count of attempts begins again. What other money is missing for stays held."""
+    """Ask for the missing payments again, with attempts counted from 1, as a person asked for it.
+
+    A hold because of other missing money remains. Raise Refused if nothing is to be paid.
+    """
     if order.phase in o.FINAL_PHASES or not order.is_unpaid:
         raise Refused(
             OrderRefusal.NOTHING_TO_PAY, f"order {command.order_id} waits for no payment; there is nothing to retry"

@@ -1,4 +1,4 @@
-"""An order is placed, or was asked for something before it came."""
+"""An order is placed, or its channel reports something about it before it comes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from oms_es.schemas.values import names
 Kept = o.AmendOrder | o.CancelOrder | o.RecordFulfilment | o.RecordChannelRefund
 
 KEPT = get_args(Kept)
-"""What a channel says of an order, which may come before it."""
+"""Messages of a channel about an order that may come before it."""
 
 EARLY_REPORTS_MAX = 100
-"""Amendments, fulfilments and refunds that are kept for one order that has not come."""
+"""How many amendments, fulfilments and refunds are kept for one order that has not come."""
 
 FROM_WITHIN = (
     o.SourceOrder,
@@ -49,12 +49,12 @@ FROM_WITHIN = (
     x.RecordReturnEnded,
     x.RecordFeedbackGiven,
 )
-"""What the engine reports to an order of stock, money and parcels: also of those that were made by hand for no
-order."""
+"""Reports of the engine to an order about stock, money and parcels, which may also concern stock and money that were
+handled by hand without an order."""
 
 
 def require_granted(command: o.PlaceOrder) -> None:
-    """What only the engine makes is never sent from outside. Raises Refused."""
+    """Raise Refused for what only the engine makes: an exchange, or a name in the engine's own form."""
     if command.kind == "exchange":
         raise Refused(
             OrderRefusal.NOT_GRANTED,
@@ -69,7 +69,7 @@ def require_granted(command: o.PlaceOrder) -> None:
 
 
 def require_its_content(order_id: str, content: o.OrderContent) -> None:
-    """Raises Refused: with the content of another order a stream would not be what it is called."""
+    """Raise Refused if the content belongs to another order than the one that is named."""
     if order_id not in o.order_ids_of(content.channel, content.external_id):
         raise Refused(
             OrderRefusal.NOT_ITS_CONTENT,
@@ -78,7 +78,10 @@ def require_its_content(order_id: str, content: o.OrderContent) -> None:
 
 
 def place_exchange(order: Order, command: o.PlaceExchange) -> Iterator[o.OrderEvent]:
-    """Where its name was taken before such names were refused, nothing is sent, and the credit goes back."""
+    """Place the order of an exchange.
+
+    If its id was taken, before such ids were refused, nothing is sent and the credit is given back.
+    """
     require_its_content(command.order_id, command.content)
     content = command.content
     fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
@@ -119,13 +122,16 @@ def place_order(order: Order, command: o.PlaceOrder) -> Iterator[o.OrderEvent]:
 
 
 def _names_its_customer(placed: o.OrderPlaced, command: o.PlaceOrder) -> bool:
-    """The same order, which was sent without its customer: before channels could name one."""
+    """Return whether it is the same order, first sent without its customer, before channels could name one."""
     has_no_customer = placed.customer is None and not placed.notes and not placed.metadata
     return has_no_customer and command.without_customer.fingerprint == placed.fingerprint
 
 
 def keep(order: Order, command: Kept) -> Iterator[o.OrderEvent]:
-    """The channel's messages came in another order than it sent them. A cancellation is always kept: it is the last."""
+    """Keep a message that came before its order.
+
+    A cancellation is always kept, as there is at most one. Raise Refused if too many messages are kept.
+    """
     if isinstance(command, o.CancelOrder):
         if order.early_cancellation is None:
             yield o.OrderCancellationKept(order_id=command.order_id, reason=command.reason, called=command.called)
@@ -158,14 +164,16 @@ def chase_placement(order: Order, command: o.ChasePlacement) -> Iterator[o.Order
 
 
 def record_given(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
-    """The order that these units go over to begins any moment: stock may hear of a split before the order does."""
+    """Record a lock for an order that is about to begin: stock may hear of a split before the new order does."""
     held = (command.reservation_id, command.sku, command.location)
     if o.was_transferred(command.reservation_id) and held not in order.transferred_in:
         yield o.OrderLineAllocated(**command.model_dump())
 
 
 def record_not_given(order: Order, command: o.RecordShortage) -> Iterator[o.OrderEvent]:
-    """These units were to go over to it, or had gone over and are not there after all."""
+    """Record that units for an order that is about to begin could not be transferred, or are gone after the
+    transfer.
+    """
     held = (command.reservation_id, command.sku, command.location)
     if o.was_transferred(command.reservation_id) and held not in order.not_given:
         yield o.OrderTransferShort(**command.model_dump())

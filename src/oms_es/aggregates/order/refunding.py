@@ -1,4 +1,4 @@
-"""What goes back of an order's money, and to which payment."""
+"""What is refunded of an order's money, and to which payment. Part of the order's decider."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from oms_es.schemas.values.money import apportion
 
 
 def refund(order: Order, command: o.RefundOrder) -> o.OrderRefundRequested:
-    """What each payment gives back, and what for. Raises Refused where it is more than was paid for it."""
+    """Return how much each payment gives back, and for what. Raise Refused if it is more than was paid for it."""
     allocations, units = allocations_of(order, command)
     if not allocations:
         raise Refused(
@@ -43,7 +43,7 @@ def refund(order: Order, command: o.RefundOrder) -> o.OrderRefundRequested:
 
 
 def credit_there(order: Order, amount_minor: int) -> int:
-    """What of a credit that an exchange did not use is left to give back; the rest is gone by another way."""
+    """Return how much of an unused credit can be given back, in minor units; the rest is gone by another way."""
     still_spent = order.credited - amount_minor
     return max(min(amount_minor, sum(_refundable(order).values()) - still_spent), 0)
 
@@ -51,9 +51,9 @@ def credit_there(order: Order, amount_minor: int) -> int:
 def refund_credit(
     order: Order, refund_id: str, amount_minor: int, reason: str, *, spared: int
 ) -> o.OrderRefundRequested:
-    """What was credited to an exchange, and is given back after all. Raises Refused where it was not credited.
+    """Return the refund of a credit that an exchange did not use. Raise Refused if more is asked than was credited.
 
-    `spared`: what of the credit still pays for exchanges.
+    `spared` is the part of the credit that still pays for exchanges.
     """
     if amount_minor > order.credited:
         asked, credited = (in_words(order, n) for n in (amount_minor, order.credited))
@@ -71,7 +71,10 @@ def _refund_requested(
     spared: int,
     to_account: str = "",
 ) -> o.OrderRefundRequested:
-    """`spared`: of what was paid, what pays for an exchange now."""
+    """Return the refund.
+
+    Raise Refused if it is more than is left; `spared` is the part of what was paid that pays for exchanges.
+    """
     assert order.content
     total = sum(allocation.amount_minor for allocation in allocations)
     refundable = _refundable(order)
@@ -99,7 +102,9 @@ def _refund_requested(
 
 
 def _refundable(order: Order) -> dict[str, int]:
-    """By payment, and of an exchange the credit that it used; without what is gone by another way."""
+    """Return what can be refunded by payment, and by CREDIT for the credit that an exchange used, without money that is
+    gone by another way.
+    """
     gone: dict[str, int] = defaultdict(int)
     for event in order.gone.values():
         gone[borne_by(event)] += event.amount_minor
@@ -110,7 +115,7 @@ def _refundable(order: Order) -> dict[str, int]:
 
 
 def overdrawn(order: Order) -> int:
-    """What pays for exchanges and is not there."""
+    """Return by how much the credit of exchanges exceeds what is left of the payments."""
     return max(order.credited - sum(_refundable(order).values()), 0)
 
 
@@ -122,7 +127,7 @@ def _credit_part(order: Order, part: o.RefundPart) -> o.CreditPart:
 
 
 def credit_used(order: Order) -> int:
-    """What of its credit the parcels that left are worth beyond what payments bear."""
+    """Return the credit that was used: what the parcels that left are worth beyond what payments bear."""
     assert order.content
     worth = sum(plan.worth_minor for plan in left_plans(order))
     charged = sum(charge.amount_minor for plan in left_plans(order) for charge in charges_of(order, plan))
@@ -130,7 +135,7 @@ def credit_used(order: Order) -> int:
 
 
 def require_unspent(order: Order, worth_minor: int) -> None:
-    """Raises Refused where goods were not paid for, or what was paid went back otherwise: they pay for nothing."""
+    """Raise Refused if less than this worth is left of what was paid, so that it cannot pay for an exchange."""
     left = sum(_refundable(order).values()) - order.credited
     if worth_minor > left:
         worth, rest = in_words(order, worth_minor), in_words(order, left)
@@ -179,9 +184,10 @@ def _paid_for(order: Order) -> dict[tuple[str, str], int]:
 
 
 def _worth_of_units(order: Order, line_id: str, already: int, given: int, quantity: int) -> int:
-    """Of the next so many units of a line: the last of them are worth what is left of what was paid.
+    """Return what the next `quantity` units of a line are worth; the last ones take all that is left of the line.
 
-    `already` refunded: so many units, `given` for them.
+    `already` units were refunded before, for the amount `given`. Raise Refused if more units would be refunded than
+    shipped.
     """
     shares, shipped = _shares_of(order, line_id), shipped_units(order, line_id)
     if already + quantity > shipped:
@@ -198,12 +204,12 @@ def _worth_of_units(order: Order, line_id: str, already: int, given: int, quanti
 
 
 def shipped_units(order: Order, line_id: str) -> int:
-    """Of a line; of a bundle, as many as its components make."""
+    """Return the shipped units of a line; for a bundle, as many as the shipped components make."""
     return _whole_units(order, line_id, {})
 
 
 def units_out(order: Order, line_id: str) -> int:
-    """Units of a line that were shipped, and neither came back undelivered nor were lost."""
+    """Return the units of a line that were shipped, and neither came back undelivered nor were lost."""
     back: dict[str, int] = defaultdict(int)
     for event in _undelivered(order):
         for share in event.lines:
@@ -222,7 +228,9 @@ def _whole_units(order: Order, line_id: str, back: Mapping[str, int]) -> int:
 
 
 def shares_back(order: Order, shipment_id: str, items: Iterable[o.Reservation]) -> tuple[o.LineShare, ...]:
-    """Which lines units of a parcel that come back, or are lost, are of; those of before are not counted again."""
+    """Return the line shares of a parcel's units that come back or are lost; shares that came back before are
+    left out.
+    """
     plan = order.plans.get(shipment_id)
     before: dict[tuple[str, str], int] = defaultdict(int)
     for event in _undelivered(order):
@@ -247,7 +255,7 @@ def _shares_of(order: Order, line_id: str) -> list[o.LineShare]:
 
 
 def _units_per_line(order: Order, line_id: str) -> dict[str, int]:
-    """What one unit of a line is made of."""
+    """Return the SKUs and quantities that one unit of a line is made of."""
     assert order.content
     skus = {line.sku for line in order.content.lines if line.line_id == line_id}
     return exploded(dict.fromkeys(skus, 1), order.bundles)
@@ -269,7 +277,9 @@ def _by_payment(amounts: Iterable[tuple[str, int]], allocations: Iterable[Refund
 
 
 def reduced(content: o.OrderContent, cancelled: Mapping[str, int], off: Sequence[o.LineShare]) -> dict[str, object]:
-    """What changes where units of lines are cancelled that are worth `off`: the rest keeps its own discount and tax."""
+    """Return the changed fields of the content when units worth `off` are cancelled: the rest keeps its own discount
+    and tax.
+    """
     lines = []
     goods = 0
     for line in content.lines:

@@ -1,7 +1,7 @@
-"""Returns, as their order sees them.
+"""Returns of an order's units. Part of the order's decider.
 
-Invariant: returned, or on the way back, <= shipped, per line and over all returns; no unit is credited twice, neither
-by two returns nor by a return and a refund; what is credited to an exchange is not given back in money as well.
+Invariant: units returned or on the way back <= units shipped, per line and over all returns; no unit is credited twice,
+neither by two returns nor by a return and a refund; what is credited to an exchange is not given back in money as well.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def request(order: Order, command: x.RequestReturn) -> Iterator[o.OrderEvent]:
 
 
 def require_own_name(field: str, name: str) -> None:
-    """Raises Refused where it is one that the engine could make."""
+    """Raise Refused if the name has the form of the engine's own names."""
     if names.is_made(name):
         raise Refused(
             OrderRefusal.RESERVED_NAME,
@@ -79,7 +79,7 @@ def _total(lines: Iterable[o.LineUnits] | Iterable[r.ReturnLine]) -> dict[str, i
 
 
 def returnable(order: Order, line_id: str) -> int:
-    """Units of a line that may still be asked back: with the customer, not in a return, and not refunded."""
+    """Return how many units of a line may still be returned: with the customer, in no return, and not refunded."""
     shipped, out = refunding.shipped_units(order, line_id), refunding.units_out(order, line_id)
     returns = list(order.returns.values())
     returned = sum(known.asked.get(line_id, 0) - known.ended.get(line_id, 0) for known in returns)
@@ -104,7 +104,7 @@ def _expected(order: Order, lines: Iterable[r.ReturnLine]) -> Iterator[r.Expecte
 def _exchange(
     order: Order, rma_id: str, replacement: tuple[o.OrderLine, ...], placed_at: datetime, credit_minor: int
 ) -> o.OrderContent:
-    """The order that is sent instead. Raises Refused where it could not be placed."""
+    """Return the content of the order that is sent instead. Raise Refused if it could not be placed."""
     assert order.content
     fields = {
         name: getattr(order.content, name) for name in ("channel", "currency", "ship_to", "payment_token", "customer")
@@ -124,7 +124,10 @@ def _exchange(
 
 
 def credit(order: Order, command: x.CreditReturn) -> Iterator[o.OrderEvent]:
-    """Never refused: no caller waits for an answer. What cannot be credited is an event for a person to settle."""
+    """Credit a return; never refuse, because no caller waits for an answer.
+
+    An impossible credit becomes an event for a person.
+    """
     known = order.returns.get(command.rma_id)
     if known is None or command.credit_id in order.applied:
         return
@@ -161,7 +164,10 @@ def _exchanged(order: Order, known: Return, command: x.CreditReturn, refund: o.R
 
 
 def refund_credit(order: Order, command: x.RefundCredit) -> Iterator[o.OrderEvent]:
-    """Never refused, as above. Where some of the credit is gone by another way, the rest of it is given back."""
+    """Give back what an exchange did not use; never refuse, as in `credit`.
+
+    If a part of it is gone by another way, the rest is given back.
+    """
     name = (command.rma_id, "left", command.exchange_order_id, *filter(None, [command.credit_id]))
     refund_id = names.RETURN + names.made_of(*name)
     if refund_id in order.applied:
@@ -192,6 +198,6 @@ def record_ended(order: Order, command: x.RecordReturnEnded) -> Iterator[o.Order
 
 
 def record_feedback(order: Order, command: x.RecordFeedbackGiven) -> Iterator[o.OrderEvent]:
-    """An order that names no customer counts for none."""
+    """Record feedback for the order's customer; an order without a customer yields nothing."""
     if order.of_customer and feedback(command.feedback_id) not in order.applied:
         yield x.OrderFeedbackGiven(**dict(command), **order.of_customer)

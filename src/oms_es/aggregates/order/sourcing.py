@@ -1,6 +1,6 @@
-"""Where an order's units come from: answers to what it asks, a person's word, and places that fail.
+"""Where an order's units come from: sourcing answers, assignments by a person, and locations that fail.
 
-Invariant: an answer is for exactly what was asked; a bundle is taken apart once, and is its components from then on;
+Invariant: an answer is for exactly what was asked; a bundle is exploded once, and is its components from then on;
 whatever is released is asked for again or waits.
 """
 
@@ -19,7 +19,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas.order.refusals import OrderRefusal
 
 MANUAL = "manual"
-"""The rule's version where a person has decided."""
+"""The rules' version that is recorded where a person decided."""
 
 
 def source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
@@ -64,15 +64,17 @@ def _answered(order: Order, command: o.SourceOrder, reason: str = "") -> Iterato
 
 
 def retry(order: Order, _: o.RetrySourcing) -> Iterator[o.OrderEvent]:
-    """Also while other units are being sourced or locked: the stock that came would wake no order later."""
+    """Source the backordered units again, even while others are being sourced or locked: stock that came now would not
+    wake the order later.
+    """
     if order.backordered and order.phase not in o.FINAL_PHASES:
         yield steps.request_sourcing(order, order.backordered.items(), (), None)
 
 
 def explode(order: Order, command: o.ExplodeBundles) -> Iterator[o.OrderEvent]:
-    """The units of every component, over all lines and bundles, are asked for as one.
+    """Ask for the units of all components, over all lines and bundles, at once.
 
-    What became a bundle while the order has locked it, or asked for it, as it is stays a plain unit: made of itself.
+    A SKU that became a bundle after the order locked it, or asked for it, stays a plain unit.
     """
     if order.phase != "sourcing" or command.attempt != order.attempt:
         return
@@ -90,7 +92,9 @@ def explode(order: Order, command: o.ExplodeBundles) -> Iterator[o.OrderEvent]:
 
 
 def assign(order: Order, command: o.AssignOrder) -> Iterator[o.OrderEvent]:
-    """A person says where the units come from. Locks that fit stay, others go, what is not assigned waits."""
+    """Assign the units as a person says: locks that fit stay, others are released, and units that are not assigned
+    wait.
+    """
     assert order.content
     wished: dict[tuple[str, str], int] = defaultdict(int)
     for assignment in command.assignments:
@@ -147,7 +151,9 @@ def _require_ordered(order: Order, wished: dict[tuple[str, str], int]) -> None:
 
 
 def _fitted(order: Order, wished: dict[tuple[str, str], int]) -> tuple[tuple[o.Cut, ...], dict[tuple[str, str], int]]:
-    """What is released, and what is still to be asked for, so that the locks become the wish."""
+    """Return the locks to release and the units still to ask for, by SKU and location, so that the locks match the
+    wish.
+    """
     open_wish = dict(wished)
     cuts: list[o.Cut] = []
     for held, quantity in sorted([*order.allocated.items(), *order.requested.items()]):
@@ -165,12 +171,15 @@ def _units(cuts: Iterable[o.Cut]) -> list[tuple[str, int]]:
 
 
 def _in_flight(held: Held) -> bool:
-    """Of a lock that is awaited: whether another order gives it, so that it cannot be released before it is there."""
+    """Return whether a requested lock comes from another order, so that it cannot be released before it has arrived."""
     return not held[0].rpartition("/")[2].isdecimal()
 
 
 def record_location_failed(order: Order, command: o.RecordLocationFailed) -> Iterator[o.OrderEvent]:
-    """What it has locked there, or asked for, is sourced elsewhere. What is released already is the warehouse's."""
+    """Source elsewhere what is locked or requested at the failed location.
+
+    After the release the warehouse sees to its own.
+    """
     asked = [(held, quantity) for held, quantity in order.requested.items() if not _in_flight(held)]
     there: list[tuple[Held, int]] = [
         (held, quantity) for held, quantity in sorted([*asked, *order.allocated.items()]) if held[2] == command.location

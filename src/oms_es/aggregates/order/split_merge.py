@@ -1,8 +1,8 @@
-"""Orders that become several, and several that become one.
+"""Splitting an order into several, and merging several into one. Part of the order's decider.
 
-Invariant: units and money are conserved, and a hold goes with the units. Locks go from order to order by transfer and
-are never released in between: who gives asks the stock for it in its own stream, so that no later end of its locks is
-reported before; the order that receives units counts on a lock when stock has reported it.
+Invariant: units and money are conserved, and a hold goes with the units. Locks move from order to order by transfer and
+are never released in between. The giving order asks stock for the transfer in its own stream, so that no later end of
+its locks is reported before it; the receiving order counts on a lock once stock has reported it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from oms_es.schemas.values.customer import METADATA_MAX, NOTES_LENGTH_MAX
 from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
 SAME_TERMS = ("channel", "currency", "ship_to", "delivery_option", "allow_split", "pickup", "pickup_at", "customer_id")
-"""What orders must have in common to become one."""
+"""The fields in which orders must agree to be merged."""
 LINE_ID_LENGTH_MAX = 120
-"""So that the number of its order fits before it."""
+"""Shorter than a line id may be, because a merge puts the number of the order before it."""
 HELD_BEFORE = "held when its units were another order's"
 
 
@@ -79,7 +79,10 @@ def _require_at_rest(order: Order) -> None:
 def _content_of(
     before: o.OrderContent, units: Mapping[str, int], after: o.OrderContent, external_id: str
 ) -> o.OrderContent:
-    """The units that go, with the discount, the tax and the tenders that the rest does not keep."""
+    """Return the content of the units that leave, with the discount, tax and tenders that the rest does not keep.
+
+    Raise Refused if it would be invalid.
+    """
     lines = tuple(
         line.model_copy(update={"quantity": units[line.line_id]}) for line in before.lines if units.get(line.line_id)
     )
@@ -107,7 +110,10 @@ def place_joined(order: Order, command: o.PlaceJoined) -> Iterator[o.OrderEvent]
 
 
 def _begun(order: Order, what: o.PlaceJoined, sources: tuple[str, ...]) -> Iterator[o.OrderEvent]:
-    """Held from the first moment by whatever held the orders that its units come from; what came before it counts."""
+    """Place an order that begins with the locks of others.
+
+    It has their holds from the start, and what came before it is applied.
+    """
     content = what.content
     fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
     sent = o.PlaceOrder.model_construct(**fields)
@@ -146,7 +152,11 @@ def _first_step(order: Order, what: o.PlaceJoined) -> Iterator[o.OrderEvent]:
 
 
 def merge(order: Order, command: o.MergeOrders) -> Iterator[o.OrderEvent]:
-    """One after the other is asked, so that each knows where those before it go."""
+    """Begin a merge.
+
+    The orders are asked one after the other, so that each knows the terms of those before it. Raise Refused if the new
+    order's name is taken.
+    """
     if done_before(order.merge_ids.get(command.merge_id), command):
         return
     if order.placed is not None:
@@ -166,7 +176,7 @@ def merge(order: Order, command: o.MergeOrders) -> Iterator[o.OrderEvent]:
 
 
 def yield_to_merge(order: Order, command: o.YieldToMerge) -> Iterator[o.OrderEvent]:
-    """A consumer asks: the no is an event."""
+    """Join the merge, or decline it with an event: a consumer sent the command, and no caller waits for a refusal."""
     if command.to_order_id in (order.merged_into, *order.declined):
         return
     if reason := why_not_merged(order, command):
@@ -195,7 +205,7 @@ def yield_to_merge(order: Order, command: o.YieldToMerge) -> Iterator[o.OrderEve
 
 
 def why_not_merged(order: Order, command: o.YieldToMerge) -> str:
-    """Empty where it may become part of the other one."""
+    """Return why the order cannot join the merge; empty if it can."""
     content, terms = order.content, command.terms
     if content is None:
         return "there is no such order"
@@ -269,7 +279,7 @@ def _merged(
 
 
 def _holds_of(merged: Iterable[o.OrderMergedInto]) -> tuple[o.Hold, ...]:
-    """Of all, each kind once; of several moments by which a person should have decided, the first."""
+    """Return the holds of all orders, each kind once, with the earliest time by which a person should decide."""
     found: dict[o.HoldKind, o.Hold] = {}
     for hold in sorted((hold for each in merged for hold in each.holds), key=_soonest):
         found.setdefault(hold.kind, hold)
@@ -281,8 +291,11 @@ def _soonest(hold: o.Hold) -> tuple[str, bool, float]:
 
 
 def _combined(asked: o.OrderMergeRequested, merged: tuple[o.OrderMergedInto, ...]) -> o.OrderContent:
-    """The lines of all under numbered ids; charges summed; paid with the tenders of all, and what they leave open with
-    the token of the first; placed when the first was, as urgent as the most urgent."""
+    """Return the content of the merged order: all lines under numbered ids, charges summed, all tenders.
+
+    What the tenders leave open is paid with the token of the first order. It was placed when the earliest was, and has
+    the highest priority.
+    """
     contents = [each.content for each in merged]
     fields = {name: getattr(contents[0], name) for name in o.OrderContent.model_fields}
     for name in ("shipping_minor", "tax_minor", "discount_minor"):
@@ -302,7 +315,10 @@ def _combined(asked: o.OrderMergeRequested, merged: tuple[o.OrderMergedInto, ...
 
 
 def _metadata_of(contents: Iterable[o.OrderContent]) -> dict[str, str]:
-    """Of two that say it differently, what the first says; what does not fit stays with the order that it came with."""
+    """Return the metadata of all contents, at most METADATA_MAX entries; the first order's value wins.
+
+    The rest remains readable at the order that it came with.
+    """
     found: dict[str, str] = {}
     for content in contents:
         for key, value in content.metadata.items():

@@ -1,4 +1,4 @@
-"""What an order's stream folds to: where its units are, who pays, and what its `phase` waits for.
+"""The state of an order: where its units are, who pays, and what its `phase` waits for.
 
 Invariant: every unit of its content is in exactly one of to_source, backordered, requested and allocated.
 """
@@ -15,17 +15,17 @@ from oms_es.schemas import order as o
 from oms_es.schemas.values.types import Moment
 
 ShipmentStatus = Literal["open", "held", "dispatched", "delivered", "returned", "lost", "cancelled"]
-"""`held`: planned, and not requested as long as the order is held."""
+"""A "held" shipment is planned, and is not requested from its warehouse as long as the order is held."""
 
 PaymentStatus = Literal["asked", "deferred", "secured", "void"]
-"""`deferred`: declined, to be asked for again."""
+"""A "deferred" payment was declined and is to be asked for again."""
 
 Held = tuple[str, str, str]  # reservation id, SKU, location
 Effect = tuple[str, str]  # payment, and the refund, dispute or capture of it
 OTHERWISE: Effect = ("", "")
-"""What holds an order of kind payment where no money is gone: it did not come, or a person said so."""
+"""The reason of a payment hold without missing money: a payment did not come, or a person placed the hold."""
 HOLD_CAUSES_MAX = 3
-"""Of several refunds and disputes that hold an order, those that an order that takes the hold along names."""
+"""How many refunds and disputes are named in a hold that is passed on to another order."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -43,15 +43,15 @@ class Payment(NamedTuple):
 
 
 class LineCut(NamedTuple):
-    """Units of lines that are to be cancelled while parcels with them are asked to stop."""
+    """Units of lines that are to be cancelled while parcels with these units are asked to stop."""
 
     reason: str
     units: HashTrieMap[str, int]  # by line
-    shipments: HashTrieSet[str]  # that have not answered yet
+    shipments: HashTrieSet[str]  # parcels that have not answered yet
 
 
 class Return(NamedTuple):
-    """Units by line: `asked` to come back, `ended` without having come, `credited`."""
+    """A return's units by line: `asked` to come back, `ended` without having come, `credited`."""
 
     asked: HashTrieMap[str, int]
     replacement: tuple[o.OrderLine, ...]
@@ -62,7 +62,7 @@ class Return(NamedTuple):
 
     @property
     def open(self) -> dict[str, int]:
-        """What is still to be credited, perhaps."""
+        """The units by line that may still be credited."""
         return {line: n - self.ended.get(line, 0) - self.credited.get(line, 0) for line, n in self.asked.items()}
 
 
@@ -70,62 +70,65 @@ class Return(NamedTuple):
 class Order(NamedTuple):
     phase: o.Phase = "new"
     placed: o.OrderPlaced | None = None
-    content: o.OrderContent | None = None  # what it is now: as placed, then as amended
+    content: o.OrderContent | None = None  # the content now: as placed, then as amended
     conflicts: HashTrieSet[str] = HashTrieSet()
-    attempt: int = 1  # of sourcing; the next answer must be to this one
-    to_source: HashTrieMap[str, int] = HashTrieMap()  # by SKU, to be sourced in this attempt
+    attempt: int = 1  # the number of the sourcing attempt; the next answer must be to this one
+    to_source: HashTrieMap[str, int] = HashTrieMap()  # by SKU, units to be sourced in this attempt
     excluded: HashTrieSet[tuple[str, str]] = HashTrieSet()  # (SKU, location) that came up short in this round
     backordered: HashTrieMap[str, int] = HashTrieMap()  # by SKU
     requested: HashTrieMap[Held, int] = HashTrieMap()  # asked of a stock stream, not answered yet
     allocated: HashTrieMap[Held, int] = HashTrieMap()
-    presale_pending: HashTrieSet[Held] = HashTrieSet()  # allocated of a presale, and still to come
-    bundles: HashTrieMap[str, Mapping[str, int]] = HashTrieMap()  # SKU of a line to the units that it is made of
+    presale_pending: HashTrieSet[Held] = HashTrieSet()  # allocated units of a presale that have not come yet
+    # by SKU of a line, the units by SKU that it is made of
+    bundles: HashTrieMap[str, Mapping[str, int]] = HashTrieMap()
     payments: HashTrieMap[str, Payment] = HashTrieMap()
     payments_made: int = 0
     holds: HashTrieSet[str] = HashTrieSet()
     held_until: HashTrieMap[str, Moment] = HashTrieMap()  # by kind, while it is not overdue
-    held_for: HashTrieSet[Effect] = HashTrieSet()  # why its money holds it: what is gone, and OTHERWISE
-    stopping: HashTrieSet[str] = HashTrieSet()  # parcels that are asked to stop because it is held
-    applied: HashTrieMap[str, str] = HashTrieMap()  # amendments, refunds and the like, each once: what was asked
-    revisions: HashTrieMap[str, int] = HashTrieMap()  # by field, the highest that was received
+    held_for: HashTrieSet[Effect] = HashTrieSet()  # the reasons of a payment hold: missing money, and OTHERWISE
+    stopping: HashTrieSet[str] = HashTrieSet()  # parcels that are asked to stop because the order is held
+    # amendments, refunds and the like, each applied once: a digest of what was asked
+    applied: HashTrieMap[str, str] = HashTrieMap()
+    revisions: HashTrieMap[str, int] = HashTrieMap()  # by field, the highest revision that was received
     plans: HashTrieMap[str, o.ShipmentPlan] = HashTrieMap()
     shipments: HashTrieMap[str, ShipmentStatus] = HashTrieMap()
-    kept: HashTrieSet[str] = HashTrieSet()  # shipments that would not be stopped
-    came_back: HashTrieMap[str, o.OrderShipmentReturned] = HashTrieMap()  # undelivered, by return
+    kept: HashTrieSet[str] = HashTrieSet()  # parcels that could not be stopped
+    came_back: HashTrieMap[str, o.OrderShipmentReturned] = HashTrieMap()  # undelivered parcels, by return
     lost: HashTrieMap[str, o.OrderShipmentLost] = HashTrieMap()  # by shipment
     cuts: HashTrieMap[str, LineCut] = HashTrieMap()
     refunded: HashTrieMap[tuple[str, str], int] = HashTrieMap()  # by kind and line
     refunded_units: HashTrieMap[str, int] = HashTrieMap()  # by line
     given_back: HashTrieMap[str, int] = HashTrieMap()  # by payment
     gone: HashTrieMap[Effect, o.OrderMoneyGone] = HashTrieMap()
-    written_off: int = 0  # of the total, what is not charged
+    written_off: int = 0  # the part of the total that is not charged
     returns: HashTrieMap[str, Return] = HashTrieMap()
-    credited: int = 0  # of what was paid, what pays for an exchange now
-    exchanges: tuple[tuple[str, int], ...] = ()  # that were granted, in order, and the credit of each
-    exchanges_back: HashTrieMap[str, int] = HashTrieMap()  # of their credit, what came back
-    credit_left: int = 0  # of its own credit, what it did not use
-    credit_back: int = 0  # of its own credit, what it used and gives back
+    credited: int = 0  # the part of what was paid that pays for exchanges now
+    exchanges: tuple[tuple[str, int], ...] = ()  # granted exchanges in order, with the credit of each
+    exchanges_back: HashTrieMap[str, int] = HashTrieMap()  # by exchange, the part of its credit that came back
+    credit_left: int = 0  # of its own credit, the amount that was not used
+    credit_back: int = 0  # of its own credit, the amount that was used and is given back
     delivered_at: Moment | None = None  # the last delivery
-    not_given: HashTrieSet[Held] = HashTrieSet()  # of what they give, what was not there before it began
+    not_given: HashTrieSet[Held] = HashTrieSet()  # locks of other orders that were short before this order began
     joined: bool = False  # it began with locks of other orders
     transferred_in: HashTrieMap[Held, int] = HashTrieMap()  # locks of other orders that came before it began
     merging: o.OrderMergeRequested | None = None  # the order that was asked last to become part of this one
-    merged: tuple[o.OrderMergedInto, ...] = ()  # those that did
+    merged: tuple[o.OrderMergedInto, ...] = ()  # the orders that became part of this one
     merge_ids: HashTrieMap[str, str] = HashTrieMap()
-    declined: HashTrieSet[str] = HashTrieSet()  # orders that it would not become part of
+    declined: HashTrieSet[str] = HashTrieSet()  # orders that this one refused to become part of
     merged_into: str | None = None
     cancel_reason: str | None = None
     early: HashTrieMap[str, o.AmendOrder] = HashTrieMap()  # amendments that came before the order
-    early_reports: HashTrieMap[str, o.RecordFulfilment | o.RecordChannelRefund] = HashTrieMap()  # as these
+    # fulfilments and refunds that came before the order
+    early_reports: HashTrieMap[str, o.RecordFulfilment | o.RecordChannelRefund] = HashTrieMap()
     elsewhere: HashTrieMap[str, int] = HashTrieMap()  # by line, the units that others shipped
     stated_elsewhere: HashTrieMap[str, int] = HashTrieMap()  # by line, the units of reported fulfilments
-    refund_revision: int = 0  # of the channel's last refund that took units off
-    early_cancellation: str | None = None
-    early_called: str = ""  # what the channel calls the order that has not come
-    notes: HashTrieMap[str, str] = HashTrieMap()  # that people added: what was asked
-    legal_holds: HashTrieMap[str, bool] = HashTrieMap()  # by case, whether it still holds
-    forgotten: bool = False  # whose it was is not known any more
-    missed: bool = False  # it has not come in time, which was reported since the last thing that waits for it
+    refund_revision: int = 0  # the channel's revision of its last refund that cancelled units
+    early_cancellation: str | None = None  # the reason of a cancellation that came before the order
+    early_called: str = ""  # the channel's name for the order that has not come
+    notes: HashTrieMap[str, str] = HashTrieMap()  # notes of people, by id: a digest of what was asked
+    legal_holds: HashTrieMap[str, bool] = HashTrieMap()  # by case, whether the hold still applies
+    forgotten: bool = False  # the person of the order is not known any more
+    missed: bool = False  # the order has not come in time; reported since the last message that waits for it
 
     @property
     def order_id(self) -> str:
@@ -134,24 +137,24 @@ class Order(NamedTuple):
 
     @property
     def of_customer(self) -> dict[str, Any]:
-        """Whose order it is, as events say it; nothing where it names no customer."""
+        """The channel and customer id as events carry them; empty if the order names no customer."""
         if self.content is None or not self.content.customer_id:
             return {}
         return {"channel": self.content.channel, "customer_id": self.content.customer_id}
 
     @property
     def payment_id(self) -> str:
-        """The first payment, whether or not it was asked for."""
+        """The id of the first payment, whether or not it was asked for."""
         return f"{self.order_id}.1"
 
     @property
     def is_locked(self) -> bool:
-        """Every unit is."""
+        """Whether every unit is locked."""
         return not (self.to_source or self.requested or self.backordered)
 
     @property
     def live_payments(self) -> dict[str, Payment]:
-        """In the order in which they were asked for."""
+        """The payments that are not void, in the order in which they were asked for."""
         live = {key: payment for key, payment in self.payments.items() if payment.status != "void"}
         if len(live) < 2:  # noqa: PLR2004 - nothing to sort
             return live
@@ -159,7 +162,7 @@ class Order(NamedTuple):
 
     @property
     def components(self) -> dict[str, dict[str, int]]:
-        """What its bundles are made of, by the bundles' SKUs."""
+        """The components of its bundles, by the bundles' SKUs."""
         return {sku: dict(made_of) for sku, made_of in sorted(self.bundles.items())}
 
     @property
@@ -174,7 +177,7 @@ class Order(NamedTuple):
         )
 
     def is_held(self, kind: o.HoldKind) -> bool:
-        """Because a person said so, and not because money is gone."""
+        """Return whether an order is held for another reason than missing money, as by a person."""
         return OTHERWISE in self.held_for if kind == "payment" else kind in self.holds
 
     def in_status(self, *statuses: ShipmentStatus) -> tuple[str, ...]:
@@ -192,8 +195,9 @@ class Order(NamedTuple):
 
 
 def by_sku(counts: HashTrieMap[str, int]) -> dict[str, int]:
-    """As an event states it: by SKU. A persistent map gives out its entries in an order that no other process
-    shares."""
+    """Return the counts sorted by SKU, as events state them: the iteration order of a persistent map differs between
+    processes.
+    """
     return dict(sorted(counts.items()))
 
 
@@ -202,7 +206,10 @@ def number_of(payment_id: str) -> int:
 
 
 def resting(order: Order) -> Order:
-    """Nothing asked and something lacking: the order waits for stock."""
+    """Return the order in its resting phase:
+
+    "backordered" if nothing is requested and units are lacking, else "allocating".
+    """
     if order.phase in ("sourcing", "allocating") and not order.to_source:
         waits = order.backordered and not order.requested
         return order._replace(phase="backordered" if waits else "allocating")
@@ -218,7 +225,7 @@ def with_payments(order: Order, status: PaymentStatus, *payment_ids: str) -> Ord
 
 
 def changed(order: Order, event: o.ContentChange) -> Order:
-    """The order as its content became. Answers to what is no longer asked are void."""
+    """Return the order with its changed content. Answers to what is no longer asked for become void."""
     assert order.content
     altered = {name: getattr(event, name) for name in CHANGEABLE if getattr(event, name) is not None}
     sourced_again = order.phase == "sourcing" and bool(event.no_longer_sought)
@@ -233,7 +240,7 @@ def changed(order: Order, event: o.ContentChange) -> Order:
 
 
 def without_released(order: Order, released: Iterable[o.Cut]) -> Order:
-    """The order with no more of each reservation than remains of it."""
+    """Return the order with each reservation lowered to what remains of it."""
     requested, allocated, presale_pending = order.requested, order.allocated, order.presale_pending
     for cut in released:
         held = (cut.reservation_id, cut.sku, cut.location)
@@ -250,7 +257,7 @@ def lowered(held: HashTrieMap[Held, int], key: Held, remaining: int) -> HashTrie
 
 
 def fulfilment(fulfilment_id: str) -> str:
-    """What it is called among the things that are applied once."""
+    """Return the key of a fulfilment among the things that are applied once."""
     return f"fulfilment/{fulfilment_id}"
 
 

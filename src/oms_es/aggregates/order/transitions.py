@@ -1,4 +1,4 @@
-"""What follows in an order's own stream from where it stands: the steps that several decisions end in."""
+"""The steps in an order's own stream that several decisions end in: what follows from the state that was reached."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from oms_es.schemas import order as o
 from oms_es.schemas.values.money import apportion
 
 BALANCE_DUE_SECONDS = 7 * 86_400
-"""Where a presale does not say how long its balance may take."""
+"""The time to pay the balance of a presale that does not state one."""
 TERMS = ("channel", "kind", "priority", "delivery_option", "allow_split", "pickup", "pickup_at")
-"""What sourcing weighs beside the demand."""
+"""What sourcing weighs besides the demand."""
 
 
 def request_sourcing(
@@ -23,7 +23,9 @@ def request_sourcing(
     excluded: Iterable[tuple[str, str]],
     short: o.Reservation | None,
 ) -> o.OrderSourcingRequested:
-    """What is still unanswered is asked again together with `lacking`, under a new attempt: one answer meets all."""
+    """Request sourcing of `lacking` and of all that is unanswered, under a new attempt: one answer covers
+    everything.
+    """
     assert order.content
     locations: dict[str, tuple[str, ...]] = defaultdict(tuple)
     for sku, location in sorted(excluded):
@@ -42,20 +44,20 @@ def request_sourcing(
 
 
 def sought_elsewhere(order: Order, held: Held, quantity: int) -> o.OrderSourcingRequested:
-    """What could not be locked, or is locked no more, is sourced elsewhere."""
+    """Request sourcing elsewhere of units that could not be locked, or are no longer locked."""
     reservation_id, sku, location = held
     short = o.Reservation(reservation_id=reservation_id, sku=sku, location=location, quantity=quantity)
     return request_sourcing(order, [(sku, quantity)], {*order.excluded, (sku, location)}, short)
 
 
 def held_at(order: Order, short: o.Reservation | None = None) -> set[str]:
-    """Locations at which it has locked units, or asked for them; what came up short is neither."""
+    """Return the locations at which the order has locked or requested units, without the lock that came up short."""
     gone = short and (short.reservation_id, short.sku, short.location)
     return {held[2] for held in (*order.requested, *order.allocated) if held != gone}
 
 
 def sourcing_terms(order: Order, locations: Iterable[str]) -> o.SourcingTerms:
-    """`locations`: where it is about to ask for locks, beside those where it has some."""
+    """Return the order's terms for sourcing. `locations` are those where it is about to request locks."""
     assert order.content
     return o.SourcingTerms(
         channel=order.content.channel,
@@ -70,7 +72,7 @@ def sourcing_terms(order: Order, locations: Iterable[str]) -> o.SourcingTerms:
 
 
 def all_locked(order: Order) -> Iterator[o.OrderEvent]:
-    """Every unit is: the money is due."""
+    """Record that every unit is locked: the money is due."""
     assert order.content
     dues = money.dues(order)
     plain = len(dues) <= 1 and all(due.method == "card" and not due.capture_now for due in dues)
@@ -87,7 +89,7 @@ def all_locked(order: Order) -> Iterator[o.OrderEvent]:
 
 
 def proceed(order: Order) -> Iterator[o.OrderEvent]:
-    """What a locked order does next: wait for money, for its goods, for a person, or be released."""
+    """Decide what a locked order does next: wait for money, for its goods or for a person, or be released."""
     assert order.content
     if order.is_unpaid:
         return
@@ -109,7 +111,7 @@ def proceed(order: Order) -> Iterator[o.OrderEvent]:
 def unheld(
     order: Order, kind: o.HoldKind, note: str, then: Callable[[Order], Iterable[o.OrderEvent]] = lambda _: ()
 ) -> Iterator[o.OrderEvent]:
-    """A hold comes off. Without the last one the order goes on where it was kept from going on."""
+    """Release a hold; after the last one the order continues from the phase in which it was held."""
     off = o.OrderHoldReleased(order_id=order.order_id, kind=kind, note=note)
     yield off
     after = evolve(order, off)
@@ -121,7 +123,7 @@ def unheld(
 
 
 def planned(order: Order, plan: o.ShipmentPlan) -> o.OrderShipmentPlanned:
-    """In place of a parcel that was stopped; it is not requested while the order is held."""
+    """Plan a parcel in place of one that was stopped; it is not requested while the order is held."""
     assert order.content
     return o.OrderShipmentPlanned(
         order_id=order.order_id,
@@ -135,7 +137,9 @@ def planned(order: Order, plan: o.ShipmentPlan) -> o.OrderShipmentPlanned:
 
 
 def released(order: Order) -> o.OrderReleased:
-    """One shipment per location; each carries its lines' share of the total, and shipping by the value of its goods."""
+    """Release the order: one shipment per location, with its lines' share of the total, and shipping by the value of
+    its goods.
+    """
     assert order.content
     by_location: dict[str, list[o.Reservation]] = defaultdict(list)
     for (reservation_id, sku, location), quantity in sorted(order.allocated.items()):
@@ -176,7 +180,7 @@ def released(order: Order) -> o.OrderReleased:
 
 
 def payment_of(order: Order) -> str:
-    """The one that bears what several do not."""
+    """Return the payment that bears what is not distributed over several."""
     taking = [key for key, payment in order.live_payments.items() if not payment.due.capture_now]
     return next(iter(taking or order.live_payments), order.payment_id)
 
@@ -209,14 +213,14 @@ def cancelled(order: Order, reason: str) -> o.OrderCancelled:
 
 
 def ended(order: Order, reason: str) -> Iterator[o.OrderEvent]:
-    """It is cancelled, and everything goes back."""
+    """Cancel the order, and give back its credit."""
     assert order.content
     yield cancelled(order, reason)
     yield from _credit_left(order, 0)
 
 
 def _credit_left(order: Order, used_minor: int) -> Iterator[o.OrderCreditLeft]:
-    """Beside what was left of it before."""
+    """Give back the unused credit of an exchange, less what was given back before."""
     assert order.content
     amount_minor = order.content.credit_minor - order.credit_left - used_minor
     if order.content.exchange_of is not None and amount_minor > 0:
@@ -231,13 +235,13 @@ def _credit_left(order: Order, used_minor: int) -> Iterator[o.OrderCreditLeft]:
 
 
 def keeps_deposit(order: Order) -> bool:
-    """The goods came, and it is the customer who does not pay the rest."""
+    """Return whether a deposit is kept: the goods came, and the customer does not pay the balance."""
     assert order.content
     return order.content.deposit_kept and not order.presale_pending and order.phase == "awaiting_payment"
 
 
 def milestones(order: Order) -> Iterator[o.OrderEvent]:
-    """What has become true of the whole order, now that one shipment moved."""
+    """Yield what is now true of the whole order after one of its shipments moved."""
     statuses = set(order.shipments.values())
     if statuses == {"cancelled"}:
         yield from ended(order, order.cancel_reason or SHIPMENT_STOPPED)
@@ -266,7 +270,7 @@ def completed(order: Order) -> o.OrderCompleted:
 
 
 SHIPMENT_STOPPED = "a shipment was to be stopped"
-"""The reason where the order itself was not cancelled."""
+"""The reason that is recorded if the order itself was not cancelled."""
 
 
 def units_of(content: o.OrderContent) -> int:

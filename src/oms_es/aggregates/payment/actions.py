@@ -1,7 +1,7 @@
 """A payment that waits for the customer, by a code or on a page. Part of the payment's decider.
 
-Invariant: what waits is closed once it is not wanted any more, whichever is known first; what is paid meanwhile is
-reported as any other payment that comes too late.
+Invariant: the waiting payment is closed once it is not wanted any more, in whatever order this becomes known; a payment
+that is made meanwhile is reported as any other that comes too late.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from oms_es.schemas import payment as p
 def record_action(
     payment: Payment, requested: p.PaymentRequested, command: p.RecordPaymentAction
 ) -> Iterator[p.PaymentEvent]:
-    """The customer may have been faster than the news that they can pay."""
+    """Record how the customer can pay. The authorisation may arrive before this record; that is no contradiction."""
     if payment.status != "pending" or payment.action == command.reference:
         return
     said = {name: getattr(command, name) for name in ("kind", "content", "reference", "expires_at")}

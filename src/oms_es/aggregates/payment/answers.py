@@ -1,7 +1,7 @@
-"""Answers that are to come by callback, and are asked for when they do not.
+"""Answers that a provider gives by callback, and that are asked for if no callback comes.
 
-Invariant: an answer is awaited, or asked for, never both; it is asked for under the key of the intent, so that nothing
-is done twice; after CHASES_MAX questions in vain a person finds out.
+Invariant: an answer is either awaited or asked for, never both. The question carries the key of the intent, so that
+nothing is done twice. After CHASES_MAX questions without an answer a person finds out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ NO_ANSWER = "the provider gave no answer"
 def record_pending(
     payment: Payment, requested: p.PaymentRequested, command: p.RecordAnswerPending
 ) -> Iterator[p.PaymentEvent]:
-    """The callback may have been faster than the news that it will come."""
+    """Record that a callback will bring the answer.
+
+    The callback itself may arrive before this record; that is no contradiction.
+    """
     question = (command.operation, command.part)
     known = payment.pending_answers.get(question)
     if isinstance(known, p.PaymentAnswerAwaited) or question in payment.unanswered or not _is_open(payment, *question):
@@ -44,7 +47,7 @@ def chase(payment: Payment, requested: p.PaymentRequested, command: p.ChaseAnswe
 
 
 def given_up(payment: Payment, requested: p.PaymentRequested, operation: str, part: str) -> p.PaymentEvent:
-    """Of what is still open: its outcome is unknown."""
+    """Return the event by which an open operation is given up; its outcome is unknown."""
     if operation == "authorize":
         return p.PaymentFailed(**of(requested), reason=NO_ANSWER)
     amount_minor = _asked(payment, operation)[part].amount_minor

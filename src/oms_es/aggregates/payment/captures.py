@@ -1,4 +1,5 @@
-"""Money that is taken from a payment, and authorised again where its authorisation has expired.
+"""Capturing a payment's money, which is authorised again if its authorisation has expired. Part of the payment's
+decider.
 
 Invariant: captured + in flight + voided <= authorised; one capture per capture_id.
 """
@@ -46,7 +47,7 @@ def _reauthorize(requested: p.PaymentRequested, capture_id: str, n: int) -> p.Pa
 def record_reauthorization(
     payment: Payment, requested: p.PaymentRequested, command: p.RecordReauthorization
 ) -> Iterator[p.PaymentEvent]:
-    """What arrives when it is no longer awaited is released."""
+    """Record a new authorisation, and capture it; if it is no longer awaited, void it."""
     key, capture = command.capture_id, _renewed_capture(payment, command)
     if not is_news(payment, ("reauthorization", key), command.reference):
         return
@@ -115,7 +116,9 @@ def capture_money(
 
 
 def _is_paid_ahead(payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment) -> bool:
-    """Of a deposit, or of what was taken at the provider before anybody asked, as far as that goes."""
+    """Return whether a capture is paid from money that was taken before: a deposit, or a capture at the provider that
+    was not asked for, as far as it suffices.
+    """
     known = payment.captures.get(command.capture_id)
     if requested.capture_now or command.capture_id in payment.applications or (known and not known.asked):
         return True
@@ -123,7 +126,10 @@ def _is_paid_ahead(payment: Payment, requested: p.PaymentRequested, command: p.C
 
 
 def _asked_before(payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment) -> int | None:
-    """A parcel may be called as the deposit that it uses up."""
+    """Return the amount that was asked for under this capture id before, or None.
+
+    A parcel may have the id of the deposit that it uses up.
+    """
     applied = payment.applications.get(command.capture_id)
     if applied is not None or requested.capture_now:
         return applied
@@ -140,7 +146,7 @@ def _why_not_captured(
         return f"capture {command.capture_id} takes {taken}; to take {asked} more, name another capture_id"
     if payment.closed and not (ahead and payment.unasked_minor and not payment.cancelled):
         return f"payment {command.payment_id} holds no money to take; request a new payment"
-    if ahead:  # what of it was given back before is not applied, and could not be captured
+    if ahead:  # an amount that was given back before is not applied, and could not be captured
         left = max(payment.fund - payment.applied, 0)
         return f"{asked} is more than the {in_words(requested, left)} left of the deposit" if n > left else ""
     if n > payment.left:
@@ -177,7 +183,7 @@ def record_capture_failure(
     if payment.refunded + payment.disputed > payment.asked - capture.amount_minor:
         raise contradiction(f"capture {command.capture_id} failed and its money was given back or is in dispute")
     if command.expired and not payment.cancelled:
-        if not capture.renewed:  # else it is the first failure, reported again
+        if not capture.renewed:  # otherwise it is the first failure, reported again
             yield from _capture_again(payment, requested, command.capture_id, capture.amount_minor)
         return
     failed = p.PaymentCaptureFailed(

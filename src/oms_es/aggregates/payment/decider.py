@@ -1,11 +1,11 @@
-"""One payment of an order: what is held, taken and given back.
+"""One payment of an order: what is held, captured and given back.
 
 Invariant: captured + in flight + voided <= authorised; refunded + being refunded <= captured; refunded + lost in
-disputes <= captured; one effect per gateway reference, and one reference per effect. Money that comes after no one
-wants it any more goes straight back.
+disputes <= captured; one effect per gateway reference, and one reference per effect. Money that arrives after the
+payment is unwanted is given back at once.
 
-Repeats decide nothing. Where the provider contradicts itself the report is refused, so that a person looks at it. What
-our own consumers ask for and cannot have is an event.
+Repeats decide nothing. A report in which the provider contradicts itself is refused, so that a person looks at it. A
+request of a consumer that cannot be fulfilled becomes an event.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def decide(payment: Payment, command: Any) -> Iterator[p.PaymentEvent]:
 def _with_what_was_kept(
     payment: Payment, requested: p.PaymentRequested, command: p.PaymentCommand
 ) -> Iterator[p.PaymentEvent]:
-    """Whatever happens may explain a report that did not fit."""
+    """Decide the command, then reconsider kept reports: each new event may explain a report that did not fit."""
     if not payment.kept:
         yield from _decided(payment, requested, command)
         return
@@ -75,7 +75,8 @@ def _decided(payment: Payment, requested: p.PaymentRequested, command: p.Payment
 
 
 FREE = (p.CancelPayment, p.VoidPayment, p.ExpireAuthorization, p.RecordSilence)
-"""Of an order without a price, which never asked for money, there is nothing to undo."""
+"""Commands that are accepted without a payment: an order without a price never asked for money, so nothing is
+undone."""
 
 
 def _request(payment: Payment, command: p.RequestPayment) -> Iterator[p.PaymentEvent]:
@@ -94,7 +95,10 @@ def _request(payment: Payment, command: p.RequestPayment) -> Iterator[p.PaymentE
 
 
 def _refuse(payment: Payment, command: p.CapturePayment | p.RefundPayment) -> Iterator[p.PaymentEvent]:
-    """No command asked for that payment. It is named after its order."""
+    """Refuse, by an event, a capture or refund of a payment that was never requested.
+
+    The payment's id begins with its order's.
+    """
     named: Any = {
         "payment_id": command.payment_id,
         "order_id": command.payment_id.rpartition(".")[0] or command.payment_id,
@@ -119,7 +123,7 @@ def _record_authorization(
     if payment.released_reference not in (
         "",
         command.reference,
-    ):  # the provider had given up on it: its reports came in another order
+    ):  # the provider had released it: its reports came in another order
         yield p.PaymentVoided(
             **whole, reference=payment.released_reference, asked=False, reason="released at the provider"
         )
@@ -146,7 +150,9 @@ def _record_decline(
 def _record_failure(
     payment: Payment, requested: p.PaymentRequested, command: p.RecordFailure
 ) -> Iterator[p.PaymentEvent]:
-    """That no answer came contradicts nothing: a callback may have arrived meanwhile."""
+    """Record that no answer came, if the payment is still pending: a callback may have arrived meanwhile, which is no
+    contradiction.
+    """
     if payment.status == "pending":
         yield p.PaymentFailed(**of(requested), reason=command.reason)
 

@@ -1,7 +1,7 @@
-"""One report of a payment provider, or one of its names.
+"""One report of a payment provider, or one reference that a provider uses.
 
-Invariant: a report is reported once, and is brought to one payment at most; a name is of the payment that claimed it
-first, however many are reported under it.
+Invariant: a report is recorded once, and is matched to one payment at most; a reference belongs to the payment that
+claimed it first, however many payments are reported under it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ProviderReport(NamedTuple):
     is_known: bool = False
     payment_id: str = ""
     held_by: str = ""
-    """Whose payment a name is."""
+    """The payment that a reference belongs to."""
 
 
 def evolve(report: ProviderReport, event: ProviderEvent) -> ProviderReport:

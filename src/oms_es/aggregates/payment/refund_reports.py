@@ -1,6 +1,7 @@
-"""What a provider reports of refunds. Part of the payment's decider.
+"""Reports of a provider about refunds. Part of the payment's decider.
 
-Invariant: the refund is as much as the provider says; what does not fit changes nothing and is kept by `reports`.
+Invariant: a refund is as large as the provider says; a report that does not fit changes nothing and is kept by
+`reports`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from oms_es.schemas.payment.refusals import PaymentRefusal
 
 
 def refund_meant(payment: Payment, report: p.Report) -> str:
-    """The refund that a report names, or that has the name of which it knows the digest."""
+    """Return the id of the refund that a report names, by its id or by the digest of its id."""
     if not report.part.startswith(BY_DIGEST):
         return report.part
     return next((key for key in payment.refunds if called_by_digest(digest_of(key)) == report.part), report.part)
@@ -49,7 +50,10 @@ def read_refund(payment: Payment, requested: p.PaymentRequested, said: p.Report,
 
 
 def _check_given_back(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> None:
-    """How much in all: how much each refund was is reported by itself. What went onto an account, no provider gave."""
+    """Raise a contradiction if the provider reports more refunded in all than is known.
+
+    Credits to an account do not count: no provider gave them.
+    """
     given = sum(
         refund.amount_minor
         for key, refund in payment.refunds.items()
@@ -80,7 +84,7 @@ def _refunded(
 def _refunded_after_all(
     payment: Payment, requested: p.PaymentRequested, report: p.Report, known: VoidOrRefund
 ) -> Events:
-    """It failed for a while. What was asked for instead meanwhile must leave room for it."""
+    """Record a refund that succeeded after it had failed, if what was asked for meanwhile leaves room for it."""
     asked = in_words(requested, known.amount_minor)
     if report.amount_minor not in (None, known.amount_minor):
         raise contradiction(
@@ -98,12 +102,16 @@ def _refunded_after_all(
 
 
 def _left(payment: Payment) -> int:
-    """Of what was taken: neither given back, nor being given back, nor lost."""
+    """Return what is left of the captured amount: neither refunded, nor being refunded, nor lost in disputes."""
     return payment.captured - max(payment.returned + payment.lost, payment.gone)
 
 
 def _refunded_unasked(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> Events:
-    """Where one of ours waits for its answer, this may be that one: only the answer can say."""
+    """Record a refund that was not asked for here.
+
+    If a refund of the same amount waits for its answer, keep the report: only that answer can say whether they are the
+    same.
+    """
     amount = report.amount_minor
     if not amount:
         raise Refused(
@@ -123,7 +131,10 @@ def _refunded_unasked(payment: Payment, requested: p.PaymentRequested, report: p
 def _refund_failed(
     payment: Payment, requested: p.PaymentRequested, report: p.Report, known: VoidOrRefund | None, decide: Decide
 ) -> Events:
-    """A bank may send back what was given back already; a failure that is not final came before what it ended in."""
+    """Record a failed refund, or the reversal of a completed one, as a bank may send money back.
+
+    A failure that is not final preceded the completion.
+    """
     if known and known.status == "done":
         if not report.final and payment.references.get(report.reference) == ("refund", report.part):
             return

@@ -1,4 +1,4 @@
-"""Money that goes back: released, refunded, or taken back by a bank. Part of the payment's decider."""
+"""Money that goes back: voided, refunded, or taken back by a bank. Part of the payment's decider."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from oms_es.schemas.payment.refusals import PaymentRefusal
 
 
 def void(payment: Payment, requested: p.PaymentRequested, _: Any) -> Iterator[p.PaymentEvent]:
-    """Once: what a capture that fails afterwards leaves held lapses at the provider."""
+    """Void what is held, once: what a later failed capture leaves held expires at the provider."""
     if payment.remainder:
         yield p.PaymentVoidRequested(
             **money(requested, payment.remainder), authorization=payment.effects[AUTHORIZATION]
@@ -31,7 +31,7 @@ def void(payment: Payment, requested: p.PaymentRequested, _: Any) -> Iterator[p.
 
 
 def request_void(payment: Payment, requested: p.PaymentRequested, command: Any) -> Iterator[p.PaymentEvent]:
-    """Of what is held and of what was taken ahead: no parcel will need it any more."""
+    """Void what is held, and refund what was captured in advance: no parcel needs it any more."""
     yield from void(payment, requested, command)
     key = f"{requested.payment_id}/unused"
     unused = payment.unasked_minor - payment.applied - payment.returned - payment.disputed
@@ -71,7 +71,7 @@ def _known_void(payment: Payment, command: p.RecordVoid | p.RecordVoidFailure) -
 
 
 def cancel(payment: Payment, requested: p.PaymentRequested, command: p.CancelPayment) -> Iterator[p.PaymentEvent]:
-    """Undo what stands; what is still outstanding is undone when its result is reported."""
+    """Void or refund everything; what is still outstanding is undone when its result is reported."""
     captures = sorted(payment.captures.items())
     outstanding = (
         payment.status == "pending"
@@ -123,7 +123,7 @@ def _why_not_refunded(
 def refund_requested(
     payment: Payment, requested: p.PaymentRequested, refund_id: str, amount_minor: int, **more: Any
 ) -> p.PaymentRefundRequested:
-    """Where all is undone, a capture is refunded under its own name."""
+    """Return the request of a refund. If the whole payment is undone, a capture's refund has the capture's id."""
     return p.PaymentRefundRequested(
         **money(requested, amount_minor), refund_id=refund_id, authorization=payment.effects[AUTHORIZATION], **more
     )
@@ -168,7 +168,7 @@ def _known_refund(payment: Payment, command: p.RecordRefund | p.RecordRefundFail
 def record_dispute(
     payment: Payment, requested: p.PaymentRequested, command: p.DisputeCommand
 ) -> Iterator[p.PaymentEvent]:
-    """Opened, won or lost; how it ended may be reported before its beginning."""
+    """Record that a dispute was opened, won or lost; the end may be reported before the beginning."""
     key, n = command.dispute_id, command.amount_minor
     known = payment.disputes.get(key)
     if known and known.amount_minor != n:

@@ -1,4 +1,4 @@
-"""What reports of every operation are read with. Part of the payment's decider."""
+"""What the readers of all kinds of reports share. Part of the payment's decider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Events = Iterator[p.PaymentEvent]
 
 
 def command_of(shape: type[p.PaymentCommand], requested: p.PaymentRequested, **fields: Any) -> p.PaymentCommand:
-    """Of what is checked already."""
+    """Return a command built without validation, from values that are checked already."""
     return shape.model_construct(payment_id=requested.payment_id, **fields)
 
 

@@ -1,9 +1,9 @@
-"""What a provider reports of its own accord. Part of the payment's decider.
+"""Reports that a provider sends unasked. Part of the payment's decider.
 
-Invariant: the payment says what the provider says that it did, never what was asked for instead. Less of a capture or
-a refund is less; what was done at the provider and not asked for here changes the payment too; what does not fit, such
-as more, or another currency, changes nothing, is kept for a person, and is looked at again after whatever comes next:
-reports may come in any order.
+Invariant: the payment's state is what the provider says that it did, never what was asked for instead. If less was
+captured or refunded than asked, the lower amount counts. What was done at the provider without being asked for here
+changes the payment, too. A report that does not fit, such as one of a higher amount or another currency, changes
+nothing: it is kept for a person and reconsidered after every later event, because reports may come in any order.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from oms_es.schemas.finance.account import METHOD
 from oms_es.schemas.payment.refusals import PaymentRefusal
 
 KEPT_MAX = 1_000
-"""Reports of one payment that do not fit. No provider contradicts itself so often."""
+"""How many unfitting reports are kept for one payment. No provider contradicts itself so often."""
 
 
 def record(payment: Payment, requested: p.PaymentRequested, command: p.RecordReport, decide: Decide) -> Events:
-    """Raises Refused only where a provider contradicts itself without end."""
+    """Apply a report, or keep it if it does not fit. Raise Refused only if KEPT_MAX reports are kept already."""
     key = command.report_id
     if key in payment.kept:
         return
@@ -53,7 +53,7 @@ def record(payment: Payment, requested: p.PaymentRequested, command: p.RecordRep
 
 
 def reconsider(payment: Payment, requested: p.PaymentRequested, decide: Decide) -> Events:
-    """What was kept and fits now. Each that fits may explain another."""
+    """Apply the kept reports that fit now, again and again, as each one that fits may explain another."""
     waiting = sorted(payment.kept.keys())
     while waiting:
         for key in waiting:
@@ -73,12 +73,14 @@ def reconsider(payment: Payment, requested: p.PaymentRequested, decide: Decide) 
 
 
 def _is_of_another(payment: Payment, requested: p.PaymentRequested, kept: p.PaymentReportKept) -> bool:
-    """A failure that was reported before anybody asked is not the failure of what was asked since."""
+    """Return whether a kept failure concerns something else: it was reported before we asked, so it is not the failure
+    of what was asked since.
+    """
     return kept.early and kept.outcome == "declined" and _is_asked(payment, requested, kept)
 
 
 def _is_asked(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> bool:
-    """Whether we have asked for the part of the payment that it is about."""
+    """Return whether we asked for the part of the payment that the report is about."""
     match report.operation:
         case "capture":
             one = payment.captures.get(report.part or _capture_meant(payment, requested, report))
@@ -98,8 +100,10 @@ NOT_ASKED = VoidOrRefund(0, asked=False)
 
 
 def _followed(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
-    """Raises Refused where it does not fit. What an account of ours holds only the account takes or releases: a payment
-    that followed a provider instead could never free it.
+    """Yield what follows from a report. Raise Refused if it does not fit.
+
+    Money on an account of ours is held, captured and voided by the account alone: a payment that followed a provider's
+    report instead could never release it.
     """
     if requested.method == METHOD:
         raise contradiction(
@@ -174,7 +178,7 @@ def _capture(payment: Payment, requested: p.PaymentRequested, report: p.Report, 
 
 
 def _check_covered(payment: Payment, requested: p.PaymentRequested, report: p.Report, less: int) -> None:
-    """What was given back, or is in dispute, was taken before: so much less was not."""
+    """Raise a contradiction if more was refunded or disputed than the captured amount less `less`, in minor units."""
     back = payment.refunded + payment.disputed
     if back > payment.asked - less:
         raise contradiction(
@@ -183,7 +187,9 @@ def _check_covered(payment: Payment, requested: p.PaymentRequested, report: p.Re
 
 
 def _capture_meant(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> str:
-    """The report does not say which: the one that is known by this charge, or the only one that waits for so much."""
+    """Return the capture that a report without a name means: the one of this charge, the only one that waits for this
+    amount, or the payment's own.
+    """
     by_charge = [name for kind, name in sorted(_under(payment, report.reference)) if kind == "capture"]
     waiting = sorted(
         name
@@ -196,7 +202,7 @@ def _capture_meant(payment: Payment, requested: p.PaymentRequested, report: p.Re
 
 
 def _under(payment: Payment, charge: str) -> Iterator[tuple[str, str]]:
-    """The effects whose references begin with this charge's."""
+    """Yield the effects whose references begin with this charge's."""
     name = charge.partition("/")[0]
     return (effect for reference, effect in payment.references.items() if reference.partition("/")[0] == name)
 
@@ -213,7 +219,10 @@ def _own_amount(payment: Payment, report: p.Report, key: str) -> int | None:
 
 
 def _check_repeat(payment: Payment, requested: p.PaymentRequested, report: p.Report, capture: Capture) -> None:
-    """Repeated, it is as much; of all that a charge took by then, it may have been less."""
+    """Raise a contradiction if a repeated report states another amount.
+
+    A cumulative one may state less, as the charge may have been lower when it was sent.
+    """
     if report.amount_minor is None:
         return
     known = sum(_taken_under(payment, report.reference).values()) if report.cumulative else capture.amount_minor
@@ -226,7 +235,7 @@ def _check_repeat(payment: Payment, requested: p.PaymentRequested, report: p.Rep
 def _taken_unasked(
     payment: Payment, requested: p.PaymentRequested, report: p.Report, key: str, reference: str, amount: int | None
 ) -> Events:
-    """Taken at the provider, or as soon as it was held. What is taken so pays for parcels as a deposit does."""
+    """Record a capture at the provider that was not asked for; it pays for parcels as a deposit does."""
     if amount is None or amount <= 0 or reference in payment.references:
         raise Refused(
             PaymentRefusal.UNKNOWN_CAPTURE,
@@ -274,7 +283,7 @@ def _void(payment: Payment, requested: p.PaymentRequested, report: p.Report, dec
 
 
 def _hold_meant(payment: Payment, report: p.Report) -> str:
-    """The capture whose renewed hold it is, if it is not the first hold."""
+    """Return the id of the capture whose renewed authorisation is meant; empty for the first authorisation."""
     kind, name = payment.references.get(report.authorization) or AUTHORIZATION
     return name if kind == "reauthorization" else ""
 
@@ -293,7 +302,7 @@ def _released_unasked(payment: Payment, requested: p.PaymentRequested, report: p
 
 
 def _expire(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
-    if payment.status == "pending" and report.authorization:  # the provider gave up on the whole of it
+    if payment.status == "pending" and report.authorization:  # the provider gave up the whole payment
         yield p.PaymentDeclined(**of(requested), reason=report.reason, reference=report.reference)
     else:
         yield from decide(payment, requested, command_of(p.RecordExpiry, requested))

@@ -1,4 +1,4 @@
-"""What one payment's history comes to: what is held, taken, in dispute and given back."""
+"""The state of one payment: what is held, captured, in dispute and given back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from oms_es.schemas.values.currency import to_text
 Effect = tuple[
     Literal["authorization", "reauthorization", "capture", "void", "refund", "refund_failure", "refund_setback"], str
 ]
-"""What the provider did, and the part it did it for; "" where there is only one. A setback may yet become a refund."""
+"""An effect of the provider: its kind, and the part that it concerns ("" if there is only one). A refund_setback is a
+failed refund that may still succeed."""
 
 AUTHORIZATION: Effect = ("authorization", "")
 Refusal = p.PaymentRequestRefused | p.PaymentCaptureRefused | p.PaymentRefundRefused
@@ -25,10 +26,10 @@ Refusal = p.PaymentRequestRefused | p.PaymentCaptureRefused | p.PaymentRefundRef
 class Capture(NamedTuple):
     amount_minor: int
     status: Literal["waiting", "in_flight", "captured", "failed"]
-    """`waiting`: for money that expired to be held again."""
-    renewed: bool = False  # a new authorisation was asked for it
-    short_minor: int = 0  # what the provider did not take of what was asked
-    asked: bool = True  # else it was taken at the provider, and is there for whatever leaves
+    """"waiting" means that expired money is to be authorised again first."""
+    renewed: bool = False  # whether a new authorisation was asked for
+    short_minor: int = 0  # what the provider captured less than was asked
+    asked: bool = True  # False if the provider captured it unasked; the money then pays for any parcel that leaves
 
 
 class VoidOrRefund(NamedTuple):
@@ -36,8 +37,8 @@ class VoidOrRefund(NamedTuple):
 
     amount_minor: int
     status: Literal["in_flight", "done", "failed"] = "in_flight"
-    short_minor: int = 0  # what the provider did not give of what was asked
-    asked: bool = True  # else it was done at the provider
+    short_minor: int = 0  # what the provider gave less than was asked
+    asked: bool = True  # False if it was done at the provider unasked
 
 
 class Dispute(NamedTuple):
@@ -49,69 +50,69 @@ class Dispute(NamedTuple):
 class Payment(NamedTuple):
     status: Literal["new", "pending", "authorized", "declined", "failed"] = "new"
     requested: p.PaymentRequested | None = None
-    declined: bool = False  # at any time: a late success may have followed
-    retriable: bool = False  # the decline: the order waits for the money still
-    released_reference: str = ""  # the reference under which the provider gave up on it before it was held
-    unasked_minor: int = 0  # taken at once, or before anybody asked: parcels are paid of it
+    declined: bool = False  # at any time; a late success may have followed
+    retriable: bool = False  # whether the order still waits for the money after a decline
+    released_reference: str = ""  # the reference under which the provider gave the payment up before it was held
+    unasked_minor: int = 0  # captured at once, or unasked: pays for parcels as they leave
     cancelled: bool = False  # while an answer was outstanding
-    action: str = ""  # what waits for the customer, as the provider knows it
+    action: str = ""  # the provider's reference of what waits for the customer
     expires_at: datetime | None = None
     expired: bool = False
     captures: HashTrieMap[str, Capture] = HashTrieMap()
     taken: int = 0  # the sum of captures done, in flight or waiting, kept so that the remainder costs nothing to know
     captured: int = 0
-    applications: HashTrieMap[str, int] = HashTrieMap()  # of a deposit, by what it pays for
+    applications: HashTrieMap[str, int] = HashTrieMap()  # amounts of a deposit, by what they pay for
     applied: int = 0
-    voids: HashTrieMap[str, VoidOrRefund] = HashTrieMap()  # "" is what was authorised first; others are renewed holds
+    voids: HashTrieMap[str, VoidOrRefund] = HashTrieMap()  # "" is the first authorisation; the others are renewed ones
     refunds: HashTrieMap[str, VoidOrRefund] = HashTrieMap()
     returned: int = 0  # the sum of refunds done or in flight
     disputes: HashTrieMap[str, Dispute] = HashTrieMap()
     disputed: int = 0  # the sum of disputes open or lost
     refunded: int = 0
     lost: int = 0
-    refused: HashTrieSet[tuple[str, str, int]] = HashTrieSet()  # what our consumers asked for and cannot have
+    refused: HashTrieSet[tuple[str, str, int]] = HashTrieSet()  # requests of our consumers that cannot be fulfilled
     pending_answers: HashTrieMap[tuple[str, str], p.PaymentAnswerAwaited | p.PaymentAnswerChased] = HashTrieMap()
     unanswered: HashTrieSet[Effect] = HashTrieSet()
-    attempts: HashTrieSet[str] = HashTrieSet()  # means of payment that were turned down, by report
+    attempts: HashTrieSet[str] = HashTrieSet()  # ids of the reports of declined means of payment
     kept: HashTrieMap[str, p.PaymentReportKept] = HashTrieMap()  # reports that do not fit
-    effects: HashTrieMap[Effect, str] = HashTrieMap()  # done, by the provider's reference
+    effects: HashTrieMap[Effect, str] = HashTrieMap()  # the provider's reference of each effect that is done
     references: HashTrieMap[str, Effect] = HashTrieMap()
 
     @property
     def fund(self) -> int:
-        """What was taken ahead, of which parcels are paid as they leave."""
+        """The amount captured in advance, of which parcels are paid as they leave."""
         return self.taken if self.requested and self.requested.capture_now else self.unasked_minor
 
     @property
     def waits_for_another(self) -> bool:
-        """Declined for now: what the provider still gets is wanted."""
+        """Whether the payment was declined for now: money that the provider still obtains is wanted."""
         return self.status == "declined" and self.retriable and not self.cancelled
 
     @property
     def asked(self) -> int:
-        """What the provider took, or may have taken by now."""
+        """The amount that the provider captured, or may have captured by now."""
         return self.taken - sum(c.amount_minor for c in self.captures.values() if c.status == "waiting")
 
     @property
     def gone(self) -> int:
-        """For good."""
+        """The amount that is refunded or lost in disputes, for good."""
         return self.refunded + self.lost
 
     @property
     def left(self) -> int:
-        """What may still be taken, held or not any more."""
+        """The amount that may still be captured, whether or not it is still held."""
         if self.requested is None or self.status != "authorized" or "" in self.voids:
             return 0
         return self.requested.amount_minor - self.taken
 
     @property
     def remainder(self) -> int:
-        """What is held and neither taken, nor being taken, nor released."""
+        """The amount that is held and neither captured, nor being captured, nor voided."""
         return 0 if self.expired else self.left
 
     @property
     def refundable(self) -> int:
-        """What was taken and is neither in dispute, nor given back, nor being given back."""
+        """The captured amount that is neither in dispute, nor refunded, nor being refunded."""
         return max(self.captured - self.returned - self.disputed, 0)
 
     @property
@@ -264,7 +265,7 @@ FOLDS: dict[type[p.PaymentEvent], Any] = {
     p.PaymentAnswerChased: _awaited,
     p.PaymentAnswerSettled: _settled,
 }
-"""What changes a part of the payment: a capture, a void, a refund, a dispute, an answer that is to come."""
+"""Folds of the events that change a part of the payment: a capture, a void, a refund, a dispute, an awaited answer."""
 
 
 def _done(payment: Payment, effect: Effect, reference: str) -> Payment:
@@ -274,7 +275,7 @@ def _done(payment: Payment, effect: Effect, reference: str) -> Payment:
 
 
 def refusal_of(event: Refusal) -> tuple[str, str, int]:
-    """What was asked for and cannot be had, so that asking again changes nothing."""
+    """Return the key of a refused request, by which its repeat is recognised."""
     match event:
         case p.PaymentRequestRefused(fingerprint=fingerprint):
             return ("request", fingerprint, event.amount_minor)
@@ -284,7 +285,7 @@ def refusal_of(event: Refusal) -> tuple[str, str, int]:
 
 
 def is_news(payment: Payment, effect: Effect, reference: str) -> bool:
-    """False for a report that came before. Raises Refused where it contradicts one that came before."""
+    """Return False for a report that is known. Raise Refused if it contradicts one that came before."""
     known = payment.effects.get(effect)
     if known == reference:
         return False

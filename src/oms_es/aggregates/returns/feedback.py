@@ -1,4 +1,4 @@
-"""What was said of one order. Invariant: each feedback counts once, however often it is reported."""
+"""The feedback to one order. Invariant: each feedback counts once, however often it is reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oms_es.schemas.returns.feedback import FeedbackRecorded, RecordFeedback
 from oms_es.schemas.returns.refusals import ReturnsRefusal
 
 FEEDBACKS_MAX = 1_000
-"""Of one order: more than its customer has to say."""
+"""How many feedbacks one order may have; no customer gives more."""
 
 
 class Feedback(NamedTuple):

@@ -1,4 +1,4 @@
-"""A channel's policy for returns. Invariant: the newest event is what holds; history keeps what held before."""
+"""A channel's policy for returns. Invariant: the newest event is in force; history keeps the earlier policies."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """A return, from the request to the credit.
 
 Invariant: inspected <= received <= expected, per line; each unit is credited at most once; it is approved or refused
-once, and closed once. Whether the units were shipped at all, and are not in another return, its order has checked.
+once, and closed once. Its order has checked that the units were shipped and are in no other return.
 
-    opened -> (review) -> approved -> received -> inspected -> closed
-                  |           |            (each line in parts)
-               refused     refused, closed: nothing came in time
+  opened -> (review) -> approved -> received -> inspected -> closed
+    |           |            (each line in parts)
+   refused     refused, closed: nothing came in time
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ from oms_es.schemas.values import names
 
 Status = Literal["new", "review", "approved", "refused", "closed"]
 Counts: TypeAlias = "HashTrieMap[str, int]"
-"""By line."""
+"""Units by line id."""
 
 
 @fast_replace
 class Rma(NamedTuple):
     status: Status = "new"
     opened: r.RmaOpened | None = None
-    receipts: HashTrieMap[str, str] = HashTrieMap()  # what was asked under each
+    receipts: HashTrieMap[str, str] = HashTrieMap()  # a digest of what was asked under each receipt
     received: Counts = HashTrieMap()
     inspections: HashTrieMap[str, str] = HashTrieMap()
     inspected: Counts = HashTrieMap()
-    accepted: Counts = HashTrieMap()  # inspected and worth something, and not credited yet
-    turned_away: HashTrieSet[str] = HashTrieSet()  # other orders that asked for a return by its name
-    credit_left_of: HashTrieSet[tuple[str, str]] = HashTrieSet()  # by order that was sent in exchange
+    accepted: Counts = HashTrieMap()  # units that were inspected, are worth something and are not credited yet
+    turned_away: HashTrieSet[str] = HashTrieSet()  # other orders that asked for a return of the same id
+    # (order sent in exchange, credit id) that were recorded
+    credit_left_of: HashTrieSet[tuple[str, str]] = HashTrieSet()
 
     @property
     def expected(self) -> dict[str, int]:
@@ -51,7 +52,7 @@ class Rma(NamedTuple):
 
     @property
     def outstanding(self) -> dict[str, int]:
-        """Units that are still to come, by line."""
+        """The units that are still to come, by line."""
         return {line: n for line, n in less(self.expected, self.received).items() if n}
 
     @property
@@ -107,7 +108,8 @@ def decide(rma: Rma, command: Any) -> Iterator[r.RmaEvent]:
         yield from _open(command) if rma.opened is None else _name_taken(rma, rma.opened, command)
     elif rma.opened is not None:
         yield from DECISIONS[type(command)](rma, command)
-    elif not isinstance(command, r.RecordCreditLeft):  # an exchange that a channel placed by itself
+    # the order of an exchange that a channel placed by itself has no return here
+    elif not isinstance(command, r.RecordCreditLeft):
         raise Refused(ReturnsRefusal.UNKNOWN_RETURN, f"there is no return {command.rma_id}; request it first")
 
 
@@ -130,7 +132,7 @@ def _open(command: r.OpenRma) -> Iterator[r.RmaEvent]:
 
 
 def _name_taken(rma: Rma, opened: r.RmaOpened, command: r.OpenRma) -> Iterator[r.RmaEvent]:
-    """An order asks once for a return; another order that asks for one by the same name is answered, too."""
+    """Refuse, by an event, a return whose id belongs to another order. The return's own order is not refused."""
     if command.order_id not in (opened.order_id, *rma.turned_away):
         units = tuple(LineUnits(line_id=line.line_id, quantity=line.quantity) for line in command.lines)
         reason = f"the name {command.rma_id} is taken by a return of another order; use another rma_id"
@@ -138,7 +140,7 @@ def _name_taken(rma: Rma, opened: r.RmaOpened, command: r.OpenRma) -> Iterator[r
 
 
 def _objections(command: r.OpenRma) -> Iterator[str]:
-    """Why the policy alone does not let it through."""
+    """Yield the reasons why a person must look at the request before it is approved."""
     terms = command.terms
     if not terms.approve_at_once:
         yield "every return of this channel is looked at"
@@ -155,7 +157,7 @@ def _of(rma: Rma) -> Any:
 
 
 def _approve(rma: Rma, note: str) -> Iterator[r.RmaEvent]:
-    """Where the customer keeps the goods, that is all."""
+    """Approve the return; if the customer keeps the goods, credit and close it at once."""
     assert rma.opened
     yield r.RmaApproved(**_of(rma), note=note, return_days=rma.opened.terms.return_days)
     if rma.opened.resolution == "refund_only":
@@ -183,7 +185,9 @@ def _refuse(rma: Rma, command: r.RefuseRma) -> Iterator[r.RmaEvent]:
 
 
 def _receive(rma: Rma, command: r.ReceiveRma) -> Iterator[r.RmaEvent]:
-    """Goods that stand there count whatever the return's status is; only what is expected counts."""
+    """Record received goods, in whatever status the return is; units beyond the expected ones are recorded as a
+    surplus.
+    """
     if done_before(rma.receipts.get(command.receipt_id), command):
         return
     left = rma.outstanding if rma.status == "approved" else {}
@@ -232,7 +236,7 @@ def _inspect(rma: Rma, command: r.InspectRma) -> Iterator[r.RmaEvent]:
     )
     yield inspected
     after = evolve(rma, inspected)
-    if rma.status == "closed":  # it lapsed meanwhile, and an exchange was sent for what had come by then
+    if rma.status == "closed":  # its time was over before, and an exchange was sent for what had come by then
         yield from _credit(after, INSPECTED, command.inspection_id, resolution="refund")
     elif not after.outstanding and not after.uninspected:
         yield from _end(after, INSPECTED, command.inspection_id)
@@ -259,7 +263,7 @@ def _items(rma: Rma, command: r.InspectRma) -> Iterator[r.InspectedItem]:
 
 
 def _credit(rma: Rma, *name: str, resolution: r.Resolution) -> Iterator[r.RmaEvent]:
-    """`name` distinguishes the credits of the return."""
+    """Yield the credit of the accepted units, if there are any. `name` makes its id, one of several of the return."""
     if rma.accepted:
         of = _of(rma)
         lines = _counts(dict(sorted(rma.accepted.items())))
@@ -268,7 +272,7 @@ def _credit(rma: Rma, *name: str, resolution: r.Resolution) -> Iterator[r.RmaEve
 
 
 def _end(rma: Rma, *name: str) -> Iterator[r.RmaEvent]:
-    """An exchange is sent once, for everything that was accepted."""
+    """Credit what was accepted and close the return: an exchange is sent once, for everything."""
     assert rma.opened
     yield from _credit(rma, *name, resolution=rma.opened.resolution)
     yield r.RmaClosed(**_of(rma), outstanding=_counts(rma.outstanding))
@@ -285,7 +289,7 @@ def _close(rma: Rma, command: r.CloseRma) -> Iterator[r.RmaEvent]:
 
 
 def _lapse(rma: Rma, _: r.LapseRma) -> Iterator[r.RmaEvent]:
-    """What has come by now can still be inspected; what comes later is a surplus."""
+    """Close a return whose time is over. Units that have come can still be inspected; later ones are a surplus."""
     if rma.status == "approved":
         yield from _end(rma, "lapsed")
 

@@ -1,7 +1,7 @@
-"""What a carrier's tracking events of one carton come to.
+"""The state of one carton, as a carrier's tracking events describe it.
 
-Invariant: the same tracking events come to the same, in whichever order and however often they are reported. All that
-is kept of them is a minimum, a maximum or the newest by time.
+Invariant: the same tracking events lead to the same state, in whichever order and however often they are reported. Each
+value that is kept of them is a minimum, a maximum or the newest by time.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ MOVING: frozenset[MilestoneStatus] = frozenset(
         "returned",
     }
 )
-"""Seen like this, a parcel has left, whether or not its pick-up was reported."""
+"""Statuses that show that a parcel has left, whether or not its pick-up was reported."""
 
 TROUBLE: frozenset[MilestoneStatus] = frozenset({"exception", "failure", "return_to_sender"})
-"""A person must look, as long as nothing better is seen later."""
+"""Statuses that a person must look at, as long as no better one is reported later."""
 
 NOTEWORTHY: frozenset[MilestoneStatus] = TROUBLE | {"delivered", "returned"}
-"""Only these can open an exception, or end the tracking of a carton."""
+"""The only statuses that can open an exception, or end the tracking of a carton."""
 
 BY_RANK: tuple[MilestoneStatus, ...] = (
     "unknown",
@@ -45,7 +45,7 @@ BY_RANK: tuple[MilestoneStatus, ...] = (
     "delivered",
     "returned",
 )
-"""Which of two tracking events at one moment is the later one."""
+"""Statuses in order: of two tracking events at the same time, the one with the higher rank counts as the later one."""
 
 Outcome = Literal["open", "delivered", "returned"]
 
@@ -68,21 +68,21 @@ class CartonTracking(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """A carrier that has turned a parcel back delivers it to its sender."""
+        """How the carton ended, if it did. A carrier that has turned a parcel back delivers it to its sender."""
         if self.returned_at or self.back_at:
             return "returned"
         return "delivered" if self.delivered_first else "open"
 
     @property
     def back_at(self) -> Moment | None:
-        """When it was delivered after it had been turned back."""
+        """The time of a delivery after the carton had been turned back; None without one."""
         if self.returning_since and self.delivered_last and self.delivered_last >= self.returning_since:
             return self.delivered_last
         return None
 
     @property
     def trouble(self) -> Seen | None:
-        """The newest tracking event, if it is bad and nothing has come of it yet."""
+        """The newest tracking event, if it is one of TROUBLE and the carton has not ended in spite of it."""
         if self.newest is None or self.newest.status not in TROUBLE or self.outcome == "returned":
             return None
         over = self.outcome == "delivered" and self.newest.status != "return_to_sender"
@@ -90,7 +90,7 @@ class CartonTracking(NamedTuple):
 
 
 def seen(event: ShipmentMilestoneReached) -> CartonTracking:
-    """The tracking of a carton of which only this event is known."""
+    """Return the tracking of a carton of which only this event is known."""
     at, status = event.occurred_at, event.status
     return CartonTracking(
         newest=Seen(at, BY_RANK.index(status), event.milestone_id, status, event.detail),
@@ -102,7 +102,7 @@ def seen(event: ShipmentMilestoneReached) -> CartonTracking:
 
 
 def joined(one: CartonTracking, other: CartonTracking) -> CartonTracking:
-    """What is known of both together."""
+    """Return the tracking that results from the events of both."""
     if one.newest is None or other.newest is None:
         return one if other.newest is None else other
     return CartonTracking(

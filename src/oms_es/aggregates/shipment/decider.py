@@ -45,7 +45,11 @@ def decide(shipment: Shipment, command: Any) -> Iterator[s.ShipmentEvent]:
 
 
 def _request(shipment: Shipment, command: s.RequestShipment) -> Iterator[s.ShipmentEvent]:
-    """Asked again with the same contents it is the same shipment, however they would be packed today."""
+    """Record the request.
+
+    The same contents asked for again are the same shipment, even if they would be packed otherwise now. Raise Refused
+    for other contents.
+    """
     requested = s.ShipmentRequested.model_construct(**command.__dict__)
     if shipment.requested is None:
         _check_cartons(command)
@@ -108,7 +112,7 @@ def _pack(shipment: Shipment, requested: s.ShipmentRequested, command: s.PackShi
 
 
 def _book(shipment: Shipment, requested: s.ShipmentRequested, command: s.BookShipment) -> Iterator[s.ShipmentEvent]:
-    """After a failure, or a booking that was cancelled, this is a new intent, hence a new idempotency key."""
+    """Request a booking. After a failed or cancelled one this is a new intent, hence a new idempotency key."""
     if shipment.cancelled or shipment.with_carrier:
         return
     if requested.pickup:
@@ -172,7 +176,7 @@ def _record_booking(
 def _record_booking_failure(
     shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordBookingFailure
 ) -> Iterator[s.ShipmentEvent]:
-    """A parcel that is booked, or on its way, is not called back by the failure of an attempt."""
+    """Record that the requested booking failed; ignore it if the parcel is booked otherwise, or has left."""
     if shipment.booking == "requested" and not shipment.dispatched:
         yield s.ShipmentBookingFailed(**ids_of(requested), reason=command.reason)
         if shipment.stopping:
@@ -199,7 +203,10 @@ def _cancel_booking(
 def _record_booking_cancelled(
     shipment: Shipment, requested: s.ShipmentRequested, _: s.RecordBookingCancelled
 ) -> Iterator[s.ShipmentEvent]:
-    """Also of the carrier's own accord. What has left is not in the warehouse, whatever the carrier says."""
+    """Record that the carrier cancelled the booking, asked or unasked.
+
+    If the parcel had left, the report is disputed.
+    """
     if not shipment.tracking:
         return
     carrier, number = shipment.tracking

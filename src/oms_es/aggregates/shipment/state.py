@@ -1,4 +1,4 @@
-"""The state of a shipment, and what each event does to it."""
+"""The state of a shipment, and how each event changes it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oms_es.schemas import shipment as s
 from oms_es.schemas.values.types import Moment
 
 WHOLE = ""
-"""The carton id of what is not packed in cartons, and of what is reported of all cartons at once."""
+"""The carton id of a shipment that is not packed in cartons, and of reports about all cartons at once."""
 
 NOTHING_SEEN = CartonTracking()
 
@@ -23,19 +23,19 @@ class Shipment(NamedTuple):
     packed: s.ShipmentPacked | None = None
     booking: Literal["none", "deferred", "requested", "failed", "booked", "cancelling", "cancelled"] = "none"
     tracking: tuple[str, str] | None = None  # carrier, tracking number
-    numbers: HashTrieMap[str, str] = HashTrieMap()  # tracking number: carton id
-    void: HashTrieSet[str] = HashTrieSet()  # tracking numbers of bookings that were cancelled
-    stopping: bool = False  # to be cancelled as soon as the carrier gives it back
+    numbers: HashTrieMap[str, str] = HashTrieMap()  # by tracking number, the carton id
+    void: HashTrieSet[str] = HashTrieSet()  # tracking numbers of cancelled bookings
+    stopping: bool = False  # to be cancelled as soon as the carrier cancels the booking
     dispatched: bool = False
     left_at: Moment | None = None
-    overdue: bool = False  # a person asks why it has not left
+    overdue: bool = False  # it should have left; a person asks why
     heard_of: Moment | None = None  # the time of the last report that it was seen
     silent_since: Moment | None = None
     lost: bool = False
-    unanswered: bool = False  # a person asks the carrier whether it cancels the booking
+    unanswered: bool = False  # the carrier does not say whether it cancels the booking; a person asks
     delivered: bool = False
     cancelled: bool = False
-    kept: bool = False  # a cancellation came too late, and was answered so
+    kept: bool = False  # a cancellation came too late, and was refused
     milestones: HashTrieSet[str] = HashTrieSet()
     trackings: HashTrieMap[str, CartonTracking] = HashTrieMap()  # by carton id
     arrived: HashTrieSet[str] = HashTrieSet()  # cartons reported delivered
@@ -46,7 +46,7 @@ class Shipment(NamedTuple):
 
     @property
     def with_carrier(self) -> bool:
-        """Asked to fetch it, or has it: what the carrier turned down or gave back is still ours."""
+        """Whether the carrier has the parcel, or was asked to fetch it and neither declined nor cancelled."""
         return self.dispatched or self.booking in ("requested", "booked", "cancelling")
 
     @property
@@ -55,7 +55,7 @@ class Shipment(NamedTuple):
         return tuple(carton.carton_id for carton in cartons) or (WHOLE,)
 
     def tracking_of(self, carton_id: str) -> CartonTracking:
-        """What is reported of all cartons at once is recorded of each."""
+        """Return the tracking of a carton, including what was reported of all cartons at once."""
         of_all = self.trackings.get(WHOLE, NOTHING_SEEN)
         return of_all if carton_id == WHOLE else joined(self.trackings.get(carton_id, NOTHING_SEEN), of_all)
 

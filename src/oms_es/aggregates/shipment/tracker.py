@@ -1,7 +1,7 @@
-"""A tracking number's history.
+"""The history of one tracking number of a carrier.
 
-Invariant: each tracking event is recorded once, however often and in whichever order it comes; that several parcels
-have the number is recorded once for each set of them that grows.
+Invariant: each tracking event is recorded once, however often and in whichever order it comes. That several parcels
+share the number is recorded once for each set of parcels, which only grows.
 """
 
 from __future__ import annotations

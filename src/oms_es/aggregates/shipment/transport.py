@@ -1,4 +1,4 @@
-"""A shipment under way: dispatched, seen, delivered, silent, lost or back."""
+"""A shipment under way: dispatched, tracked, delivered, silent, lost or returned. Part of the shipment's decider."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def record_milestone(
 def record_collection(
     shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordCollection
 ) -> Iterator[s.ShipmentEvent]:
-    """It leaves and arrives in one moment. What was collected is not collected again."""
+    """Record a collection at the counter: the parcel leaves and arrives at the same time.
+
+    A repeat decides nothing. Raise Refused if it is not a pickup, or is not ready.
+    """
     if not requested.pickup:
         raise Refused(ShipmentRefusal.NOT_A_PICKUP, f"shipment {command.shipment_id} is sent with a carrier; book it")
     if shipment.delivered:
@@ -82,7 +85,9 @@ def _moved(shipment: Shipment, requested: s.ShipmentRequested, command: s.Record
 
 
 def suspect(shipment: Shipment, requested: s.ShipmentRequested, command: s.SuspectLoss) -> Iterator[s.ShipmentEvent]:
-    """Of its cartons that are still to arrive, the one that was silent for longest counts."""
+    """Decide whether the parcel was seen too long ago: of the cartons that are still to arrive, the one seen longest
+    ago counts.
+    """
     on_their_way = _on_their_way(shipment)
     if not shipment.left_at or not on_their_way or shipment.silent_since:
         return
@@ -176,7 +181,7 @@ def _reached(
 
 
 def _leave(shipment: Shipment, requested: s.ShipmentRequested, at: Moment) -> Iterator[s.ShipmentEvent]:
-    """The first of its cartons takes it out of our hands; who wanted to stop it gets the answer."""
+    """Record that the parcel left, with the first of its cartons; a requested cancellation is refused thereby."""
     if not shipment.dispatched:
         yield _dispatched(requested, at)
         if shipment.stopping:
@@ -184,7 +189,7 @@ def _leave(shipment: Shipment, requested: s.ShipmentRequested, at: Moment) -> It
 
 
 def _consequences(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[s.ShipmentEvent]:
-    """What has become true of the whole, now that one more tracking event is known."""
+    """Yield what has become true of the whole shipment with one more tracking event."""
     outcomes = shipment.outcomes
     back = tuple(c for c, outcome in outcomes.items() if outcome == "returned" and c not in shipment.returned)
     if back:
@@ -201,7 +206,7 @@ def _consequences(shipment: Shipment, requested: s.ShipmentRequested) -> Iterato
 
 
 def _exceptions(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[s.ShipmentEvent]:
-    """What is reported of all cartons is settled once each has come to its end."""
+    """Raise and settle exceptions by carton. One that concerns all cartons at once is settled when each has ended."""
     ended = "open" not in shipment.outcomes.values()
     for carton_id in sorted({*shipment.trackings.keys(), *shipment.raised.keys()}):
         trouble = shipment.tracking_of(carton_id).trouble
@@ -242,7 +247,10 @@ def dispute(
 
 
 def check_with_carrier(shipment: Shipment, command: s.ShipmentCommand) -> None:
-    """The carrier reports only what it was asked to fetch. Its answer to the booking may come after its reports."""
+    """Raise Refused if no carrier was asked to fetch the parcel.
+
+    Reports may arrive before the carrier's answer to the booking.
+    """
     if shipment.cancelled:
         raise Refused(
             ShipmentRefusal.CANCELLED,

@@ -1,13 +1,13 @@
 """Stock of one SKU at one location.
 
-Invariants, at every version: reserved <= on hand that is sellable, and what is sold before it exists <= the presale
-limit at the time of the promise; a promise never reaches into the safety stock, nor into what presales wait for; a
-reservation ends once, by being released, shipped, expired or broken; what came in is on hand or has left; a serial
-number names one unit. The stream is the lock: of all that race for the last unit, only one append finds its version
-free.
+Invariants, at every version: reserved <= sellable on hand; units sold before they exist <= the presale limit at the
+time of the promise; a promise never uses the safety stock, nor what presales wait for; a reservation ends once, by
+being released, shipped, expired or broken; units that came in are on hand or have left; a serial number names one unit.
+The stream is the lock: of all commands that race for the last unit, only one append finds its version free.
 
-    state.py      Stock, evolve      promises.py   reserve, cover, break, ship
-    snapshot.py   dump, restore      movements.py  receive, count, move, put aside, expect
+  state.py      evolve             reservations.py  reserve, cover, break, ship
+  quantities.py Stock              movements.py     receive, count, move, put aside, expect
+  snapshot.py   dump, restore
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from oms_es.schemas.values.types import UNITS_MAX
 __all__ = ["Reservation", "Stock", "decide", "decider", "dump", "evolve", "restore"]
 
 CHANNELS_MAX = 100
-"""Channels with a share of their own at one stream."""
+"""How many channels may have a share of their own at one stream."""
 
 
 def decide(stock: Stock, command: s.StockCommand) -> Iterable[s.StockEvent]:
-    """Nothing if the command is already satisfied, so that retries are free."""
+    """Yield nothing if the command is already satisfied, so that retries are free."""
     decided: Iterator[s.StockEvent] = DECISIONS[type(command)](stock, command)
     if stock.presold or stock.policy.reorder_point or _begins_to_watch(command):
         return _with_what_follows(stock, command, decided)
@@ -46,7 +46,7 @@ def _begins_to_watch(command: s.StockCommand) -> bool:
 def _with_what_follows(
     stock: Stock, command: s.StockCommand, decided: Iterator[s.StockEvent]
 ) -> Iterator[s.StockEvent]:
-    """Presales that can be covered now are, and who runs low says so, in the same decision."""
+    """Yield the decided events, then cover the presales that can be covered now, and record stock that ran low."""
     after = stock
     for event in decided:
         yield event
@@ -105,7 +105,7 @@ def _request(stock: Stock, command: s.RequestReplenishment) -> Iterator[s.StockE
 
 
 def _cover(*_: Any) -> Iterator[s.StockEvent]:
-    """What follows from nothing: all orders that can be covered are."""
+    """Decide nothing by itself: `decide` covers the presales after every command."""
     yield from ()
 
 

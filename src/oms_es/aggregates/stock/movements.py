@@ -1,7 +1,7 @@
-"""Movements: what comes, goes and changes its place, lot or condition. Each counts once, by its id.
+"""Movements: units arrive, leave, and change their place, lot or condition. Each movement counts once, by its id.
 
-What happened is recorded as it happened, also where it breaks promises. What is only planned, such as a move to another
-location, is refused where it would break them.
+What happened is recorded as it happened, even if it breaks promises. What is only planned, such as a move to another
+location, is refused if it would break them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from oms_es.schemas.stock.refusals import StockRefusal
 from oms_es.schemas.values.sentences import with_reason
 
 PLACES_MAX = 1_000
-"""Bins and lots that distinguish units of one SKU at one location."""
+"""How many bins and lots may distinguish the units of one SKU at one location."""
 INBOUNDS_MAX = 1_000
-"""Inbound deliveries of one SKU that a location may expect at once."""
+"""How many inbound deliveries of one SKU a location may expect at once."""
 
 
 def receive(stock: Stock, command: s.ReceiveStock) -> Iterator[s.StockEvent]:
@@ -30,7 +30,7 @@ def receive(stock: Stock, command: s.ReceiveStock) -> Iterator[s.StockEvent]:
 
 
 def admit_serials(stock: Stock, command: s.AdmitSerials) -> Iterator[s.StockEvent]:
-    """Never refused: the registry has answered already."""
+    """Receive units with serial numbers; never refuse, because the registry has accepted the numbers already."""
     new = tuple(serial for serial in dict.fromkeys(command.serials) if serial not in stock.physical.serials)
     if new and not stock.movements.knows(f"receipt/{command.receipt_id}"):
         fields = {**command.model_dump(), "serials": new, "quantity": len(new), "asked": asked_of(command)}
@@ -45,7 +45,10 @@ def _still_to_come(stock: Stock, inbound_id: str | None, arrived: int) -> dict[s
 
 
 def restock(stock: Stock, command: s.RestockReturn) -> Iterator[s.StockEvent]:
-    """Never refused: it is back. A number that is here already names no second unit."""
+    """Put returned units back; never refuse, because they are here.
+
+    A serial number that is here already names no second unit.
+    """
     if not stock.movements.knows(f"return/{command.return_id}"):
         named = dict.fromkeys(command.serials)
         new = tuple(serial for serial in named if serial not in stock.physical.serials)[: command.quantity]
@@ -66,7 +69,10 @@ def count(stock: Stock, command: s.CountStock) -> Iterator[s.StockEvent]:
 
 
 def _not_found(physical: PhysicalStock, command: s.CountStock, place: StockPlace) -> tuple[str, ...]:
-    """The numbers that should be there and were not found."""
+    """Return the serial numbers that should be there and were not found.
+
+    Raise Refused if others were found, or too few are named.
+    """
     there = _numbers_at(physical, place)
     found = set(command.serials)
     if not found <= there:
@@ -176,7 +182,7 @@ def move(stock: Stock, command: s.MoveStock) -> Iterator[s.StockEvent]:
 
 
 def admit_move(stock: Stock, command: s.AdmitMove) -> Iterator[s.StockEvent]:
-    """Never refused: it has left the other location."""
+    """Receive a move, or expect it; never refuse, because it has left the other location."""
     if stock.movements.knows(f"in/{command.from_location}/{command.move_id}"):
         return
     fields = command.model_dump(exclude={"arrives_at"})
@@ -188,7 +194,7 @@ def admit_move(stock: Stock, command: s.AdmitMove) -> Iterator[s.StockEvent]:
 
 
 def inbound_of_move(from_location: str, move_id: str) -> str:
-    """The name under which a move is expected where it goes."""
+    """Return the inbound id under which a move is expected at its destination."""
     return f"move/{from_location}/{move_id}"
 
 
@@ -200,7 +206,7 @@ def expect_inbound(stock: Stock, command: s.ExpectInbound) -> Iterator[s.StockEv
             StockRefusal.IS_A_MOVE, f"{command.inbound_id} is a move from {known.from_location}; its units are known"
         )
     if known is None and done_before(stock.movements.asked(f"inbound/{command.inbound_id}"), command):
-        return  # it is over: all has come, or was cancelled
+        return  # the inbound is over: all of it has come, or it was cancelled
     if known is None and len(inbounds) >= INBOUNDS_MAX:
         raise Refused(
             StockRefusal.TOO_MANY_INBOUNDS, f"{INBOUNDS_MAX} are expected already; receive or cancel some first"
@@ -277,7 +283,10 @@ def _losing(
 
 
 def _leaving(physical: PhysicalStock, command: Any, place: StockPlace, quantity: int) -> tuple[str, ...]:
-    """The numbers of the units that leave a place. Raises Refused where they are not there, or not named."""
+    """Return the serial numbers of the units that leave a place.
+
+    Raise Refused if the units are not there, or the numbers are not named.
+    """
     there = physical.quantity_at(place)
     if quantity > there:
         raise Refused(

@@ -1,4 +1,4 @@
-"""Units by place and lot, and what they are promised to: the values that the state of stock is made of."""
+"""Units by place and lot, and their promises: the values that the state of stock is made of."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from oms_es.aggregates.fast_replace import fast_replace
 from oms_es.schemas import stock as s
 
 SETTLED_REMEMBERED_MAX = 10_000
-"""Ended reservations remembered, so that a command that comes again decides nothing. Older repeats are caught by the
-consumer's position; the bound keeps a stream's state and snapshot small however long it lives."""
+"""How many ended reservations are remembered, so that a repeated command decides nothing. Older repeats are caught by
+the consumer's position; the bound keeps a stream's state and snapshot small however long it lives."""
 
 MOVEMENTS_REMEMBERED_MAX = 10_000
-"""Receipts, counts, moves and the like that are remembered for the same reason."""
+"""How many receipts, counts, moves and the like are remembered for the same reason."""
 
 
 @fast_replace
 class Memory(NamedTuple):
-    """Names that were seen, and what was asked under each; the oldest are forgotten."""
+    """Names that were seen, with a digest of what was asked under each; the oldest names are forgotten."""
 
     names: HashTrieMap[str, str] = HashTrieMap()
     in_order: Queue[str] = Queue()
@@ -30,7 +30,7 @@ class Memory(NamedTuple):
         return name in self.names
 
     def asked(self, name: str) -> str | None:
-        """None: nothing of that name is known; empty: what was asked is not."""
+        """Return the digest for a name: None for an unknown name, empty if what was asked is not known."""
         return self.names.get(name)
 
     @property
@@ -48,7 +48,7 @@ class Memory(NamedTuple):
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Memory:
-        """Where it is not known what was asked under them."""
+        """Return a memory of names for which it is not known what was asked."""
         return cls.restored((name, "") for name in names)
 
     @classmethod
@@ -58,7 +58,7 @@ class Memory(NamedTuple):
 
     @property
     def known(self) -> list[tuple[str, str]]:
-        """In the order in which they came."""
+        """The remembered names with their digests, in the order in which they came."""
         return [(name, self.names[name]) for name in self.in_order]
 
 
@@ -78,7 +78,7 @@ SOMEWHERE = StockPlace()
 
 
 class PhysicalStock(NamedTuple):
-    """What is physically there. `aside`: the units of it that are not sellable."""
+    """The units that are physically there. `aside` counts those that are not sellable."""
 
     on_hand: int = 0
     aside: int = 0
@@ -90,7 +90,7 @@ class PhysicalStock(NamedTuple):
         return units.quantity if units else 0
 
     def put(self, place: StockPlace, quantity: int, expires_at: datetime | None = None) -> PhysicalStock:
-        """Or take, where `quantity` is negative."""
+        """Return the stock with units added to a place, or taken from it if `quantity` is negative."""
         known = self.places.get(place)
         there = Units((known.quantity if known else 0) + quantity, expires_at or (known and known.lot_expires_at))
         places = self.places.insert(place, there) if there.quantity else self.places.discard(place)
@@ -98,7 +98,7 @@ class PhysicalStock(NamedTuple):
         return PhysicalStock(self.on_hand + quantity, aside, places, self.serials)
 
     def name(self, serials: Iterable[str], place: StockPlace | None) -> PhysicalStock:
-        """Say where units with these numbers are; None: no longer here."""
+        """Return the stock with the place of these serial numbers set; None if they are no longer here."""
         known = self.serials
         for serial in serials:
             known = known.insert(serial, place) if place else known.discard(serial)
@@ -111,7 +111,7 @@ class Share(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """What a merchant has decided."""
+    """The settings of a merchant for this stock."""
 
     safety_stock: int = 0
     presale_limit: int = 0
@@ -121,7 +121,7 @@ class Policy(NamedTuple):
 
 
 class Inbound(NamedTuple):
-    """Units that are still outstanding of what was expected. `from_location`: they are in transit from there."""
+    """Outstanding units of an expected delivery. With `from_location` they are in transit from there."""
 
     quantity: int
     promised_at: datetime
@@ -139,7 +139,7 @@ class Supply(NamedTuple):
     inbound: int = 0  # the sum of `inbounds`
     inbounds: HashTrieMap[str, Inbound] = HashTrieMap()
     low: bool = False
-    occasions: int = 0  # on which it ran low
+    occasions: int = 0  # how often it ran low
 
 
 class Reservation(NamedTuple):
@@ -148,7 +148,7 @@ class Reservation(NamedTuple):
     expires_at: datetime | None = None
     channel: str = ""
     presale: bool = False  # not covered by units on hand yet
-    since: int = 0  # counts the promises made here: the first promised has the lowest
+    since: int = 0  # a running number of the promises made here: the first promised has the lowest
     asked: str = ""
 
 
@@ -159,9 +159,9 @@ class Stock(NamedTuple):
     reserved: HashTrieMap[str, Reservation] = HashTrieMap()
     settled: Memory = Memory()
     promises: int = 0
-    of_channels: HashTrieMap[str, int] = HashTrieMap()  # units promised, by channel
-    holds: HashTrieMap[str, str] = HashTrieMap()  # by holder, the reservation with an end
-    broken: HashTrieMap[str, Reservation] = HashTrieMap()  # promises that did not hold, while they are remembered
+    of_channels: HashTrieMap[str, int] = HashTrieMap()  # promised units, by channel
+    holds: HashTrieMap[str, str] = HashTrieMap()  # the temporary reservation of each holder
+    broken: HashTrieMap[str, Reservation] = HashTrieMap()  # broken promises, as long as they are remembered
     physical: PhysicalStock = PhysicalStock()
     policy: Policy = Policy()
     supply: Supply = Supply()
@@ -181,7 +181,7 @@ class Stock(NamedTuple):
 
     @property
     def atp(self) -> int:
-        """Available to promise: what is sellable, less what is promised, already sold or kept back."""
+        """Available to promise: sellable units less those that are promised, presold or kept as safety stock."""
         return self.sellable - self.promised - self.presold - self.policy.safety_stock
 
     @property
@@ -191,11 +191,11 @@ class Stock(NamedTuple):
 
     @property
     def supplied(self) -> int:
-        """What can be promised, and what will be."""
+        """The units that can be promised now or when inbound units arrive."""
         return self.atp + self.supply.inbound
 
     def promisable(self, channel: str) -> int:
-        """ATP as far as a channel may use it: not its buffer, and no more than its share of what is here."""
+        """Return the ATP that a channel may use: without its buffer, and at most its share of the sellable stock."""
         share = self.policy.shares.get(channel) if channel else None
         if share is None:
             return self.atp

@@ -1,4 +1,4 @@
-"""Promises: reserved, transferred, covered, broken, and ended once."""
+"""Reservations: made, transferred, covered, broken, and ended once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oms_es.schemas import stock as s
 from oms_es.schemas.stock.refusals import StockRefusal
 
 COVERED_MAX = 200
-"""Presales covered by one command; the last says whether there are `more`."""
+"""How many presales one command covers; the last event says whether there are `more`."""
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -48,7 +48,7 @@ def reserve(stock: Stock, command: s.ReserveStock) -> Iterator[s.StockEvent]:
 
 
 def _hold_of(stock: Stock, command: s.ReserveStock) -> s.StockReleased | None:
-    """What the claimant holds here until a time: the new claim takes its place."""
+    """Return the release of the claimant's temporary reservation here, which the new claim replaces."""
     key = stock.holds.get(command.order_id) if stock.holds else None
     return _released(command, key, stock.reserved[key]) if key else None
 
@@ -65,7 +65,7 @@ def _released(
 
 
 def _of(command: s.StockCommand, key: str, held: Reservation, n: int | None = None) -> dict[str, Any]:
-    """What every event of a reservation says."""
+    """Return the fields that all events of a reservation have."""
     return {
         "sku": command.sku,
         "location": command.location,
@@ -112,7 +112,9 @@ def transfer(stock: Stock, command: s.TransferReservation) -> Iterator[s.StockEv
 
 
 def _not_transferred(stock: Stock, command: s.TransferReservation) -> Iterator[s.StockEvent]:
-    """The units are not there, or not locked any more: the order that was to get them seeks them elsewhere."""
+    """Record that the units are not there, or not locked any more; the order that was to receive them is sourced
+    elsewhere.
+    """
     key, n = command.reservation_id, command.quantity
     held, broken = stock.reserved.get(key), stock.broken.get(key)
     if held and command.remaining is not None and held.quantity > command.remaining:
@@ -138,7 +140,9 @@ def expire(stock: Stock, command: s.ExpireReservation) -> Iterator[s.StockEvent]
 
 
 def cover(stock: Stock, command: s.StockCommand) -> Iterator[s.StockPresaleCovered]:
-    """First promised, first covered; a large one is waited for, so that small ones do not starve it."""
+    """Cover presales in the order of their promises; if the next one is too large, wait for it, so that small ones do
+    not starve it.
+    """
     free = stock.sellable - stock.promised - stock.policy.safety_stock
     if free <= 0 or not stock.presold:
         return
@@ -158,9 +162,10 @@ def cover(stock: Stock, command: s.StockCommand) -> Iterator[s.StockPresaleCover
 def broken_by_losing(
     stock: Stock, command: s.StockCommand, units: int, reason: str
 ) -> Iterator[s.StockReservationBroken]:
-    """The promises that cannot be kept once so many sellable units are gone: holds first, then the newest.
+    """Break the promises that cannot be kept after a loss of sellable units: temporary reservations first, then the
+    newest.
 
-    They are recorded before the loss, so that reserved <= on hand at every version.
+    The broken promises are recorded before the loss, so that reserved <= on hand at every version.
     """
     excess = stock.promised - (stock.sellable - units)
     if excess <= 0:
@@ -193,7 +198,9 @@ def ship(stock: Stock, command: s.ShipStock) -> Iterator[s.StockEvent]:
 
 
 def _ship_nevertheless(stock: Stock, command: s.ShipStock, broken: Reservation) -> Iterator[s.StockEvent]:
-    """It left although less was recorded: what is missing there was found, and its promise is reported broken."""
+    """Ship units that left although fewer were recorded: the difference is adjusted, and promises that it breaks are
+    recorded.
+    """
     found = broken.quantity - stock.sellable
     if found > 0:
         adjusted = s.StockAdjusted(
@@ -223,7 +230,9 @@ def _shipped(stock: Stock, command: s.ShipStock, key: str, held: Reservation) ->
 
 
 def pick(stock: Stock, quantity: int, named: tuple[str, ...] = ()) -> tuple[tuple[s.Pick, ...], list[str]]:
-    """Where units are taken from: the named ones, then those that expire first. Empty: all from the one place."""
+    """Return the places from which units are taken, and their serial numbers: named units first, then those that expire
+    first. Both are empty if all units are in the one unnamed place.
+    """
     places = stock.physical.places
     if len(places) == 1 and SOMEWHERE in places and not stock.physical.serials:
         return (), []

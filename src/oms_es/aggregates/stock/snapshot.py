@@ -1,4 +1,4 @@
-"""The state of a stock stream as JSON, and back."""
+"""Conversion of the state of a stock stream to JSON and back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oms_es.aggregates.stock.quantities import (
 )
 
 VERSION = 4
-"""Rises with every change of what `dump` writes."""
+"""Raised with every change of what `dump` writes."""
 
 
 def dump(stock: Stock) -> Any:

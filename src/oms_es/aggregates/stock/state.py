@@ -1,4 +1,4 @@
-"""What a stock stream folds to: physical, promises, policy and supply, each in a part of its own.
+"""How events change the state of a stock stream: its physical units, promises, policy and supply.
 
 State is made of persistent maps: an event costs O(log n), however many reservations, bins and lots there are.
 """
@@ -69,12 +69,12 @@ def _released(stock: Stock, event: s.StockReleased | s.StockReservationExpired) 
 
 
 def part_of(reservation_id: str, release_id: str) -> str:
-    """The name under which the release of a part is remembered."""
+    """Return the name under which the release of a part of a reservation is remembered."""
     return f"{reservation_id}\n{release_id}"
 
 
 def _less(stock: Stock, key: str, n: int, physical: PhysicalStock | None = None) -> Stock:
-    """So many units leave a reservation; with the last of them it ends."""
+    """Take units from a reservation; it ends with the last of them."""
     held = stock.reserved.get(key) or Reservation("", n)
     presale = n if held.presale else 0
     ends = held.quantity <= n
@@ -100,7 +100,9 @@ def settle(stock: Stock, key: str, asked: str = "") -> Stock:
 
 
 def _remembered(stock: Stock) -> HashTrieMap[str, Reservation]:
-    """What is broken, when one more reservation has ended: with the memory of its end it is forgotten."""
+    """Return the broken promises once one more reservation has ended: a broken one is forgotten with the memory of its
+    end.
+    """
     full = len(stock.settled.names) >= SETTLED_REMEMBERED_MAX
     return stock.broken.discard(stock.settled.oldest) if full else stock.broken
 
@@ -283,7 +285,7 @@ def _expected(stock: Stock, event: s.StockInboundExpected) -> Stock:
 
 
 def _no_longer_outstanding(stock: Stock, inbound_id: str, quantity: int, serials: tuple[str, ...]) -> Stock:
-    """More may come than was expected; with the last of it an inbound is over."""
+    """Take arrived units from an inbound; it is over with the last of them. More units may come than were expected."""
     known = stock.supply.inbounds.get(inbound_id)
     if known is None:
         return stock
@@ -330,4 +332,4 @@ EVOLUTIONS: dict[type[s.StockEvent], Any] = {
     s.StockInboundExpected: _expected,
     s.StockInboundCancelled: _inbound_cancelled,
 }
-"""What each event means."""
+"""The fold of each event."""

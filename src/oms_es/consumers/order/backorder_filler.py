@@ -1,23 +1,23 @@
-"""Backorder filler: stock that comes free wakes the orders that wait for it, first come first served.
+"""Backorder filler: stock that becomes free wakes the orders that wait for it, first come first served.
 
 Reads    StockReceived, StockReleased, StockReservationExpired; looks up backorder_queue of the SKU, locations, rules
          StockReserved, OrderCancelled, and what makes more promisable (MORE); looks up also stock_levels of the SKUs
          OrderBackordered; looks up all that sourcing asks for, backorder_queue of what it lacks
          LocationOpened, SourcingRulesPublished; looks up backorder_queue, locations, rules
 Emits    RetrySourcing
-Decides  whom to wake: in turn those who may be served from where the stock is; sourcing decides what they get.
+Decides  which orders to wake: in turn those that may be served from where the stock is; sourcing decides what they get.
 
 No wake-up is lost. Stock that came before an order waits is seen in the levels when the order begins to wait; stock
 that comes after is seen as an event when the order is in the queue. Several arrivals may wake the same first order, and
-each wakes a bounded number: therefore an order that was woken and then locked its units, or was cancelled, wakes the
+each wakes a bounded number. Therefore an order that was woken and then locked its units, or was cancelled, wakes the
 next one while anything is free. An order that is woken and cannot use what is free, because it would have to be split
-or is not worth a parcel, wakes the next one behind it. A location that opens after its stock came, and rules that are
-published after it came, wake the first in turn of each SKU who may be served now; those wake the next. One case wakes
-no order until more stock comes: an order that is cancelled in the moment in which it is being sourced. Of a queue the
-first `WOKEN_MAX` are looked at, of all of them the first `WAITING_MAX`.
+or is not worth a parcel, wakes the next one behind it. If a location opens after its stock came, or rules are published
+after it came, the first order in turn of each SKU that may be served now is woken, and wakes the next one. In one case
+no order is woken until more stock comes: an order is cancelled while it is being sourced. The first `WOKEN_MAX` orders
+of a queue are looked at; over all queues, the first `WAITING_MAX`.
 
-No order is woken for ever. A woken order leaves the queue until it is sourced, and then either locks what was free,
-so that less is lacking, or sourcing would find nothing for it in levels newer than its shortage; a turn is only ever
+No order is woken for ever. A woken order leaves the queue until it is sourced, and then either locks what was free, so
+that less is lacking, or sourcing would find nothing for it in levels newer than its shortage. A turn is only ever
 passed on towards the end of the queue.
 """
 
@@ -56,16 +56,17 @@ from oms_es.schemas.stock import (
 )
 
 Free = tuple[CandidateLocation, Row | None]
-"""A place where units came free, and what can be promised there if that is known."""
+"""A location where units became free, and its stock level if that is known."""
 WOKEN_MAX = 200
-"""Orders looked at, and woken at most, because of one event."""
+"""How many orders are looked at, and woken at most, because of one event."""
 WAITING_MAX = 2_000
-"""Of all that wait, whatever for, those looked at because a location opened or rules changed."""
+"""How many waiting orders, over all SKUs, are looked at because a location opened or rules changed."""
 
 
 def skus_of(event: StockEvent | OrderBackordered | OrderCancelled) -> tuple[str, ...]:
-    """What the event is about, where that can concern a waiting order: an order's first lock takes no turn in a
-    queue."""
+    """Return the SKUs for which the event may concern a waiting order; an order's first lock is not made from the
+    queue.
+    """
     match event:
         case OrderBackordered(demand=lacking):
             return tuple(lacking)
@@ -89,7 +90,7 @@ MORE: tuple[type[StockEvent], ...] = (
     StockConditionChanged,
     StockMovedIn,
 )
-"""After them more may be promised than before: how much, the levels say."""
+"""Events after which more may be promised than before; the stock levels say how much."""
 consumer = Consumer("backorder_filler", emits=(RetrySourcing,))
 QUEUE = Lookup("backorder_queue", by="sku", keys=skus_of, limit=WOKEN_MAX, order_by="turn")
 STOCK = Lookup("stock_levels", by="sku", keys=skus_of)
@@ -127,7 +128,10 @@ EVERYBODY = Lookup("backorder_queue", by="waiting", keys=lambda _: (True,), limi
 def wake_first_backorders_on_sources_changed(
     event: LocationOpened | SourcingRulesPublished, results: LookupResults
 ) -> Iterator[RetrySourcing]:
-    """Whether there is stock is not asked: an order that gets nothing passes the turn on, and waits as before."""
+    """Wake the first order of each SKU that may be served now.
+
+    Whether there is stock is not checked: an order that gets nothing passes its turn on, and waits as before.
+    """
     opened = event.location if isinstance(event, LocationOpened) else None
     there: list[Free] = [(place, None) for place in open_places(results) if opened in (None, place.location)]
     first: dict[str, str] = {}
@@ -148,7 +152,7 @@ def wake_backorders_on_order_backordered(event: OrderBackordered, results: Looku
 
 
 def _wake(waiting: Iterable[Row], units: int, free: Iterable[Free], results: LookupResults) -> Iterator[RetrySourcing]:
-    """Those in turn who may be served from there, for as many units as there are."""
+    """Wake the orders that may be served from there, in turn, for as many units as there are."""
     there = tuple(free)
     for row in waiting if there else ():
         if units <= 0:
@@ -169,12 +173,12 @@ def _may_be_served(row: Row, free: Iterable[Free], results: LookupResults) -> bo
 
 
 def _behind(order_id: str, waiting: Sequence[Row]) -> Sequence[Row]:
-    """No order, if it does not wait any more: then it was woken again, and comes here again."""
+    """Return the rows behind an order; none if it does not wait any more, as it was woken again and reports again."""
     place = next((n for n, row in enumerate(waiting, start=1) if row["order_id"] == order_id), len(waiting))
     return waiting[place:]
 
 
 def _free(sku: str, results: LookupResults) -> list[Free]:
-    """Where there are units that can be promised, at least to some."""
+    """Return the open locations where units can be promised, at least to some channel."""
     levels = {row["location"]: row for row in results["stock_levels"][sku] if most_promisable(row) > 0}
     return [(place, levels[place.location]) for place in open_places(results) if place.location in levels]

@@ -1,4 +1,4 @@
-"""Deadline keeper: what is due is released.
+"""Deadline keeper: gives the commands for deadlines that are due.
 
 Reads    rows of `deadlines` whose time has come
 Emits    LapseOrder, LapsePresale, RepeatPayment, ChaseHold, ChasePlacement, ExpireReservation, ExpireLot,
@@ -94,7 +94,7 @@ COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "unbooking_overdue": chase_the_cancellation,
     "return_overdue": lapse_the_return,
 }
-"""By the kind of deadline."""
+"""The command for each kind of deadline."""
 
 GIVES: frozenset[type[Command]] = frozenset(
     {
@@ -113,4 +113,4 @@ GIVES: frozenset[type[Command]] = frozenset(
         SuspectLoss,
     }
 )
-"""What becomes of deadlines."""
+"""All commands that deadlines may lead to."""

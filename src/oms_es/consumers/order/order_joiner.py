@@ -1,4 +1,4 @@
-"""Order joiner: what is split off begins as an order, and orders that are to become one are asked, one after the other.
+"""Order joiner: places an order for units that were split off, and asks orders to merge, one after the other.
 
 Reads    OrderSplit, OrderMergeRequested, OrderMergedInto, OrderMergeDeclined
 Emits    PlaceJoined, YieldToMerge, RecordMergeAnswer

@@ -1,8 +1,8 @@
-"""Order numberer: every order that is placed is to have the next number of its channel.
+"""Order numberer: asks for the next number of its channel for every order that is placed.
 
 Reads    OrderPlaced
 Emits    AssignOrderNumber
-Decides  nothing; a channel that does not number its orders decides nothing either.
+Decides  nothing; for a channel that does not number its orders the command decides nothing.
 """
 
 from __future__ import annotations

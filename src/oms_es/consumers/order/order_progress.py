@@ -40,7 +40,7 @@ from oms_es.schemas.stock import (
 )
 
 REASON_CHARACTERS_MAX = 500
-"""A provider may send any length; the order keeps this much of it, its payment all."""
+"""How much of a reason the order keeps; a provider may send any length, and the payment keeps all of it."""
 
 consumer = Consumer(
     "order_progress",
@@ -71,7 +71,7 @@ REPORTS: dict[type[ShipmentEvent], type[Command]] = {
 @consumer.on(StockReserved, StockShort, StockReservationBroken)
 def record_reservation_on_stock_answered(event: ReservationEvent) -> Iterator[Command]:
     if not event.reservation_id.startswith(f"{event.order_id}/"):
-        return  # a hold that no order asked for, such as a cart's
+        return  # a reservation that no order asked for, such as a cart's
     report: Any = o.RecordReservation if isinstance(event, StockReserved) else o.RecordShortage
     yield report(
         order_id=event.order_id,
@@ -132,7 +132,7 @@ GONE: dict[type[p.PaymentEvent], tuple[o.MoneyGone, str, str]] = {
     p.PaymentReauthorizationDeclined: ("not_captured", "capture", "capture_id"),
     p.PaymentCaptureShort: ("not_captured", "short", "capture_id"),
 }
-"""Why it is gone, and by what."""
+"""For each event why the money is gone, and the kind and field that name the effect."""
 BACK: dict[type[p.PaymentEvent], tuple[str, str]] = {
     p.PaymentRefundReversed: ("refund", "refund_id"),
     p.PaymentDisputeWon: ("dispute", "dispute_id"),
@@ -142,7 +142,7 @@ BACK: dict[type[p.PaymentEvent], tuple[str, str]] = {
 
 @consumer.on(*GONE)
 def record_lost_money_on_money_gone(event: Any) -> Iterator[Command]:
-    """What the order itself had given back is no news to it."""
+    """Record that money of an order is gone, unless the order itself had asked for the refund."""
     if isinstance(event, p.PaymentRefunded) and event.asked:
         return
     why, kind, name = GONE[type(event)]
@@ -188,7 +188,10 @@ def record_delivery_on_shipment_delivered(event: ShipmentDelivered) -> Iterator[
 
 @consumer.on(ShipmentReturnedToSender)
 def record_return_on_shipment_returned_to_sender(event: ShipmentReturnedToSender) -> Iterator[Command]:
-    """A carton comes back once, and so does a shipment that is not in cartons."""
+    """Record units that came back.
+
+    The return's id is the carton's or, without cartons, the shipment's: each comes back once.
+    """
     yield o.RecordShipmentReturned(
         order_id=event.order_id,
         shipment_id=event.shipment_id,

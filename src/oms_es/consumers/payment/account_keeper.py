@@ -33,7 +33,7 @@ consumer = Consumer(
 
 
 def account_of(event: Any) -> tuple[str, ...]:
-    """That is to pay, or to be paid into."""
+    """Return the account that is to pay, or to be paid into, as a tuple; empty if the event names none."""
     if isinstance(event, p.PaymentRequested):
         return (event.payment_token,) if event.method == a.METHOD else ()
     named = event.to_account or a.account_in(event.authorization)
@@ -61,7 +61,7 @@ def hold_money_on_payment_requested(event: p.PaymentRequested, results: LookupRe
 
 @consumer.on(p.PaymentReauthorizationRequested)
 def decline_renewal_on_payment_reauthorization_requested(event: p.PaymentReauthorizationRequested) -> Iterator[Command]:
-    """What an account holds does not expire: only a report by hand can have said so."""
+    """Decline to renew a hold: an account's holds do not expire, so only a report by hand can have said so."""
     if event.method == a.METHOD:
         reason = "an account holds money until its payment takes or releases it"
         yield p.RecordReauthorizationDecline(payment_id=event.payment_id, capture_id=event.capture_id, reason=reason)

@@ -1,4 +1,4 @@
-"""Payment capturer: each parcel's share is taken when it leaves; what will never leave is released.
+"""Payment capturer: captures each parcel's share when it leaves, and voids the rest.
 
 Reads    ShipmentDispatched, OrderCompleted
 Emits    CapturePayment, VoidPayment
@@ -27,7 +27,9 @@ def capture_share_on_shipment_dispatched(event: ShipmentDispatched) -> Iterator[
 
 @consumer.on(OrderCompleted)
 def void_rest_on_order_completed(event: OrderCompleted) -> Iterator[CapturePayment | VoidPayment]:
-    """Of what is left when every share is taken, also those of which it has not been heard yet that they are due."""
+    """Capture all shares of the order, including those whose shipment was not reported yet, and void what is
+    left then.
+    """
     for charge in event.charges:
         yield CapturePayment(
             payment_id=charge.payment_id, capture_id=charge.shipment_id, amount_minor=charge.amount_minor

@@ -1,12 +1,12 @@
-"""Payment matcher: what a provider reports of a thing that it knows by a name of its own becomes a report of a payment.
+"""Payment matcher: finds the payment of a report in which the provider uses a name of its own.
 
 Reads    ProviderReported; looks up payment_references
          PaymentAuthorized, PaymentReauthorized, PaymentCaptured, PaymentRefunded, PaymentDeclined,
          PaymentActionRequired; looks up provider_reports and payment_references of their reference
 Emits    RecordReport, MatchReport
-Decides  whose it is: the one payment that has one of its names. A report of none, or of several, is an open exception
-         until a name leads to one. A report and a reference that cross each other are both seen by the later of them:
-         facts are never older than the event that asks.
+Decides  which payment it is: the only one that has one of the report's names. A report that matches no payment, or
+         several, is an open exception until a name leads to one. Of a report and a reference that cross each other,
+         the later one sees both: looked-up rows are never older than the event that asks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ consumer = Consumer("payment_matcher", emits=(p.RecordReport, MatchReport))
 
 
 def name_of(event: Any) -> tuple[str, ...]:
-    """As the provider calls it."""
+    """Return the provider's name of the charge, as a tuple; empty if the event has no reference."""
     return (event.reference.partition("/")[0],) if event.reference else ()
 
 

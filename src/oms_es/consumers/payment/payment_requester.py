@@ -1,4 +1,4 @@
-"""Payment requester: money is asked for once everything is locked, and given back when the order is cancelled.
+"""Payment requester: asks for money once everything is locked, and undoes payments when the order is cancelled.
 
 Reads    OrderAllocated, OrderBalanceDue, OrderPaymentRequested, OrderAmended, OrderFulfilledElsewhere,
          OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden, OrderCancelled
@@ -48,7 +48,7 @@ def request_balance_on_order_balance_due(event: OrderBalanceDue) -> Iterator[Req
 def request_payment_again_on_order_payment_requested(
     event: OrderPaymentRequested,
 ) -> Iterator[RequestPayment | CancelPayment]:
-    """What comes of the payment before it after all is not wanted any more."""
+    """Request the new payment, and cancel the one that it replaces: money that it still brings is not wanted."""
     yield _request(event.order_id, event.currency, event)
     yield CancelPayment(payment_id=event.replaces)
 

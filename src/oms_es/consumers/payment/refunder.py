@@ -1,8 +1,8 @@
-"""Refunder: what an order gives back, its payments give back.
+"""Refunder: asks each payment for its part of a refund that the order requested.
 
 Reads    OrderRefundRequested
 Emits    RefundPayment
-Decides  nothing; the order shared it out, and a payment knows what it has.
+Decides  nothing; the order allocated the refund, and a payment knows what it has.
 """
 
 from __future__ import annotations

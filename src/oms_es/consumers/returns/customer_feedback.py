@@ -1,8 +1,8 @@
-"""Customer feedback: what was said of an order is counted for the customer that the order names.
+"""Customer feedback: passes the feedback to an order on to the order, which counts it for its customer.
 
 Reads    FeedbackRecorded
 Emits    RecordFeedbackGiven
-Decides  nothing; the order knows whose it is, and counts each feedback once.
+Decides  nothing; the order knows its customer, and counts each feedback once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Return opener: a return that its order allows is opened under the policy of the order's channel.
+"""Return opener: opens a return that its order allows, under the policy of the order's channel.
 
 Reads    OrderReturnRequested; looks up return_policies of the channel, or of every channel
 Emits    OpenRma
-Decides  nothing; the return holds its request against the policy.
+Decides  nothing; the return checks its request against the policy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Return progress: what became of a return is recorded on its order, its stock, and the order that is sent instead.
+"""Return progress: records the progress of a return on its order, its stock, and the order sent in exchange.
 
 Reads    RmaCreditDue, RmaCreditLeft, RmaRefused, RmaNameTaken, RmaClosed, RmaInspected, OrderShipmentReturned,
          OrderExchangeCredited, OrderCreditLeft, OrderRefundRequested, OrderMoneyGone, OrderMoneyBack
@@ -63,7 +63,7 @@ def restock_units_on_rma_inspected(event: r.RmaInspected) -> Iterator[Command]:
 
 @consumer.on(o.OrderShipmentReturned)
 def restock_units_on_order_shipment_returned(event: o.OrderShipmentReturned) -> Iterator[Command]:
-    """Not sold again before a person has looked at it."""
+    """Put undelivered units into quarantine: a person must look at them before they are sold again."""
     for number, item in enumerate(event.items, start=1):
         yield RestockReturn(
             sku=item.sku,
@@ -103,13 +103,13 @@ def record_credit_left_on_order_credit_left(event: o.OrderCreditLeft) -> Iterato
 
 @consumer.on(o.OrderRefundRequested)
 def record_credit_left_on_order_refund_requested(event: o.OrderRefundRequested) -> Iterator[Command]:
-    """Of an exchange that comes back itself: what it was paid with goes the same way, round by round."""
+    """Give a returned exchange's credit back to where it came from, if the refund includes such a credit."""
     if part := event.credit:
         yield _credit_back(event.order_id, part.exchange_of, part.amount_minor, event.refund_id, event.currency)
 
 
 def _credit_back(order_id: str, exchange_of: str, amount_minor: int, credit_id: str, currency: str) -> Command:
-    """To the return that granted it or, of a parcel that was lost, to the order that it was of."""
+    """Return the command that gives a credit back: to its return or, for a lost parcel, to the parcel's order."""
     credit: Any = {
         "rma_id": exchange_of,
         "exchange_order_id": order_id,
@@ -123,7 +123,7 @@ def _credit_back(order_id: str, exchange_of: str, amount_minor: int, credit_id: 
 
 @consumer.on(o.OrderMoneyGone)
 def record_gone_credit_on_order_money_gone(event: o.OrderMoneyGone) -> Iterator[Command]:
-    """Of exchanges that this money paid for."""
+    """Record, on the exchanges that this money paid for, that it is gone."""
     for order_id, amount_minor in event.exchanges.items():
         yield o.RecordMoneyGone(
             order_id=order_id,

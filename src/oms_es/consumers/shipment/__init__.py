@@ -1,4 +1,4 @@
-"""Reactions that move parcels: release, cartons, carrier notifications, tracking.
+"""Reactions that move parcels: release, cartons, carrier bookings, tracking.
 
-Imports: schemas, and `consumers.sourcing` for the carrier's choice.
+Imports: schemas, and `consumers.sourcing` for the choice of the carrier.
 """

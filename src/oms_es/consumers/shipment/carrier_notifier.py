@@ -1,10 +1,10 @@
-"""Carrier notifier: a packed shipment is booked with the carrier that the rates and its delivery option speak for.
+"""Carrier notifier: books a packed shipment with the carrier that its delivery option and the published rates favour.
 
 Reads    ShipmentPacked; looks up carrier_rates on offer, its delivery option, its location
 Emits    BookShipment, DeferBooking
-Decides  who carries it, by the rules of carrier_rules.py. Where no rates are published there is nothing to choose;
-         where no published rate serves it, a person books it. A booking that fails is an open exception, for a person
-         to try again. What the customer collects is booked with no carrier.
+Decides  which carrier takes it, by the rules of sourcing/carrier_choice.py. Without published rates there is nothing to
+         choose; if no published rate serves it, a person books it. A booking that fails is an open exception, for a
+         person to try again. A shipment that the customer collects is booked with no carrier.
 """
 
 from __future__ import annotations

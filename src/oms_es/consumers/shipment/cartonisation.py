@@ -1,10 +1,10 @@
-"""Which boxes a shipment goes into. Pure arithmetic over weights and volumes; boxes are data, and the rule's version
-goes into every plan.
+"""The choice of boxes for a shipment. Pure arithmetic over weights and volumes; boxes are data, and each plan names the
+rule's version.
 
-Invariant: the cartons hold exactly the items, each unit once; what is in a box weighs and fills no more than the box
-takes. Fewest cartons win, then least room. Up to EXACT_UNITS_MAX units every way to pack them is weighed; beyond that,
-units go first-fit, largest first. Volumes are compared, not shapes: FILL_PERCENT of a box is what is counted on. A unit
-that no box takes travels in its own packaging.
+Invariant: the cartons hold exactly the items, each unit once; the contents of a box weigh and fill no more than the box
+takes. Fewest cartons win, then least room. Up to EXACT_UNITS_MAX units every way to pack them is compared; beyond that,
+units are packed first-fit, largest first. Volumes are compared, not shapes, and only FILL_PERCENT of a box's volume is
+used. A unit that no box takes travels in its own packaging.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from oms_es.schemas.shipment import CARTONS_MAX, Carton
 
 RULE_VERSION = "1"
 EXACT_UNITS_MAX = 8
-"""There are 4,140 ways to sort 8 units into boxes, and 21,147 for 9."""
+"""Up to so many units every way is compared: there are 4,140 ways to sort 8 units into boxes, and 21,147 for 9."""
 UNITS_MAX = 500
-"""Of more than that no plan is made: it travels on pallets, not in cartons."""
+"""For more units no plan is made: such a shipment travels on pallets, not in cartons."""
 FILL_PERCENT = 85
 OWN_PACKAGING = "own"
 
@@ -50,11 +50,11 @@ BOXES: tuple[Box, ...] = (
     Box("large", 45_000, 20_000, 650),
     Box("extra-large", 110_000, 30_000, 1_200),
 )
-"""Smallest first."""
+"""The boxes, smallest first."""
 
 Unit = tuple[Reservation, Size]
 Group = tuple[int, ...]
-"""Units by their place."""
+"""Units by their index."""
 
 
 class Packing(NamedTuple):
@@ -63,7 +63,10 @@ class Packing(NamedTuple):
 
 
 def cartonise(items: Sequence[Reservation], sizes: Mapping[str, Size], boxes: Sequence[Box] = BOXES) -> Packing | None:
-    """None where the size of an item is not known, or nothing fits into few enough cartons."""
+    """Return the cartons.
+
+    Return None if the size of an item is not known, or more than CARTONS_MAX cartons were needed.
+    """
     if any(item.sku not in sizes for item in items) or not 0 < sum(item.quantity for item in items) <= UNITS_MAX:
         return None
     units = [(item, sizes[item.sku]) for item in items for _ in range(item.quantity)]
@@ -76,7 +79,7 @@ def cartonise(items: Sequence[Reservation], sizes: Mapping[str, Size], boxes: Se
 
 
 def pack_exactly(sizes: Sequence[Size], boxes: Sequence[Box] = BOXES) -> list[Group]:
-    """The best of all ways to sort the units into boxes."""
+    """Return the best of all ways to sort the units into boxes."""
     loose = tuple(i for i, size in enumerate(sizes) if _box_for([size], boxes))
     alone: list[Group] = [(i,) for i in range(len(sizes)) if i not in loose]
     for count in range(1, len(loose) + 1):
@@ -90,7 +93,9 @@ def pack_exactly(sizes: Sequence[Size], boxes: Sequence[Box] = BOXES) -> list[Gr
 def _sortings(
     sizes: Sequence[Size], boxes: Sequence[Box], left: Group, groups: tuple[Group, ...], count: int
 ) -> Iterator[tuple[Group, ...]]:
-    """Each unit joins a group that it still fits into, or begins one, until there are `count`."""
+    """Yield every way to sort the units into `count` groups: each unit joins a group that has room for it, or begins
+    one.
+    """
     if not left:
         if len(groups) == count:
             yield groups
@@ -105,7 +110,10 @@ def _sortings(
 
 
 def pack_first_fit(sizes: Sequence[Size], boxes: Sequence[Box] = BOXES) -> list[Group]:
-    """First-fit decreasing (D. S. Johnson, 1973), by the greater of the shares that a unit takes of the largest box."""
+    """Return groups by first-fit decreasing (D.
+
+    S. Johnson, 1973), ordered by the larger of the two shares of the largest box that a unit takes.
+    """
     largest = boxes[-1]
 
     def share(i: int) -> int:
@@ -126,7 +134,7 @@ def pack_first_fit(sizes: Sequence[Size], boxes: Sequence[Box] = BOXES) -> list[
 
 
 def _box_for(sizes: Sequence[Size], boxes: Sequence[Box]) -> Box | None:
-    """The smallest that takes them all."""
+    """Return the smallest box that takes all units; None if there is none."""
     whole = sum(sizes, Size(0, 0))
     return next((box for box in boxes if box.takes(whole)), None)
 

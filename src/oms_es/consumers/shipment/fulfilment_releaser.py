@@ -1,10 +1,10 @@
-"""Fulfilment releaser: a released order is one shipment per location; a cancellation, or a hold, asks them to stop.
+"""Fulfilment releaser: requests one shipment per location for a released order, and asks shipments to stop.
 
 Reads    OrderReleased, OrderShipmentPlanned; looks up items of their SKUs
          OrderCancellationRequested, OrderLinesCancellationRequested, OrderHeld
 Emits    RequestShipment, CancelShipment
-Decides  which cartons a shipment goes into, by the rules of cartonisation.py, where the size of everything in it is
-         known; a shipment knows itself whether it can still be stopped.
+Decides  which cartons a shipment is packed into, by the rules of cartonisation.py, if the size of each item is known;
+         the shipment itself knows whether it can still be stopped.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def request_shipments_on_order_released_or_shipment_planned(
 
 
 def pack(planned: ShipmentPlan, results: LookupResults) -> Packing | None:
-    """What weighs nothing and takes no room has not been measured."""
+    """Return the cartons, or None. An item without weight or volume has not been measured, so its size is not known."""
     rows = (row for item in planned.items for row in results["items"][item.sku])
     sizes = {
         row["sku"]: Size(row["weight_grams"], row["volume_ml"])

@@ -1,12 +1,12 @@
-"""Tracking matcher: what a carrier says of a number becomes what was seen of a parcel, whichever comes first.
+"""Tracking matcher: brings a carrier's tracking events of a number to the parcel with this number.
 
 Reads    TrackingReported; looks up tracking_numbers
          ShipmentBooked; looks up tracking_reports and tracking_numbers of its numbers
 Emits    RecordMilestone, RecordSharedNumber
-Decides  whose history it is. What was seen more than EARLY_SECONDS before the parcel was booked is of another parcel:
-         carriers use their numbers again. Of a number that several parcels have, nothing is brought to any of them. A
-         report of a number that was never booked stays to be seen in tracking_reports. A report and a booking that
-         cross each other are both seen by the later of them: facts are never older than the event that asks.
+Decides  which parcel the events belong to. Events more than EARLY_SECONDS before the booking belong to another parcel:
+         carriers use their numbers again. If several parcels have the number, no event is brought to any of them. A
+         report of a number that was never booked stays in tracking_reports. Of a report and a booking that cross each
+         other, the later one sees both: looked-up rows are never older than the event that asks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from oms_es.schemas.shipment import RecordMilestone, ShipmentBooked
 from oms_es.schemas.shipment.tracker import SHARED_MAX, RecordSharedNumber, Sighting, TrackingReported
 
 EARLY_SECONDS = 86_400
-"""How long before its booking a parcel may have been seen: carriers send local times, and clocks differ."""
+"""How long before its booking a parcel may have been seen, in seconds: carriers send local times, and clocks differ."""
 
 
 def numbers_of(event: ShipmentBooked) -> tuple[str, ...]:

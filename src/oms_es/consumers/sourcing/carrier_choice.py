@@ -1,11 +1,11 @@
-"""Freight: what each carrier would charge for a shipment, and who gets it. Pure arithmetic over facts; the rule's
-version goes into every decision.
+"""Freight: what each carrier would charge for a shipment, and which one is chosen. Pure arithmetic over rows; the
+rule's version is recorded in every decision.
 
-A service can take a shipment if it is meant for the delivery option, one of its zones reaches the address, and each
-carton falls into a weight band, or into the steps beyond the heaviest; it costs the sum over the cartons, each with the
-surcharges that it falls under. Of those that arrive in time the cheapest wins, or
-the fastest if the option prefers that; if none arrives in time, the fastest. What is equal is ordered by name, so
-that equal facts give equal choices everywhere.
+A service can take a shipment if it serves the delivery option, one of its zones includes the address, and each carton
+falls into a weight band, or into the steps beyond the heaviest. Its price is the sum over the cartons, each with the
+surcharges that apply to it. Of the services that arrive in time the cheapest wins, or the fastest if the delivery
+option prefers that; if none arrives in time, the fastest. Ties are broken by name, so that equal rows give equal
+choices everywhere.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
 RULE_VERSION = "2"
 CARRIERS_MAX = 50
-"""Carriers weighed for one shipment."""
+"""How many carriers are compared for one shipment."""
 RATES = Lookup("carrier_rates", by="offered", keys=lambda _: (True,), limit=CARRIERS_MAX)
 
 
 class Freight(NamedTuple):
-    """What is to be carried: the weight of each carton, and how far. `volumes_ml`: of each, 0 where it is not known."""
+    """The freight to carry: each carton's weight in grams, the distance, and each carton's volume in ml (0 if not
+    known).
+    """
 
     weights_grams: Sequence[int]
     country: str
@@ -38,7 +40,7 @@ class Freight(NamedTuple):
 
 
 Parts = dict[str, int]
-"""Minor units by what they are for."""
+"""Amounts in minor units by what they are charged for."""
 FIRST, FURTHER = "first weight", "further weight"
 
 
@@ -47,7 +49,7 @@ def rates_of(row: Row) -> RatesPublished:
 
 
 def quote(freight: Freight, rates: Iterable[RatesPublished], promise: DeliveryOptionDefined | None) -> CarrierChoice:
-    """The carrier chosen, with all that were weighed, best first; none is chosen if none can take it."""
+    """Return the chosen carrier with all candidates, best first; none is chosen if none can take the freight."""
     rates = sorted(rates, key=lambda published: published.carrier)
     currency = _common_currency(rates)
     candidates = [
@@ -81,7 +83,7 @@ def _rank(candidate: CarrierCandidate, *, prefers_fast: bool) -> tuple[bool, boo
 
 
 def _common_currency(rates: Sequence[RatesPublished]) -> str:
-    """Prices in several currencies cannot be compared: the one that most carriers charge counts."""
+    """Return the currency that most carriers charge: prices in several currencies cannot be compared."""
     used = Counter(published.currency for published in rates)
     return min(used, key=lambda currency: (-used[currency], currency), default="")
 
@@ -125,13 +127,13 @@ def _reaches(zone: Zone, freight: Freight) -> bool:
 
 
 def _goes_to(countries: Sequence[str], regions: Sequence[str], freight: Freight) -> bool:
-    """Where regions are named, an address without one is in none."""
+    """Return whether the freight's address is served; if regions are named, an address without a region is not."""
     within = not regions or region_key(freight.region) in map(region_key, regions)
     return within and (not countries or freight.country in countries)
 
 
 def _counted_grams(service: Service, freight: Freight) -> Sequence[int]:
-    """What each carton counts as: a part of a gram is one."""
+    """Return the chargeable grams of each carton; a part of a gram counts as one."""
     if not service.volume_divisor:
         return freight.weights_grams
     volumes = freight.volumes_ml or [0] * len(freight.weights_grams)
@@ -142,7 +144,7 @@ def _counted_grams(service: Service, freight: Freight) -> Sequence[int]:
 
 
 def _parts(service: Service, zone: Zone, freight: Freight, grams: int) -> Parts | None:
-    """Of one carton; None if it is too heavy."""
+    """Return the charges for one carton; None if it is too heavy."""
     parts = _freight(zone, grams)
     if parts is None:
         return None

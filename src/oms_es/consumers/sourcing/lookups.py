@@ -1,7 +1,7 @@
-"""What read models say, as the search needs it: who may be asked, what can be promised there, which rules hold.
+"""The lookups of sourcing: which locations may ship, what they can promise, and which rules are in force.
 
-Sourcing decides by it; the backorder filler asks by it whether sourcing would find anything. Both see the same world,
-or an order that cannot use what is free would be woken for ever.
+Sourcing decides by these rows, and the backorder filler uses them to ask whether sourcing would find anything. Both
+must see the same rows, or an order that cannot use what is free would be woken for ever.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LOADS = Lookup("location_load", by="counted", keys=lambda _: (True,))
 
 
 def rules_of(results: LookupResults) -> tuple[str, SourcingRules]:
-    """The version that holds, and what it says."""
+    """Return the version of the sourcing rules in force, and the rules."""
     for row in results["sourcing_rules"][True]:
         return row["version"], SourcingRules.model_validate(row["rules"])
     return BUILT_IN_VERSION, BUILT_IN
@@ -65,7 +65,7 @@ def planned(
     rules: SourcingRules,
     results: LookupResults,
 ) -> Plan:
-    """The best plan for what is where now."""
+    """Return the best plan for the stock as it is known now."""
     open_rows = {row["location"]: row for row in results["locations"][True]}
     available: dict[str, dict[str, int]] = defaultdict(dict)
     for sku in demand:
@@ -92,8 +92,10 @@ def _quoted(
     request: SourcingRequest,
     rates: Sequence[RatesPublished],
 ) -> Quoted | None:
-    """The cheapest of a parcel with all that the place could give; None where a weight is not known, or no carrier
-    goes."""
+    """Return the cheapest quote for a parcel with all units that the location could give;
+
+    None if a weight is not known or no carrier serves the address.
+    """
     if not all(sizes.get(sku, (0, 0))[0] for sku in units):
         return None
     grams, volume = (sum(sizes[sku][i] * quantity for sku, quantity in units.items()) for i in (0, 1))
@@ -108,7 +110,7 @@ def open_places(results: LookupResults) -> Iterator[CandidateLocation]:
 
 
 def promisable(level: Row, request: SourcingRequest) -> int:
-    """Units that the stock stream would promise to such an order, as far as is known."""
+    """Return the units that the stock stream would promise to such an order, as far as is known."""
     units: int = level["channel_atp"].get(request.channel, level["atp"])
     if request.kind == "presale":
         units = max(units, level["presale_limit"] - level["presold"])
@@ -116,7 +118,7 @@ def promisable(level: Row, request: SourcingRequest) -> int:
 
 
 def most_promisable(level: Row) -> int:
-    """To whomever."""
+    """Return the units that could be promised to any order at most."""
     units: int = max(level["atp"], level["presale_limit"] - level["presold"])
     return units
 
@@ -124,9 +126,10 @@ def most_promisable(level: Row) -> int:
 def expected_at(
     lacking: Mapping[str, int], request: SourcingRequest, rules: SourcingRules, results: LookupResults
 ) -> datetime | None:
-    """When enough of everything that lacks is promised to come to where the order may be served from.
+    """Return when enough of everything lacking is due to arrive where the order may be served from; None if that is not
+    known.
 
-    Orders that wait before it are not counted: the day is the earliest, not a promise of ours.
+    Orders that wait before it are not counted: the time is the earliest one, not a promise.
     """
     able = {
         place.location
@@ -169,7 +172,7 @@ def place_of(row: Row, room: int | None = None) -> CandidateLocation:
 
 
 def _rooms(asked: Iterable[str], open_rows: Mapping[str, Row], results: LookupResults) -> dict[str, int]:
-    """How many more orders each place with a limit can take on the newest day on which anything was sourced."""
+    """Return how many more orders each limited location can take on the newest day on which anything was sourced."""
     limited = {name: limit for name in asked if (limit := open_rows[name]["capacity_per_day"]) is not None}
     if not limited:
         return {}

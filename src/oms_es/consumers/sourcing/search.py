@@ -1,8 +1,8 @@
-"""The search for where an order ships from. Pure arithmetic over facts; the rules' version goes into every decision.
+"""The search for the locations that ship an order. Pure arithmetic over rows; each decision names the rules' version.
 
-A plan is a set of places that may ship the order. Plans are compared left to right: most units covered, then the terms
-of the rules' objective, and then size and names, so that equal facts give equal plans everywhere. Of plans with more
-parcels the rules say whether they are worth it.
+A plan is a set of locations that may ship the order. Plans are compared left to right: most units covered, then the
+terms of the rules' objective, and then size and names, so that equal rows give equal plans everywhere. The rules say
+whether plans with more parcels are worth it.
 """
 
 from __future__ import annotations
@@ -16,26 +16,29 @@ from oms_es.schemas.catalog.rules import EligibilityRule, Measure, RateBand, Sou
 from oms_es.schemas.order import Address, Assignment, Candidate, Destination
 
 EXACT_LOCATIONS_MAX = 8
-"""Every set of up to `SHIPMENTS_MAX` of this many locations is weighed; with more, the search is greedy."""
+"""Every set of up to `SHIPMENTS_MAX` of this many locations is compared; with more locations, the search is greedy."""
 CANDIDATES_KEPT_MAX = 5
-"""Plans kept in the decision, best first, for the question why."""
+"""How many plans are kept in the decision, best first, to explain it."""
 RULED_OUT_KEPT_MAX = 20
 KM_PER_COST_MINOR = 10
-"""Where neither the rules nor the carriers say what a parcel costs: one minor unit per this many kilometres."""
+"""The assumed price of a parcel without a price in rules or rates: one minor unit per this many kilometres."""
 EARTH_RADIUS_KM = 6_371
 UNKNOWN_AT_HOME_KM = 300
 UNKNOWN_ABROAD_KM = 1_500
-"""Assumed distances where coordinates are not known."""
+"""The assumed distance abroad, and above at home, if coordinates are not known."""
 
 MEASURES: tuple[Measure, ...] = ("shipments", "priority", "cost_minor", "distance_km", "late_days", "over_capacity")
 SHIPMENTS, COST = MEASURES.index("shipments"), MEASURES.index("cost_minor")
 BUILT_IN = SourcingRules()
 Available = Mapping[str, Mapping[str, int]]
-"""Location to SKU to units that can be promised there; no zeros."""
+"""By location and SKU, the units that can be promised there; no zeros."""
 
 
 class SourcingRequest(NamedTuple):
-    """What of an order, beside its demand, decides where it may ship from. `held`: where it has locked some already."""
+    """What of an order, besides its demand, decides where it may ship from.
+
+    `held` has the locations where it has locks.
+    """
 
     ship_to: Address | Destination
     channel: str = ""
@@ -63,11 +66,11 @@ class CandidateLocation(NamedTuple):
     channels: tuple[str, ...] = ()
     delivery_options: tuple[str, ...] = ()
     room: int | None = None  # orders that it can still take today; None without a limit
-    quoted: Quoted | None = None  # what the carriers' rates say of a parcel from here; None where they say nothing
+    quoted: Quoted | None = None  # the carriers' quote for a parcel from here; None if there is none
 
 
 class Weighed(NamedTuple):
-    """A place as seen from one order, by MEASURES. `terms`: what it adds to each term of the objective."""
+    """A location as seen from one order, by MEASURES. `terms` is what it adds to each term of the objective."""
 
     location: str
     measures: tuple[int, ...]
@@ -83,7 +86,7 @@ class Plan(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Lower is better, compared left to right."""
+    """A plan's score: lower is better, compared left to right."""
 
     lacking: int
     terms: tuple[int, ...]
@@ -127,7 +130,7 @@ def plan(
 
 
 def ineligible(place: CandidateLocation, km: int, request: SourcingRequest, rules: SourcingRules) -> str:
-    """Why it may not; empty if it may."""
+    """Return why the location may not ship the order; empty if it may."""
     if request.pickup_at not in (None, place.location):
         return f"it is collected at {request.pickup_at}"
     if place.channels and request.channel not in place.channels:
@@ -141,7 +144,7 @@ def ineligible(place: CandidateLocation, km: int, request: SourcingRequest, rule
 
 
 def _concerns(rule: EligibilityRule, request: SourcingRequest) -> bool:
-    """Whether the rule says anything about such an order."""
+    """Return whether the rule applies to such an order."""
     return (
         (not rule.channels or request.channel in rule.channels)
         and (not rule.order_kinds or request.kind in rule.order_kinds)
@@ -152,7 +155,7 @@ def _concerns(rule: EligibilityRule, request: SourcingRequest) -> bool:
 
 
 def _names(rule: EligibilityRule, place: CandidateLocation, km: int, request: SourcingRequest) -> bool:
-    """Whether the rule means such a place."""
+    """Return whether the rule's conditions describe such a location."""
     return (
         (not rule.location_kinds or place.kind in rule.location_kinds)
         and (not rule.locations or place.location in rule.locations)
@@ -167,7 +170,7 @@ def _names(rule: EligibilityRule, place: CandidateLocation, km: int, request: So
 
 
 def distance_km(place: CandidateLocation, ship_to: Address | Destination) -> int:
-    """Great-circle distance by the haversine formula (R. W. Sinnott, "Virtues of the Haversine", 1984)."""
+    """Return the great-circle distance by the haversine formula (R. W. Sinnott, "Virtues of the Haversine", 1984)."""
     if place.latitude is None or place.longitude is None or ship_to.latitude is None or ship_to.longitude is None:
         return UNKNOWN_AT_HOME_KM if place.country == ship_to.country else UNKNOWN_ABROAD_KM
     here, there = radians(place.latitude), radians(ship_to.latitude)
@@ -177,7 +180,7 @@ def distance_km(place: CandidateLocation, ship_to: Address | Destination) -> int
 
 
 def _measures(place: CandidateLocation, km: int, request: SourcingRequest, rules: SourcingRules) -> tuple[int, ...]:
-    """In the order of MEASURES."""
+    """Return the location's measures, in the order of MEASURES."""
     band = next((band for band in rules.rates if _applies(band, place, km, request)), None) if rules.rates else None
     way = Quoted(band.cost_minor, band.days) if band else place.quoted
     days_allowed = rules.promised_days.get(request.delivery_option)
@@ -218,7 +221,11 @@ def _feasible(
 def exact_sets(
     demand: Mapping[str, int], weighed: Sequence[Weighed], shipments_max: int, *, fewest_first: bool = False
 ) -> list[Scored]:
-    """All sets, of growing size. `fewest_first`: nothing larger can be better once one covers all that can be."""
+    """Return all sets with their scores, from the smallest.
+
+    With `fewest_first` the search ends at the first size that covers all that can be covered, as no larger set can be
+    better.
+    """
     fewest_lacking = score(demand, weighed).lacking
     found: list[Scored] = []
     for size in range(1, min(shipments_max, len(weighed)) + 1):
@@ -229,7 +236,7 @@ def exact_sets(
 
 
 def greedy_sets(demand: Mapping[str, int], weighed: Sequence[Weighed], shipments_max: int) -> list[Scored]:
-    """Add, one by one, the place that makes the best larger set, as long as that covers more."""
+    """Return sets that grow by the location that makes the best larger set, as long as it covers more units."""
     chosen: tuple[Weighed, ...] = ()
     found: list[Scored] = []
     for _ in range(shipments_max):
@@ -245,7 +252,7 @@ def greedy_sets(demand: Mapping[str, int], weighed: Sequence[Weighed], shipments
 
 
 def score(demand: Mapping[str, int], chosen: Sequence[Weighed]) -> Score:
-    if len(chosen) == 1:  # most plans are of one place
+    if len(chosen) == 1:  # most plans have one location
         (only,) = chosen
         there = only.stock
         lacking = sum([max(0, wanted - there.get(sku, 0)) for sku, wanted in demand.items()])
@@ -259,7 +266,7 @@ def score(demand: Mapping[str, int], chosen: Sequence[Weighed]) -> Score:
 
 
 def _worth_it(scored: Sequence[Scored], policy: SplitPolicy) -> Scored:
-    """The best of those with the fewest parcels, or of those with more if each further parcel brings enough."""
+    """Return the best set with the fewest parcels, or one with more parcels if each further parcel brings enough."""
     best_with: dict[int, Scored] = {}
     for pair in scored:
         best_with.setdefault(_measured(pair[1], SHIPMENTS), pair)
@@ -286,7 +293,9 @@ def _summed(columns: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def _assign(demand: Mapping[str, int], chosen: Sequence[Weighed]) -> tuple[tuple[Assignment, ...], dict[str, int]]:
-    """Each SKU whole from the cheapest place that has it all, otherwise from the fullest places first."""
+    """Return the assignments, and the units that are lacking: each SKU is taken whole from the cheapest location that
+    has all of it, otherwise from the fullest locations first.
+    """
     assignments: list[Assignment] = []
     lacking: dict[str, int] = {}
     for sku, wanted in demand.items():

@@ -1,16 +1,16 @@
 """Sourcing: which location ships which units.
 
 Reads    OrderPlaced, OrderSourcingRequested; looks up stock_levels of the SKUs, the open locations and what they were
-         given today, the sourcing rules that hold, the items, the carriers' rates
+         given today, the sourcing rules in force, the items, the carriers' rates
          OrderSourced; looks up the open locations
-         LocationClosed; looks up order_locations of the place
+         LocationClosed; looks up order_locations of the location
 Emits    SourceOrder, ExplodeBundles, RecordLocationFailed
-Decides  bundles are taken apart first, so that components are asked for as one demand. Then by the rules, with the
-         search of sourcing_search.py; what no location can promise is backordered. The stock streams have the last
-         word: facts may be overtaken, and a promise that fails comes back as a request that excludes the location. How
-         much a location was given today is a row like the others: orders of one moment may take it beyond its
-         capacity, which is weighed and never refused. What is not released yet at a location that closes is sourced
-         elsewhere, and so is what was sourced there in the moment in which it closed.
+Decides  Bundles are exploded first, so that components are asked for as one demand. Then the rules decide, with the
+         search of search.py; units that no location can promise are backordered. The stock streams have the last
+         word: rows may be outdated, and a promise that fails comes back as a request that excludes the location. How
+         much a location was given today is a row like the others: simultaneous orders may exceed its capacity, which
+         is weighed and never refused. Units that are not released yet at a location that closes are sourced
+         elsewhere, and so are units that were sourced there while it closed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from oms_es.schemas.order import (
 from oms_es.schemas.values.types import UNITS_MAX
 
 ORDERS_PER_CLOSING_MAX = 10_000
-"""Orders that are sourced again because one location closed; for more, it is opened and closed again."""
+"""How many orders are sourced again because one location closed; for more, open the location and close it again."""
 
 consumer = Consumer("sourcing", emits=(SourceOrder, ExplodeBundles, RecordLocationFailed))
 STOCK = Lookup("stock_levels", by="sku", keys=lambda event: event.demand)
@@ -84,7 +84,10 @@ def _exploded(
     known: Mapping[str, Mapping[str, int]],
     results: LookupResults,
 ) -> ExplodeBundles | None:
-    """None where no bundle is left. What a bundle was made of is a plain unit, whatever is sold under its name."""
+    """Return the bundles to explode;
+
+    None if there are none. A component counts as a plain unit, even if a bundle is sold under its SKU.
+    """
     components = {sku for made_of in known.values() for sku in made_of}
     bundles: dict[str, dict[str, int]] = {}
     units = 0
@@ -93,7 +96,7 @@ def _exploded(
             if (made_of := row["components"]) and sku not in components:
                 units += quantity * sum(made_of.values())
                 bundles[sku] = made_of
-    if units > UNITS_MAX:  # no location has so many: it waits as it is
+    if units > UNITS_MAX:  # no location has so many units: the order waits as it is
         return None
     return ExplodeBundles(order_id=event.order_id, attempt=attempt, bundles=bundles) if bundles else None
 

@@ -1,8 +1,8 @@
-"""Replenisher: where stock ran low, more is asked for.
+"""Replenisher: asks for more where stock ran low.
 
 Reads    StockRanLow
 Emits    RequestReplenishment
-Decides  nothing; how much is wanted is the reorder point's to say, who delivers it a person's.
+Decides  nothing; the reorder point says how much is wanted, and a person chooses the supplier.
 """
 
 from __future__ import annotations

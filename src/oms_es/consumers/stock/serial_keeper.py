@@ -1,4 +1,4 @@
-"""Serial keeper: claimed numbers are let in; where numbered units go is recorded in the registry.
+"""Serial keeper: receives the units of claimed serial numbers, and records in the registry where numbered units are.
 
 Reads    SerialsClaimed; StockReceived, StockReturned, StockMovedOut, StockMovedIn, StockShipped, StockWrittenOff,
          StockAdjusted, StockCounted, StockInboundCancelled, as far as they name serial numbers

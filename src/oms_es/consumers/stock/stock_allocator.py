@@ -1,10 +1,10 @@
-"""Stock allocator: what was sourced is locked, what is no longer needed is released, what left is shipped.
+"""Stock allocator: locks what was sourced, releases what is no longer needed, and ships what left.
 
 Reads    OrderSourced, OrderSourcingRequested, OrderAssigned, OrderLocationFailed, OrderAmended,
          OrderFulfilledElsewhere, OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden,
          OrderLockReturned, OrderShipmentCancelled, OrderCancelled, ShipmentDispatched
 Emits    ReserveStock, ReleaseStock, ShipStock, TransferReservation
-Decides  nothing; aggregates/stock.py promises or comes up short.
+Decides  nothing; aggregates/stock promises the units or comes up short.
 
 An order asks for its locks and releases them in one stream: the end of a lock is never recorded before its beginning.
 """
@@ -60,7 +60,7 @@ def reserve_stock_on_order_sourced(event: OrderSourced) -> Iterator[ReserveStock
 
 @consumer.on(OrderSourcingRequested)
 def settle_broken_promises_on_order_sourcing_requested(event: OrderSourcingRequested) -> Iterator[ReleaseStock]:
-    """Where a promise was broken, it is settled; where none was made, nothing happens."""
+    """Release what is left of a broken promise; if no promise was made, the command decides nothing."""
     if event.short:
         yield _release(event.order_id, event.short)
 
@@ -84,7 +84,10 @@ def release_stock_on_order_lines_cancelled(event: OrderLinesCancelled) -> Iterat
 def ship_stock_on_order_fulfilled_elsewhere(
     event: OrderFulfilledElsewhere,
 ) -> Iterator[ReleaseStock | TransferReservation | ShipStock]:
-    """It has left its shelf. A part of a lock becomes a lock of its own first: only a whole one can leave."""
+    """Ship units that others shipped.
+
+    A part of a lock becomes a lock of its own first, as only a whole lock can be shipped.
+    """
     for cut in event.released:
         leaving = cut.reservation_id
         if leaving in event.unanswered:
@@ -176,7 +179,9 @@ def _release(order_id: str, held: Reservation) -> ReleaseStock:
 
 
 def _cut(order_id: str, cut: Cut, release_id: str) -> ReleaseStock:
-    """A part of a lock goes by the name of what cut it, so that it goes once; the last part takes the rest."""
+    """Return the release of a part of a lock, named by its cause so that it takes effect once; the last part releases
+    all.
+    """
     whole = _release(order_id, cut)
     if not cut.remaining:
         return whole

@@ -1,8 +1,8 @@
-"""Stock mover: what left one location is let into the other; presales that can be covered are, to the last.
+"""Stock mover: receives moved units at their destination, and continues to cover presales until none can be covered.
 
 Reads    StockMovedOut, StockPresaleCovered
 Emits    AdmitMove, CoverPresales
-Decides  nothing; what has left is there, or in transit until it is received.
+Decides  nothing; units that left are there, or in transit until they are received.
 """
 
 from __future__ import annotations

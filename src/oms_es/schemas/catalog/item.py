@@ -1,4 +1,4 @@
-"""What a SKU is: how heavy, how big, counted one by one or not, and what it is made of if it is a bundle.
+"""What a SKU is: its weight and size, whether its units carry serial numbers, and the components of a bundle.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -13,7 +13,7 @@ from oms_es.kernel import Command, Event
 from oms_es.schemas.values.types import Sku, Text, Units
 
 COMPONENTS_MAX = 100
-"""Different components of one bundle."""
+"""How many different components one bundle may have."""
 WEIGHT_GRAMS_MAX = 10**8
 VOLUME_ML_MAX = 10**8
 
@@ -27,8 +27,9 @@ class ItemCommand(Command):
 
 
 class DescribeItem(ItemCommand):
-    """Say what one unit of a SKU weighs and takes up, whether its units carry serial numbers, and what reports count it
-    under."""
+    """Describe a SKU: the weight and volume of one unit, whether its units carry serial numbers, and its name and
+    category in reports.
+    """
 
     name: Text = ""
     category: Text = ""
@@ -38,7 +39,7 @@ class DescribeItem(ItemCommand):
 
 
 class DefineBundle(ItemCommand):
-    """Sell a SKU as a set of others: its components are what is picked. Without components it is a plain item again."""
+    """Sell a SKU as a set of others, which are picked instead of it. Without components it is a plain item again."""
 
     components: Annotated[dict[Sku, Units], Field(max_length=COMPONENTS_MAX)]
 

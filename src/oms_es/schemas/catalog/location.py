@@ -27,10 +27,11 @@ class LocationCommand(Command):
 
 
 class OpenLocation(LocationCommand):
-    """Let a location ship; opening it again replaces what was said of it.
+    """Let a location ship; opening it again replaces its earlier description.
 
-    `priority`: lower is preferred. `handling_minor`: what one shipment from here costs before distance. `channels` and
-    `delivery_options`: what it serves; empty serves all. `capacity_per_day`: orders a day, none without a limit.
+    `priority`: lower is preferred. `handling_minor`: the cost of one shipment from here, besides the distance.
+    `channels` and `delivery_options` are those that it serves; empty serves all. `capacity_per_day`: orders a day; none
+    for no limit.
     """
 
     kind: LocationKind = "warehouse"
@@ -46,7 +47,10 @@ class OpenLocation(LocationCommand):
 
 
 class CloseLocation(LocationCommand):
-    """Nothing ships from a location any more: what orders hold there and is not released yet is sourced elsewhere."""
+    """Ship nothing more from a location.
+
+    Units that orders hold there and that are not released yet are sourced elsewhere.
+    """
 
     reason: Text
 
@@ -69,6 +73,6 @@ class LocationOpened(LocationEvent):
 
 
 class LocationClosed(LocationEvent):
-    """Nothing is sourced here until it opens again."""
+    """The location was closed: nothing is sourced there until it opens again."""
 
     reason: str

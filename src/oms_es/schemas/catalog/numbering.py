@@ -1,4 +1,4 @@
-"""The numbers that a channel's orders are called by: unique, rising, and without a gap."""
+"""The order numbers of a channel: unique, rising, and without a gap."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class NumberingCommand(Command):
 
 
 class SetOrderNumbering(NumberingCommand):
-    """Number a channel's orders from now on: prefix and a number of at least `digits` digits, from `first` up."""
+    """Number a channel's orders from now on, from `first` up: a prefix, and a number of at least `digits` digits."""
 
     prefix: Annotated[str, StringConstraints(max_length=32, pattern=r"^[A-Za-z0-9#/_-]*$")] = ""
     digits: Annotated[int, Field(ge=1, le=DIGITS_MAX)] = 1
@@ -30,7 +30,7 @@ class SetOrderNumbering(NumberingCommand):
 
 
 class AssignOrderNumber(NumberingCommand, SystemCommand):
-    """Give an order its number, if its channel numbers orders; an order keeps the one that it has."""
+    """Give an order the next number, if its channel numbers orders; an order keeps a number that it has."""
 
     order_id: Identifier
 
@@ -49,4 +49,4 @@ class OrderNumbered(NumberingEvent):
     order_id: str
     number: int
     name: str
-    """As people read it."""
+    """The number with its prefix, as people read it."""

@@ -1,4 +1,4 @@
-"""What carriers charge, and what customers are promised: rate tables and delivery options.
+"""Rate tables of carriers, and delivery options as they are promised to customers.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -23,18 +23,18 @@ SURCHARGES_MAX = 20
 PERMILLE_MAX = 10_000
 DIVISOR_MAX = 1_000_000
 DISTANCE_KM_MAX = 21_000
-"""Half way round the Earth."""
+"""Half of the Earth's circumference."""
 
 
 class Band(Message):
-    """A parcel of up to this weight costs this much."""
+    """The price of a parcel of up to this weight."""
 
     weight_grams_max: Units
     price_minor: AmountMinor
 
 
 class Beyond(Message):
-    """Above the heaviest band: what each step of weight costs that is begun, up to the heaviest parcel."""
+    """The price of weight above the heaviest band, for each step that is begun, up to the heaviest parcel."""
 
     step_grams: Annotated[Units, Field(gt=0)]
     step_minor: AmountMinor
@@ -42,9 +42,10 @@ class Beyond(Message):
 
 
 class Surcharge(Message):
-    """What each carton costs besides, if it goes there and is heavier than that: an amount, or a share of its freight.
+    """An extra charge for each carton that goes there and is heavier than `above_grams`: an amount, a share of its
+    freight, or both.
 
-    `permille`: thousandths of the freight, without other surcharges; half a minor unit counts as one.
+    `permille`: thousandths of the freight without other surcharges; half a minor unit is rounded up.
     """
 
     name: Identifier
@@ -56,10 +57,10 @@ class Surcharge(Message):
 
 
 class Zone(Message):
-    """Where a service goes at one price: to these countries and regions, or to all, and no farther than this.
+    """The addresses that a service reaches at one price: these countries and regions, or all, within this distance.
 
-    `regions`: states or provinces, as addresses name them; 广东 is 广东省. `beyond`: the heaviest band is the first
-    weight (首重), and this is what more weight costs (续重).
+    `regions`: states or provinces, as addresses name them; 广东 is 广东省. `beyond`: the price of further weight
+    (续重), the heaviest band being the first weight (首重).
     """
 
     countries: Annotated[tuple[Country, ...], Field(max_length=COUNTRIES_MAX)] = ()
@@ -79,16 +80,16 @@ class Zone(Message):
 
 
 class Service(Message):
-    """One product of a carrier. The first zone that a parcel falls into says what it costs."""
+    """One product of a carrier. Its price is that of the first zone that a parcel falls into."""
 
     service: Identifier
     delivery_options: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=SERVICES_MAX)] = ("standard",)
-    """For which of the shop's delivery options it may be used."""
+    """The shop's delivery options for which it may be used."""
     zones: Annotated[tuple[Zone, ...], Field(min_length=1, max_length=ZONES_MAX)]
     surcharges: Annotated[tuple[Surcharge, ...], Field(max_length=SURCHARGES_MAX)] = ()
     volume_divisor: Annotated[int, Field(gt=0, le=DIVISOR_MAX)] | None = None
-    """How many cubic centimetres count as a kilogram, such as 6000: a carton is as heavy as it weighs, or as it is
-    large, whichever is more. Without it only its weight counts."""
+    """How many cubic centimetres count as a kilogram, such as 6000: the greater of a carton's weight and its volume is
+    charged. Without it only the weight is charged."""
 
     @model_validator(mode="after")
     def _surcharges_differ(self) -> Self:
@@ -106,7 +107,7 @@ class RatesCommand(Command):
 
 
 class PublishRates(RatesCommand):
-    """What a carrier charges from now on, all its services at once; a version is published once."""
+    """Publish what a carrier charges from now on, for all its services at once. A version is published once."""
 
     version: Identifier
     currency: Currency
@@ -120,7 +121,7 @@ class PublishRates(RatesCommand):
 
 
 class WithdrawRates(RatesCommand):
-    """Use this carrier no longer."""
+    """Stop using this carrier."""
 
 
 class RatesEvent(Event):
@@ -138,7 +139,9 @@ class RatesWithdrawn(RatesEvent):
 
 
 class DefineDeliveryOption(Command):
-    """What a delivery option promises: within how many days a parcel arrives, and whether cheap or fast wins."""
+    """Define what a delivery option promises: within how many days a parcel arrives, and whether cheap or fast is
+    preferred.
+    """
 
     option: Identifier
     transit_days_max: TransitDays | None = None

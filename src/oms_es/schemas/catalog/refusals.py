@@ -7,7 +7,7 @@ from oms_es.exit_codes import Code
 
 
 class CatalogRefusal(Refusal):
-    """What items, locations, serial numbers, rules and rates refuse."""
+    """Refusals about items, locations, serial numbers, rules and rates."""
 
     MADE_OF_ITSELF = (
         "made_of_itself",
@@ -21,22 +21,22 @@ class CatalogRefusal(Refusal):
     )
     TOO_MANY_VERSIONS = (
         "too_many_versions",
-        "There are as many versions of the rules as may be.",
-        "Make an earlier version hold again.",
+        "The highest number of versions of the rules is reached.",
+        "Publish an earlier version again instead.",
     )
     UNKNOWN_LOCATION = (
         "unknown_location",
         "There is no such location.",
-        "See which there are with `oms-es location list`.",
+        "List the locations with `oms-es location list`.",
         Code.NOT_FOUND,
     )
     VERSION_REUSED = (
         "version_reused",
-        "This version of the rates says something else.",
+        "This version of the rates was published with other content.",
         "Publish under another version.",
     )
     VERSION_TAKEN = (
         "version_taken",
-        "This version of the rules says something else.",
+        "This version of the rules was published with other content.",
         "Publish under another version.",
     )

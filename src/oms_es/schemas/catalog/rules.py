@@ -1,6 +1,6 @@
-"""The rules of sourcing, as data: which locations may ship an order, and which of the possible ways is the best.
+"""The rules of sourcing, as data: which locations may ship an order, and which of the possible plans is the best.
 
-A version is published as an event. What a version says never changes: every decision names the version it was made by.
+A version is published as an event. The content of a version never changes: every decision names its version.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from oms_es.schemas.values.types import (
 
 RULES_STREAM = "rules-sourcing"
 BUILT_IN_VERSION = "1"
-"""Of the rules that hold as long as nothing was published."""
+"""The version of the built-in rules, which are in force as long as none are published."""
 ELIGIBILITY_RULES_MAX = 100
 NAMES_MAX = 1_000
 TERMS_MAX = 10
@@ -36,9 +36,9 @@ BANDS_MAX = 1_000
 DAYS_MAX = 365
 IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 KM_MAX = 20_016
-"""Half the way around the globe."""
+"""Half of the Earth's circumference."""
 SHIPMENTS_MAX = 4
-"""Places that may ship one order, whatever a rule says: the search weighs every set of them."""
+"""How many locations may ship one order at most, whatever a rule says: the search compares every set of them."""
 
 Position = Annotated[int, Field(ge=0, le=COUNT_MAX)]
 Days = Annotated[int, Field(ge=0, le=DAYS_MAX)]
@@ -49,9 +49,10 @@ Options = Annotated[tuple[Identifier, ...], Field(max_length=NAMES_MAX)]
 
 
 class EligibilityRule(Message):
-    """Says of some orders which locations may ship them. A condition left empty holds of every order, or location.
+    """A rule that says which locations may ship some orders. An empty condition applies to every order or location.
 
-    `only`: those that match may, no others. `never`: those that match may not. Every rule that concerns an order holds.
+    `only`: the locations that match may ship, no others. `never`: the locations that match may not. Every rule that
+    applies to an order must be met.
     """
 
     rule_id: Identifier
@@ -72,7 +73,7 @@ class EligibilityRule(Message):
 
 
 class RateBand(Message):
-    """What a parcel costs, and how many days it takes. Of a table the first band that matches holds."""
+    """The price of a parcel, and the days that it takes. The first band of a table that matches applies."""
 
     delivery_options: Options = ()
     location_kinds: Annotated[tuple[LocationKind, ...], at_most_items(KINDS_MAX)] = ()
@@ -83,15 +84,16 @@ class RateBand(Message):
 
 
 class SplitPolicy(Message):
-    """When one more parcel is worth it, for orders that may be split at all."""
+    """When a further parcel is worth it, for orders that may be split."""
 
     shipments_max: Annotated[int, Field(ge=1, le=SHIPMENTS_MAX)] = SHIPMENTS_MAX
     units_gained_min: Units = 1
-    """A further parcel that brings units which would wait otherwise brings at least so many, ..."""
+    """How many units a further parcel must bring that would wait otherwise."""
     saving_minor_min: AmountMinor = 0
-    """... one that brings none saves at least so much of the cost."""
+    """How much of the cost, in minor units, a further parcel must save if it brings no units that would wait
+    otherwise."""
     held_counts: bool = True
-    """Whether a place where the order has locked units already counts as a parcel, when more is looked for."""
+    """Whether a location where the order has locked units already counts as a further parcel."""
 
 
 Measure = Literal["shipments", "priority", "cost_minor", "distance_km", "late_days", "over_capacity"]
@@ -113,11 +115,11 @@ def _bounded(promised: dict[str, int]) -> dict[str, int]:
 
 
 Term = Annotated[dict[Measure, Weight], AfterValidator(_not_empty)]
-"""A weighted sum of measures. Each is a sum over the places that ship; less is better."""
+"""A weighted sum of measures. Each measure is a sum over the locations that ship; less is better."""
 
 
 class SourcingRules(Message):
-    """As it stands, this is version 1: the rules that hold as long as nothing was published.
+    """The rules of sourcing. The defaults are version 1, which is in force as long as no rules are published.
 
     Plans are compared by the units that they cover, then by `objective`, term by term.
     """
@@ -131,13 +133,13 @@ class SourcingRules(Message):
     )
     split: SplitPolicy = SplitPolicy()
     rates: Annotated[tuple[RateBand, ...], Field(max_length=BANDS_MAX)] = ()
-    """Added to a location's handling. Without a band that matches, the way costs by its length."""
+    """Prices that are added to a location's handling cost. If no band matches, the price depends on the distance."""
     promised_days: Annotated[dict[str, Days], AfterValidator(_bounded)] = {}
-    """By delivery option: what a parcel takes beyond them are its late days."""
+    """The promised days by delivery option; a parcel's days beyond them are its late days."""
 
 
 class DecidedOn(Message):
-    """A run of what-if: over the same stretch, with these rules, it comes out again."""
+    """A what-if run: repeated over the same range of history with these rules, it gives the same result."""
 
     run_id: Identifier
     begins: Position
@@ -146,11 +148,11 @@ class DecidedOn(Message):
 
 
 class PublishSourcingRules(Command, SourcingRules):
-    """Make these the rules by which orders are sourced from now on; an earlier version sent again holds again."""
+    """Make these the rules by which orders are sourced from now on. An earlier version sent again is in force again."""
 
     version: Identifier
     decided_on: DecidedOn | None = None
-    """What they would have made of history, where they were tried on it before."""
+    """The what-if run in which the rules were tried on history before, if there was one."""
 
     @property
     def stream(self) -> str:
@@ -158,7 +160,7 @@ class PublishSourcingRules(Command, SourcingRules):
 
 
 class SourcingRulesPublished(Event, SourcingRules):
-    """By these rules orders are sourced from now on, instead of those of version `supersedes`."""
+    """These rules are in force from now on, instead of those of version `supersedes`."""
 
     version: str
     supersedes: str

@@ -1,4 +1,4 @@
-"""Which numbered units of a SKU we have, and at which location: the registry of serial numbers.
+"""The registry of serial numbers: which numbered units of a SKU we have, and at which location.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -25,7 +25,7 @@ class SerialCommand(Command):
 
 
 class ReceiveSerials(SerialCommand):
-    """Numbered units have come to a location: claim their serial numbers, then they are received there."""
+    """Receive numbered units at a location: their serial numbers are claimed, then the units are added to the stock."""
 
     receipt_id: Identifier
     bin: BinName = ""
@@ -35,13 +35,13 @@ class ReceiveSerials(SerialCommand):
 
 
 class RecordSerialsSeen(SerialCommand, SystemCommand):
-    """Numbered units are at a location, or on their way there from another of ours."""
+    """Record that numbered units are at a location, or on their way there from another of ours."""
 
     from_location: LocationId | None = None
 
 
 class RecordSerialsLeft(SerialCommand, SystemCommand):
-    """Numbered units are no longer at a location, nor anywhere else of ours."""
+    """Record that numbered units are no longer at a location, nor anywhere else of ours."""
 
 
 class SerialEvent(Event):
@@ -51,7 +51,7 @@ class SerialEvent(Event):
 
 
 class SerialsClaimed(SerialEvent):
-    """These numbers were nowhere; they are to be let in at the location."""
+    """The serial numbers were at no location, and are claimed for this one, where the units are received next."""
 
     receipt_id: str
     bin: str = ""
@@ -59,7 +59,7 @@ class SerialsClaimed(SerialEvent):
     lot_expires_at: Moment | None = None
     inbound_id: str | None = None
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""
 
 
 class SerialsSeen(SerialEvent):

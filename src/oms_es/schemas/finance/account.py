@@ -1,4 +1,4 @@
-"""Accounts: money that is kept for a customer, as a deposit or as credit, until it is spent or paid out.
+"""Accounts: money that is kept for a customer, as a deposit or as store credit, until it is spent or paid out.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -39,12 +39,12 @@ PositiveMinor = Annotated[AmountMinor, Field(gt=0)]
 
 
 def reference_of(account_id: str, number: int) -> str:
-    """What a payment calls the entry that answered it."""
+    """Return the reference by which a payment names the account's entry that answered it."""
     return f"{REFERENCE}{account_id}:{number}"
 
 
 def account_in(reference: str) -> str:
-    """The account that such a reference names; empty for what a payment provider calls something."""
+    """Return the account that a reference names; empty for a reference of a payment provider."""
     return reference.removeprefix(REFERENCE).rpartition(":")[0] if reference.startswith(REFERENCE) else ""
 
 
@@ -57,7 +57,7 @@ class AccountCommand(Command):
 
 
 class OpenAccount(AccountCommand):
-    """Open an account of a customer, or of a channel itself, such as a distributor's, where no customer is named.
+    """Open an account of a customer or, if no customer is named, of a channel itself, such as a distributor's.
 
     Only orders of this channel, and of this customer if there is one, are paid from it.
     """
@@ -69,7 +69,9 @@ class OpenAccount(AccountCommand):
 
 
 class LimitAccount(AccountCommand):
-    """Say below which available amount it is to be topped up, and how much may be on it; without either, none."""
+    """Set below which available amount the account is to be topped up, and how much may be on it; without them, no
+    limit.
+    """
 
     top_up_below_minor: AmountMinor = 0
     balance_max_minor: PositiveMinor | None = None
@@ -79,21 +81,21 @@ class MoneyOfAccount(AccountCommand):
     entry_id: Identifier
     amount_minor: PositiveMinor
     method: Identifier = "bank"
-    """How it came or went; the books keep each apart."""
+    """How the money came or went; the bookkeeping keeps the methods apart."""
     reference: PartName = ""
     reason: Text = ""
 
 
 class CreditAccount(MoneyOfAccount):
-    """Note money that was paid in. Once per entry_id."""
+    """Record money that was paid in. Once per entry_id."""
 
 
 class DebitAccount(MoneyOfAccount):
-    """Note money that was paid out, of what is available. Once per entry_id."""
+    """Record money that was paid out of the available amount. Once per entry_id."""
 
 
 class HoldAccount(AccountCommand):
-    """Keep a part of what is available from being spent. Once per hold_id."""
+    """Keep a part of the available amount from being spent. Once per hold_id."""
 
     hold_id: Identifier
     amount_minor: PositiveMinor
@@ -101,7 +103,7 @@ class HoldAccount(AccountCommand):
 
 
 class ApplyAccountHold(AccountCommand):
-    """Keep so much of what is held for good, such as a penalty out of a deposit. Once per entry_id."""
+    """Keep an amount of a hold for good, such as a penalty out of a deposit. Once per entry_id."""
 
     entry_id: Identifier
     hold_id: Identifier
@@ -110,14 +112,14 @@ class ApplyAccountHold(AccountCommand):
 
 
 class ReleaseAccountHold(AccountCommand):
-    """Make what is left of a hold available again."""
+    """Make the rest of a hold available again."""
 
     hold_id: Identifier
     reason: Text = ""
 
 
 class PaymentOfAccount(AccountCommand, SystemCommand):
-    """`part` names the capture, the void or the refund."""
+    """A request of a payment. `part` names the capture, the void or the refund."""
 
     payment_id: Identifier
     order_id: Identifier
@@ -127,22 +129,22 @@ class PaymentOfAccount(AccountCommand, SystemCommand):
 
 
 class HoldForPayment(PaymentOfAccount):
-    """An order is to be paid from it."""
+    """Hold an amount for an order that is to be paid from the account."""
 
     channel: str
     customer_id: CustomerId = ""
 
 
 class ApplyForPayment(PaymentOfAccount):
-    """A part of what a payment holds is taken."""
+    """Capture a part of the amount that is held for a payment."""
 
 
 class ReleaseForPayment(PaymentOfAccount):
-    """What a payment holds and does not take is available again."""
+    """Release what is held for a payment and is not captured."""
 
 
 class CreditFromPayment(PaymentOfAccount):
-    """What a payment gives back comes onto the account."""
+    """Credit a payment's refund to the account."""
 
 
 class AccountEvent(Event):
@@ -162,7 +164,10 @@ class AccountLimitsSet(AccountEvent):
 
 
 class AccountEntry(AccountEvent):
-    """A line of the account. `number` counts them from 1; `balance_minor` and `held_minor`: what is there after it."""
+    """A line of the account.
+
+    `number` counts the lines from 1; `balance_minor` and `held_minor` are the amounts after it.
+    """
 
     number: int
     amount_minor: int
@@ -171,11 +176,15 @@ class AccountEntry(AccountEvent):
     held_minor: int
     reason: str = ""
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""
 
 
 class AccountPaymentEntry(AccountEntry):
-    """`part` names a capture, a void or a refund of the payment; empty, like it, where a person asked for it."""
+    """A line that a payment may have asked for.
+
+    `part` names a capture, a void or a refund of the payment; like `payment_id` it is empty if a person asked for the
+    line.
+    """
 
     payment_id: str = ""
     part: str = ""
@@ -183,7 +192,7 @@ class AccountPaymentEntry(AccountEntry):
 
 
 class AccountCredited(AccountPaymentEntry):
-    """`method`: how it came, if not from a payment."""
+    """Money came onto the account. `method`: how it came, if not from a payment."""
 
     entry_id: str
     method: str = ""
@@ -210,7 +219,7 @@ class AccountHoldReleased(AccountPaymentEntry):
 
 
 class AccountPaymentRefused(AccountEvent):
-    """The payment cannot have that of it. `retriable`: once there is more on the account."""
+    """The request of a payment was refused. `retriable`: it may be granted once there is more on the account."""
 
     operation: Literal["hold", "apply", "release", "credit"]
     payment_id: str
@@ -223,7 +232,7 @@ class AccountPaymentRefused(AccountEvent):
 
 
 class AccountRanLow(AccountEvent):
-    """Less is available than it was to be topped up below."""
+    """The available amount fell below `top_up_below_minor`."""
 
     available_minor: int
     top_up_below_minor: int
@@ -231,7 +240,7 @@ class AccountRanLow(AccountEvent):
 
 
 class AccountToppedUp(AccountEvent):
-    """It is not low any more."""
+    """The available amount is not below `top_up_below_minor` any more."""
 
     available_minor: int
     currency: str

@@ -1,4 +1,4 @@
-"""Reconciliation: which lines of an account's statements are which money that moved here, and what is left over.
+"""Reconciliation: which lines of an account's statements match which movements here, and what is left over.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -15,26 +15,29 @@ from oms_es.schemas.finance.statement import AccountName, Day, SignedMinor, at_m
 from oms_es.schemas.values.types import Currency, Identifier, PartName, QuotedText, Text
 
 SIDE_MAX = 2_000
-"""Lines, and movements, of one match: a payout of a busy day."""
+"""How many lines, and movements, one match may have: as many as a payout of a busy day."""
 MATCHES_MAX = 200
-"""Of one event; a run takes as many as it needs."""
+"""How many matches one event may have; a run emits as many events as it needs."""
 BREAKS_MAX = 100_000
 REASON_MAX = 500
 BY_HAND_MAX = 100
-"""Breaks that a person matches at once."""
+"""How many breaks a person may match at once."""
 FEE_TERMS_MAX = 50
 
 BreakKind = Literal[
     "missing_here", "missing_at_provider", "amount", "currency", "fee", "duplicate", "timing", "balance"
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=600, pattern=r"^[^\x00]+$")]
-"""Of a line, `<statement>/<line>`, or of what moved here, `capture/<payment>/<capture>`."""
+"""The name of a line, `<statement>/<line>`, or of a movement, `capture/<payment>/<capture>`."""
 Names = Annotated[tuple[Name, ...], at_most(SIDE_MAX)]
 
 
 class Match(Message):
-    """`confidence`: 100 where a reference says so, less where amount and date do. Without movements, it is
-    the provider's own."""
+    """Statement lines and the movements that they are.
+
+    `confidence` is 100 if a reference proves the match, and less if amount and date suggest it. A match without
+    movements is the provider's own, such as a fee.
+    """
 
     match_id: Identifier
     lines: Names
@@ -46,7 +49,7 @@ class Match(Message):
 
 
 class Break(Message):
-    """What does not agree. `amount_minor`: what is in question, or the difference."""
+    """A difference between statements and movements. `amount_minor`: the amount in question, or the difference."""
 
     break_id: Identifier
     kind: BreakKind
@@ -57,17 +60,17 @@ class Break(Message):
     movements: Names = ()
     detail: QuotedText
     lines_minor: SignedMinor | None = None
-    """What the lines sum to, where `amount_minor` is the difference."""
+    """The sum of the lines, if `amount_minor` is the difference."""
 
 
 class FeeTerm(Message):
-    """What a provider may withhold of a payment by `method`, or by any other where that is empty."""
+    """The fee that a provider may withhold from a payment by `method`; if that is empty, by any other method."""
 
     method: PartName = ""
     basis_points: Annotated[int, Field(ge=0, le=10_000)]
-    """Of the amount: 140 is 1.4 %."""
+    """A share of the amount: 140 is 1.4 %."""
     fixed_minor: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """And so much for each payment."""
+    """An amount for each payment, besides the share."""
 
 
 def _one_of_a_method(terms: tuple[FeeTerm, ...]) -> tuple[FeeTerm, ...]:
@@ -77,7 +80,7 @@ def _one_of_a_method(terms: tuple[FeeTerm, ...]) -> tuple[FeeTerm, ...]:
 
 
 def id_of(*names: str) -> str:
-    """Of a match or a break: the same sides, in any order, are the same."""
+    """Return the id of a match or a break: the same lines and movements, in any order, have the same id."""
     return sha256("\n".join(sorted(names)).encode()).hexdigest()[:24]
 
 
@@ -90,7 +93,10 @@ class ReconciliationCommand(Command):
 
 
 class RecordReconciliation(ReconciliationCommand, SystemCommand):
-    """What a run proposes. `is_complete`: `breaks` are all that there are, and others are gone."""
+    """Record what a reconciliation run proposes.
+
+    `is_complete`: `breaks` are all that there are, so others are cleared.
+    """
 
     matches: Annotated[tuple[Match, ...], at_most(MATCHES_MAX)] = ()
     breaks: Annotated[tuple[Break, ...], at_most(BREAKS_MAX)] = ()
@@ -98,7 +104,7 @@ class RecordReconciliation(ReconciliationCommand, SystemCommand):
 
 
 class ResolveReconciliation(ReconciliationCommand):
-    """Settle a break: written off, accepted as it is, or to be corrected by the provider or here."""
+    """Settle a break: it is written off, accepted as it is, or will be corrected by the provider or here."""
 
     difference: Identifier
     """The id of the break."""
@@ -107,7 +113,7 @@ class ResolveReconciliation(ReconciliationCommand):
 
 
 class ReopenReconciliation(ReconciliationCommand):
-    """Take the resolution of a break back."""
+    """Take back the resolution of a break."""
 
     difference: Identifier
     """The id of the break."""
@@ -115,7 +121,7 @@ class ReopenReconciliation(ReconciliationCommand):
 
 
 class MatchReconciliation(ReconciliationCommand):
-    """Say by hand that what several open breaks name is one match: their lines and movements sum to the same."""
+    """Declare by hand that several open breaks are one match: their lines and movements have the same sum."""
 
     differences: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=BY_HAND_MAX)]
     """The ids of the breaks."""
@@ -123,21 +129,21 @@ class MatchReconciliation(ReconciliationCommand):
 
 
 class UndoReconciliation(ReconciliationCommand):
-    """Take a match back: it is not proposed again."""
+    """Take back a match; it is not proposed again."""
 
     match: Identifier
-    """The id of it."""
+    """The id of the match."""
     note: Text = ""
 
 
 class CloseReconciliation(ReconciliationCommand):
-    """Close the period that ends with a day: what changes in it from then on is an adjustment."""
+    """Close the period that ends with this day: later changes in it are adjustments."""
 
     through: Day
 
 
 class SetFeeTerms(ReconciliationCommand):
-    """Say which fees were agreed for what is booked from a day on: a run finds every fee that is another."""
+    """Set the fees that were agreed for what is booked from a day on: a run reports every other fee as a break."""
 
     since: Day
     terms: Annotated[
@@ -150,8 +156,10 @@ class ReconciliationEvent(Event):
 
 
 class ReconciliationMatched(ReconciliationEvent):
-    """`adjusts`: the end of the closed period that some of it lies in. `settles`: the breaks that it was made of by
-    hand."""
+    """Lines were matched.
+
+    `adjusts`: the end of the closed period that some of them lie in. `settles`: the breaks that a person matched.
+    """
 
     matches: tuple[Match, ...]
     adjusts: str = ""
@@ -164,7 +172,7 @@ class ReconciliationBreaksFound(ReconciliationEvent):
 
 
 class ReconciliationBreaksCleared(ReconciliationEvent):
-    """They are not there any more: what was missing has come."""
+    """These breaks are gone: what was missing has come."""
 
     break_ids: tuple[str, ...]
 
@@ -195,7 +203,7 @@ class ReconciliationPeriodClosed(ReconciliationEvent):
 
 
 class FeeTermsSet(ReconciliationEvent):
-    """They hold for what is booked from `since` on, until others do."""
+    """The agreed fees of what is booked from `since` on, until others are set."""
 
     since: str
     terms: tuple[FeeTerm, ...]

@@ -7,11 +7,11 @@ from oms_es.exit_codes import Code
 
 
 class FinanceRefusal(Refusal):
-    """What accounts, statements and their reconciliation refuse."""
+    """Refusals about accounts, statements and their reconciliation."""
 
     BALANCE_LIMIT = (
         "balance_limit",
-        "More would be on the account than may be.",
+        "The account's balance would exceed its limit.",
         "Pay less in, or raise its limit with `oms-es account limit`.",
     )
 
@@ -22,28 +22,28 @@ class FinanceRefusal(Refusal):
     )
     BREAK_RESOLVED = (
         "break_resolved",
-        "The break was resolved before, otherwise.",
+        "The break was resolved before, in another way.",
         "Reopen it first.",
     )
     HOLD_OF_PAYMENT = (
         "hold_of_payment",
-        "The hold is a payment's, which takes or releases it itself.",
+        "The hold belongs to a payment, which applies or releases it by itself.",
         "Cancel or refund its order; or name another hold.",
     )
     INSUFFICIENT_BALANCE = (
         "insufficient_balance",
-        "There is not so much on the account, or in the hold.",
-        "Top the account up, or take less.",
+        "The account, or the hold, has less than this amount.",
+        "Top the account up, or lower the amount.",
     )
     NOT_A_MATCH = (
         "not_a_match",
-        "What these breaks name cannot be one match.",
+        "The lines and movements of these breaks cannot be one match.",
         "Name open breaks of one currency whose lines and movements sum to the same; or resolve them.",
     )
     UNKNOWN_BREAK = (
         "unknown_break",
         "The account has no such break.",
-        "See which there are with `oms-es reconcile breaks`.",
+        "List the breaks with `oms-es reconcile breaks`.",
         Code.NOT_FOUND,
     )
     UNKNOWN_HOLD = (
@@ -60,8 +60,8 @@ class FinanceRefusal(Refusal):
     )
     STATEMENT_DIFFERS = (
         "statement_differs",
-        "A statement of this account has this id already, and says something else.",
-        "Compare both files; where the newer one is right, import it with another --statement-id.",
+        "The account has a statement of this id already, with other content.",
+        "Compare both files; if the newer one is right, import it with another --statement-id.",
     )
     STATEMENT_UNBALANCED = (
         "statement_unbalanced",

@@ -1,4 +1,4 @@
-"""Statements: what a bank or a payment provider says moved on one account in one period.
+"""Statements: a bank's or a payment provider's report of the movements on one account in one period.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -24,25 +24,25 @@ from oms_es.schemas.values.types import (
 )
 
 LINES_MAX = 200_000
-"""Of one statement: a busy month of a provider."""
+"""How many lines one statement may have: as many as a busy month at a provider."""
 LINES_OF_AN_EVENT_MAX = 200
-"""So that an event fits a message of Kafka however long its texts are."""
+"""A small number, so that an event fits a message of Kafka however long its texts are."""
 REFERENCES_MAX = 20
 PARTS_MAX = 2_000
-"""Of one entry that a bank booked as a batch."""
+"""How many payments one entry may have that a bank booked as a batch."""
 
 LineKind = Literal[
     "payment", "refund", "fee", "dispute", "dispute_reversal", "payout", "transfer", "adjustment", "other"
 ]
-"""What the statement calls it; a bank's entries are transfers."""
+"""What kind of line the statement says it is; a bank's entries are transfers."""
 SignedMinor = Annotated[int, Field(ge=-AMOUNT_MINOR_MAX, le=AMOUNT_MINOR_MAX)]
 AccountName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
-"""What an account is called here: part of the names of streams, so without a slash."""
+"""The account's name here. It is part of stream names, so it has no slash."""
 SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
 
 def at_most(maximum: int) -> AfterValidator:
-    """A list of what the engine says itself: as long as this, which no published schema says."""
+    """Bound a list that only the engine makes; the published schema does not state the bound."""
 
     def kept(items: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(items) > maximum:
@@ -61,11 +61,11 @@ def _day(text: str) -> str:
 Day = Annotated[
     str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"), AfterValidator(_day)
 ]
-"""A date as a book has it, without a zone, such as 2026-01-31."""
+"""A calendar day without a time zone, as in a book of account, such as 2026-01-31."""
 
 
 class StatementPart(Message):
-    """One payment of several that were booked as one entry."""
+    """One of several payments that were booked as one entry."""
 
     amount_minor: SignedMinor
     references: Annotated[tuple[PartName, ...], at_most(REFERENCES_MAX)] = ()
@@ -73,10 +73,10 @@ class StatementPart(Message):
 
 
 class StatementLine(Message):
-    """One movement. `amount_minor` is what it does to the balance, after `fee_minor`, which is positive for a cost.
+    """One movement. `amount_minor` is the change of the balance, after `fee_minor`, which is positive for a cost.
 
-    `pending`: it is not booked, and counts in no balance. `reversal`: it takes an earlier entry back. `batch`: the
-    payout that it is part of. `fee_exact`: the fee as it was sent, where it is no whole number of minor units.
+    `pending`: the line is not booked, and counts in no balance. `reversal`: it takes an earlier entry back. `batch`:
+    the payout that it is part of. `fee_exact`: the fee as it was sent, if it is no whole number of minor units.
     """
 
     line_id: PartName = ""
@@ -85,7 +85,7 @@ class StatementLine(Message):
     value_on: Day | None = None
     happened_at: Moment | None = None
     sent_time: PartName = ""
-    """The time as the statement has it."""
+    """The time as the statement states it."""
     amount_minor: SignedMinor
     fee_minor: SignedMinor = 0
     fee_exact: PartName = ""
@@ -100,14 +100,14 @@ class StatementLine(Message):
 
     @property
     def gross_minor(self) -> int:
-        """Before the fee that was withheld."""
+        """The amount before the fee was withheld."""
         return self.amount_minor + self.fee_minor
 
 
 class RecordStatement(SystemCommand):
-    """A file was read, whose bytes are kept under `document_sha256`.
+    """Record a statement that was read from a file, whose bytes are kept under `document_sha256`.
 
-    `account_number`: what the account is called in the file. Without balances, the file has none.
+    `account_number`: the account's name in the file. Balances are missing if the file has none.
     """
 
     account: AccountName
@@ -134,7 +134,10 @@ class StatementEvent(Event):
 
 
 class StatementRecorded(StatementEvent):
-    """What it says beside its lines. `fingerprint`: of all that it says, whatever file it came in."""
+    """A statement was recorded; its lines are in later events.
+
+    `fingerprint`: a hash of its content, in whatever file it came.
+    """
 
     format: str
     account_number: str = ""
@@ -143,14 +146,14 @@ class StatementRecorded(StatementEvent):
     opening_minor: int | None = None
     closing_minor: int | None = None
     booked_minor: int
-    """The sum of the lines that are booked."""
+    """The sum of the booked lines, in minor units."""
     line_count: int
     document_sha256: str
     fingerprint: str
 
 
 class StatementLinesRecorded(StatementEvent):
-    """Lines from `first` on, which is counted from 1."""
+    """Lines of a statement. `first` is the number of the first of them, counted from 1."""
 
     first: int
     lines: tuple[StatementLine, ...]

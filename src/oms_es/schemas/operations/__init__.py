@@ -1,4 +1,4 @@
-"""Vocabulary of what people see to: exceptions and reactions that were put aside.
+"""Vocabulary of what people work on: exceptions, reactions that were put aside, documents, subscriptions, connections.
 
 Imports: `schemas.values`.
 """

@@ -1,4 +1,4 @@
-"""What a reader could not follow up, because the command that it wanted to give is refused: for a person to settle.
+"""Reactions that were put aside, because the reader's command was refused: a person settles them.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -14,7 +14,7 @@ from oms_es.schemas.values.types import COUNT_MAX, Identifier, PartName, Text
 
 
 class AsideCommand(SystemCommand):
-    """`reader`: the consumer or gateway; `fact_id`: the event that it was to follow up."""
+    """A command about a reaction. `reader`: the consumer or gateway; `fact_id`: the event that it was to follow up."""
 
     reader: Identifier
     fact_id: Identifier
@@ -25,7 +25,9 @@ class AsideCommand(SystemCommand):
 
 
 class PutReactionAside(AsideCommand):
-    """Nothing of what follows from this event for this reader happens until a person has settled it."""
+    """Put a reaction aside: nothing that this reader wanted to do of the event happens until a person has
+    settled it.
+    """
 
     fact: Identifier
     position: Annotated[int, Field(gt=0, le=COUNT_MAX)]
@@ -35,7 +37,7 @@ class PutReactionAside(AsideCommand):
 
 
 class SettleReaction(AsideCommand):
-    """It was followed up after all."""
+    """Record that the reaction was carried out after all."""
 
 
 class AsideEvent(Event):
@@ -44,7 +46,7 @@ class AsideEvent(Event):
 
 
 class ReactionPutAside(AsideEvent):
-    """A command of the engine's own was refused: a dead letter names the event, and replaying it tries again."""
+    """A command of a reader was refused: a dead letter names the event, and replaying it tries again."""
 
     fact: str
     position: int

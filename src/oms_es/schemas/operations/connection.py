@@ -1,4 +1,4 @@
-"""Connections: who sends webhooks here, in whose words, and under which secret."""
+"""Connections: the senders of webhooks to this engine, each with its dialect and secret."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class ConnectionCommand(Command):
 
 
 class OpenConnection(ConnectionCommand):
-    """Let a sender send webhooks, signed with a secret that is kept already.
+    """Accept webhooks of a sender, signed with a secret that is kept already.
 
-    `channel`: whose orders it brings; none where the messages name it themselves, or name none.
+    `channel`: the channel of the orders that it sends; none if the messages name it themselves, or concern none.
     """
 
     dialect: Sender
@@ -34,7 +34,7 @@ class OpenConnection(ConnectionCommand):
 
 
 class RotateConnection(ConnectionCommand):
-    """Expect another secret; the one before is good for a while."""
+    """Expect signatures of another secret; the one before is accepted for a while, too."""
 
     secret_id: SecretId
     now: Moment
@@ -42,13 +42,13 @@ class RotateConnection(ConnectionCommand):
 
 
 class DisableConnection(ConnectionCommand):
-    """Hear nothing more of it at once; its sender gets 401."""
+    """Reject webhooks of this sender from now on; it gets status 401."""
 
     because: Text = ""
 
 
 class EnableConnection(ConnectionCommand):
-    """Hear it again."""
+    """Accept webhooks of this sender again."""
 
 
 class ConnectionEvent(Event):

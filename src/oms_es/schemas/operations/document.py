@@ -30,15 +30,15 @@ DocumentKind: TypeAlias = Literal[
     "correspondence",
     "other",
 ]
-"""What the paper is. A bank's or a provider's confirmation of one payment (电子回单) is a bank receipt."""
+"""The kind of paper. A bank's or a provider's confirmation of one payment (电子回单) is a bank receipt."""
 ENTITIES: tuple[Entity, ...] = get_args(Entity)
 KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
 InvoiceKind: TypeAlias = Literal["invoice", "credit_note"]
 REFERENCES_MAX = 20
 DIFFERENCES_MAX = 20
-"""Of an invoice that is read."""
+"""How many differences are stated of an invoice."""
 ATTACHED_MAX = 1_000
-"""Of one document: a collective invoice of a busy month."""
+"""How many things one document may be attached to: as many as a collective invoice of a busy month has orders."""
 
 
 class DocumentCommand(Command):
@@ -52,12 +52,12 @@ class DocumentCommand(Command):
 class AboutSomething(DocumentCommand):
     entity: Entity
     entity_id: Derived
-    """Of an order also CHANNEL/EXTERNAL_ID; of a statement ACCOUNT/STATEMENT."""
+    """The entity's id. For an order CHANNEL/EXTERNAL_ID is accepted, too; for a statement it is ACCOUNT/STATEMENT."""
 
     @model_validator(mode="before")
     @classmethod
     def _named(cls, given: Any) -> Any:
-        """An order is called by its id from here on."""
+        """Replace CHANNEL/EXTERNAL_ID of an order by the order's id."""
         if isinstance(given, dict) and given.get("entity") == "order" and "/" in str(given.get("entity_id")):
             channel, _, external_id = str(given["entity_id"]).partition("/")
             return {**given, "entity_id": order_id_of(channel, external_id)}
@@ -65,23 +65,23 @@ class AboutSomething(DocumentCommand):
 
 
 class AttachDocument(AboutSomething):
-    """Attach a document whose bytes are kept to an order, a payment, a shipment or a statement."""
+    """Attach a document, whose bytes are kept already, to an order, a payment, a shipment or a statement."""
 
     kind: DocumentKind = "other"
     reference: PartName = ""
-    """What is printed on it, such as its number."""
+    """A reference that is printed on the document, such as its number."""
     keep_until: Day | None = None
-    """Until when it must not be removed, as the law or a contract says."""
+    """The day until which the document must not be removed, by law or contract."""
 
 
 class DetachDocument(AboutSomething):
-    """Undo an attachment, such as one to the wrong order. The document stays kept."""
+    """Undo an attachment, such as one to the wrong order. The document is kept."""
 
     reason: Text = ""
 
 
 class RemoveDocument(DocumentCommand):
-    """Let a document's bytes be deleted for good: what says that it was there stays."""
+    """Allow a document's bytes to be deleted for good. The record that it existed remains."""
 
     reason: Text
     now: Annotated[Moment, BY_THE_CLOCK]
@@ -92,9 +92,9 @@ class RemoveDocument(DocumentCommand):
 
 
 class RecordDocumentFields(DocumentCommand, SystemCommand):
-    """What a program read in an invoice that is kept. Whom it is to stays in the document: it may be a person.
+    """Record the fields that a program read in an invoice. The buyer's name is not recorded: it may be a person.
 
-    `references`: of those that it names, such as name an order, a payment, a parcel or a statement of ours.
+    `references`: the references in the invoice that name an order, a payment, a parcel or a statement of ours.
     """
 
     format: Identifier
@@ -109,7 +109,7 @@ class RecordDocumentFields(DocumentCommand, SystemCommand):
     total_minor: SignedMinor
     references: Annotated[tuple[PartName, ...], at_most(REFERENCES_MAX)] = ()
     differences: Annotated[tuple[QuotedText, ...], at_most(DIFFERENCES_MAX)] = ()
-    """What of it does not add up, with both sides."""
+    """Sums of the invoice that do not add up, each with both amounts."""
 
 
 class DocumentEvent(Event):
@@ -131,13 +131,13 @@ class DocumentDetached(DocumentEvent):
 
 
 class DocumentRemoved(DocumentEvent):
-    """Its bytes may go; whatever it was attached to was detached before."""
+    """The document's bytes may be deleted; it was detached from everything before."""
 
     reason: str
 
 
 class DocumentFieldsRead(DocumentEvent):
-    """Read again with another outcome, the newest holds."""
+    """The fields of an invoice were read. Of several readings, the newest is valid."""
 
     format: str
     kind: InvoiceKind

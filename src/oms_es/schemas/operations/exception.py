@@ -1,4 +1,4 @@
-"""What people do about open exceptions: who sees to one, and what became of it.
+"""What people do about open exceptions: assign, snooze and resolve them.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -23,13 +23,17 @@ from oms_es.schemas.values.types import (
 
 
 class ExceptionCommand(Command):
-    """`raised_at`: when it was last raised, as the list of open exceptions says; raised again, it is open again."""
+    """A command about an exception.
+
+    `raised_at`: when it was last raised, as the list of open exceptions states; an exception that is raised again is
+    open again.
+    """
 
     exception_id: ExceptionId
     raised_at: Moment
     order_id: PartName = ""
     detail: QuotedText = ""
-    """What it said, kept for when it is settled."""
+    """The text of the exception, kept for the time after it is settled."""
 
     @property
     def stream(self) -> str:
@@ -37,14 +41,14 @@ class ExceptionCommand(Command):
 
 
 class AssignException(ExceptionCommand):
-    """Say who sees to an exception."""
+    """Assign an exception to a person."""
 
     assignee: Annotated[Identifier, AtTheDoor(without_card_number)]
     note: Text = ""
 
 
 class ResolveException(ExceptionCommand):
-    """Say what was done about an exception: it is off the list until it is raised again."""
+    """Resolve an exception, with what was done about it: it leaves the list until it is raised again."""
 
     note: Annotated[Text, Field(min_length=1)]
 
@@ -53,7 +57,7 @@ SNOOZE_SECONDS_MAX = 30 * 86_400
 
 
 class SnoozeException(ExceptionCommand):
-    """Put an exception off: it is off the list until then, or until it is raised again."""
+    """Snooze an exception: it leaves the list until the given time, or until it is raised again."""
 
     until: Moment
     note: Text = ""
@@ -73,13 +77,16 @@ class ExceptionAssigned(ExceptionEvent):
 
 
 class ExceptionSnoozed(ExceptionEvent):
-    """It comes back by itself: by then it is open again without another event."""
+    """The exception was snoozed. It is open again at that time, without another event."""
 
     until: Moment
     note: str = ""
 
 
 class ExceptionResolved(ExceptionEvent):
-    """By a person; what happens may put an end to an exception, too, and then there is nothing to resolve."""
+    """A person resolved the exception.
+
+    An exception that later events settle is not resolved, as there is nothing to do.
+    """
 
     note: str

@@ -6,31 +6,31 @@ from oms_es.errors import Refusal
 
 
 class OperationsRefusal(Refusal):
-    """What the inbox of exceptions refuses, who is connected by webhooks, and documents."""
+    """Refusals about exceptions, webhook connections and subscriptions, and documents."""
 
     ALREADY_RESOLVED = (
         "already_resolved",
-        "The exception was resolved before, otherwise.",
-        "Nothing: see who resolved it, and how, with `oms-es exceptions show`.",
+        "The exception was resolved before, in another way.",
+        "There is nothing to do: `oms-es exceptions show` names who resolved it, and how.",
     )
     ATTACHED_OTHERWISE = (
         "attached_otherwise",
-        "The document is attached there already, as another kind or with another reference or term.",
+        "The document is attached to it already, as another kind or with another reference or term.",
         "Detach it with `oms-es documents detach`, then attach it as it should be.",
     )
     CHANNEL_NEEDED = (
         "channel_needed",
         "A connection of this dialect needs a channel, or can have none.",
-        "Say whose orders WooCommerce's are; Shopify, Stripe and EasyPost have none.",
+        "Name the channel for WooCommerce; name none for Shopify, Stripe and EasyPost.",
     )
     CONNECTION_EXISTS = (
         "connection_exists",
-        "A connection of this name is there already.",
+        "There is a connection of this name already.",
         "Rotate its secret, or take another name.",
     )
     DOCUMENT_NEEDED = (
         "document_needed",
-        "The bytes are those of a label or a statement, which history needs.",
+        "The document is a label or a statement, whose bytes history needs.",
         "Detach it with `oms-es documents detach` instead; its bytes stay.",
     )
     DOCUMENT_REMOVED = (
@@ -41,20 +41,20 @@ class OperationsRefusal(Refusal):
     DOCUMENT_RETAINED = (
         "document_retained",
         "The document is to be kept until a day that is not over.",
-        "Remove it after that day, which the refusal names.",
+        "Remove it after that day, which the detail names.",
     )
     SNOOZE_OUT_OF_RANGE = (
         "snooze_out_of_range",
-        "The moment until which the exception would be put off is over, or too far away.",
-        "Put it off until a moment within the next 30 days.",
+        "The time until which the exception would be snoozed is over, or too far away.",
+        "Snooze it until a time within the next 30 days.",
     )
     SUBSCRIPTION_EXISTS = (
         "subscription_exists",
-        "A subscription of this name is there already.",
+        "There is a subscription of this name already.",
         "Change it, rotate its secret, or take another name.",
     )
     TOO_MANY_ATTACHMENTS = (
         "too_many_attachments",
-        "The document is attached to as many things as it may be.",
-        "Detach it somewhere with `oms-es documents detach` first.",
+        "The document is attached to the highest number of things.",
+        "Detach it from one of them with `oms-es documents detach` first.",
     )

@@ -1,4 +1,4 @@
-"""Subscriptions: who is sent webhooks of what becomes of orders, where to, and under which secret."""
+"""Subscriptions: the receivers of webhooks about orders, each with its URL and secret."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OVERLAP_SECONDS_MAX = 30 * 86_400
 
 
 def types_there_are() -> list[str]:
-    """Events of orders, by name."""
+    """Return the names of the events of orders."""
     found = {one for one in vars(order).values() if isinstance(one, type) and issubclass(one, order.OrderEvent)}
     return sorted(one.__name__ for one in found if not one.__subclasses__())
 
@@ -41,7 +41,7 @@ class SubscriptionCommand(Command):
 
 
 class SubscriptionFacts(SubscriptionCommand):
-    """`channels`: none for all."""
+    """What a subscription asks for. `channels`: the channels whose orders count; empty for all."""
 
     url: Url
     types: Annotated[tuple[OrderEventType, ...], Field(min_length=1, max_length=TYPES_MAX)]
@@ -55,11 +55,11 @@ class OpenSubscription(SubscriptionFacts):
 
 
 class ChangeSubscription(SubscriptionFacts):
-    """Send others, or elsewhere, from now on."""
+    """Change the events, the channels or the URL of a subscription, from now on."""
 
 
 class RotateSubscription(SubscriptionCommand):
-    """Sign with another secret; the one before signs, too, for a while."""
+    """Sign with another secret; for a while the one before signs, too."""
 
     secret_id: SecretId
     now: Moment
@@ -67,15 +67,15 @@ class RotateSubscription(SubscriptionCommand):
 
 
 class DisableSubscription(SubscriptionCommand):
-    """Send nothing; what happens meanwhile is sent once it is enabled."""
+    """Stop sending; the events of the meantime are sent once it is enabled again."""
 
     because: Annotated[Text, Field(min_length=1)]
     failed: bool = False
-    """Whether its receiver is the reason: then a person is needed."""
+    """Whether it is disabled because its receiver failed: then a person is needed."""
 
 
 class EnableSubscription(SubscriptionCommand):
-    """Go on where it was; what waits is due now."""
+    """Continue sending where it stopped; the waiting webhooks are due now."""
 
 
 class SubscriptionEvent(Event):

@@ -1,4 +1,4 @@
-"""What may be asked of an order, and what may happen to it.
+"""The commands and events of an order.
 
 More than twelve files: each is one chapter of an order's life.
 

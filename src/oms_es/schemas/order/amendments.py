@@ -1,4 +1,4 @@
-"""What an order is made of changes: amended, or lines of it cancelled."""
+"""The content of an order changes: it is amended, or lines of it are cancelled."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from oms_es.schemas.values.types import (
 
 
 class AmendOrder(EarlyCommand):
-    """Change an order before its release: lines, address, delivery option, charges. What is left out stays.
+    """Change an order before its release: lines, address, delivery option, charges. Omitted fields stay as they are.
 
-    `lines` are all lines that the order shall have. A channel that numbers its amendments gives `revision`: of each
-    field, the highest revision holds, in whichever order they arrive. `keep`: the order may not be known yet; then the
+    `lines` are all lines that the order shall have. A channel that numbers its amendments gives `revision`: for each
+    field the highest revision wins, in whichever order they arrive. `keep`: if the order is not known yet, the
     amendment waits for it.
     """
 
@@ -44,8 +44,8 @@ class AmendOrder(EarlyCommand):
     tax_minor: AmountMinor | None = None
     revision: Annotated[PositiveInt, at_most(COUNT_MAX)] | None = None
     fulfilled: Annotated[tuple[LineUnits, ...], Field(max_length=LINES_MAX)] | None = None
-    """Of a channel that ships itself: what of its lines was shipped by now in all, by whomever. `lines` and the charges
-    have it in them; what others shipped is neither shipped nor charged here."""
+    """For a channel that ships orders itself: the units of the lines that were shipped by now, by us and by others.
+    `lines` and the charges include them; units that others shipped are neither shipped nor charged here."""
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class AmendOrder(EarlyCommand):
 
 
 class CancelOrderLines(OrderCommand):
-    """Cancel units of lines, at any stage before they are with the carrier; the rest of the order goes on."""
+    """Cancel units of lines, as long as they are not with the carrier; the rest of the order goes on."""
 
     cancellation_id: Identifier
     lines: Annotated[tuple[LineUnits, ...], Field(min_length=1, max_length=LINES_MAX)]
@@ -65,17 +65,17 @@ class OrderAmended(OrderEvent, ContentChange):
     amendment_id: str
     revision: int | None = None
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""
 
 
 class OrderAmendmentKept(OrderEvent):
-    """It came before the order; it is applied when the order comes."""
+    """The amendment came before its order; it is applied when the order comes."""
 
     amendment: AmendOrder
 
 
 class OrderAmendmentRefused(OrderEvent):
-    """It came before the order, and does not fit it."""
+    """The amendment came before its order, and does not fit it."""
 
     amendment_id: str
     reason: str
@@ -86,19 +86,19 @@ class OrderLinesCancelled(OrderEvent, ContentChange):
     cancelled: tuple[LineUnits, ...]
     reason: str
     revision: int | None = None
-    """Of the channel's refund that they are cancelled for."""
+    """The revision of the channel's refund that cancelled them."""
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""
 
 
 class OrderLinesCancellationRequested(OrderEvent):
-    """The warehouses were asked to stop the parcels with these units; what else is in them goes into new parcels."""
+    """The warehouses were asked to stop the parcels with these units; the other contents are sent in new parcels."""
 
     cancellation_id: str
     lines: tuple[LineUnits, ...]
     shipment_ids: tuple[str, ...]
     held_shipment_ids: tuple[str, ...] = ()
-    """Parcels that were not requested yet, as the order is held: they are stopped at once."""
+    """Parcels that were not requested yet, because the order is held; they are stopped at once."""
     reason: str
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""

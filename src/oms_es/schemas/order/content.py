@@ -1,4 +1,4 @@
-"""What an order is made of: lines, address, money and wishes; shared by its commands and events."""
+"""The content of an order: lines, address, money and options. It is shared by the order's commands and events."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TENDERS_MAX = 100
 """Orders of real shops are paid with up to 27 vouchers."""
 
 TENDERS_IN_ONE_FIELD_MAX = 20
-"""Readers of events rely on it that `tenders` has no more: what an order has beyond is in `further_tenders`."""
+"""Consumers of the events rely on this bound of `tenders`; an order's other tenders are in `further_tenders`."""
 
 MERGED_MAX = 20
 
@@ -56,23 +56,23 @@ ORDER_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/order")
 
 
 def order_id_of(channel: str, external_id: str) -> str:
-    """The same order sent twice addresses the same stream.
+    """Return the order's id, which is derived from its names: the same order sent twice has the same stream.
 
-    What was split off is addressed where no channel's order ever was, also of those that could still take any name: no
-    channel's name begins with a slash.
+    An order that was split off gets an id that no channel's order can have, even of the channels that once could send
+    any name: no channel's name begins with a slash.
     """
     apart = "/" if external_id.startswith(names.SPLIT) else ""
     return str(uuid5(ORDER_ID_NAMESPACE, f"{apart}{channel}/{external_id}"))
 
 
 def early_names(channel: str, external_id: str) -> dict[str, Any]:
-    """How a channel names an order that it may not have sent yet: the fields of an EarlyCommand."""
+    """Return the fields by which an EarlyCommand names an order that the channel may not have sent yet."""
     called = f"{channel}/{external_id}"
     return {"order_id": order_id_of(channel, external_id), "called": called, "keep": True}
 
 
 def order_ids_of(channel: str, external_id: str) -> frozenset[str]:
-    """All under which history may have it: a channel could once send any name."""
+    """Return all ids that the order may have in history: a channel could once send any name."""
     plain = str(uuid5(ORDER_ID_NAMESPACE, f"{channel}/{external_id}"))
     return frozenset({plain, order_id_of(channel, external_id)})
 
@@ -96,11 +96,11 @@ class Address(Message):
 
 
 NOWHERE = Address(country="ZZ")
-"""Of what is collected at the counter. "ZZ" is among the codes that ISO 3166-1 leaves to its users."""
+"""The address of an order that is collected at the counter. "ZZ" is a code that ISO 3166-1 leaves to its users."""
 
 
 class Destination(Message):
-    """As much of an address as says where it is, and not whose it is."""
+    """The part of an address that says where it is, and not whose it is."""
 
     country: str = ""
     region: str = ""
@@ -113,7 +113,7 @@ HoldKind = Literal["fraud", "address", "payment", "manual"]
 OrderKind = Literal["standard", "presale", "exchange"]
 
 Priority = Annotated[int, Field(ge=0, le=PRIORITY_MAX)]
-"""Of an order: higher is served first."""
+"""The priority of an order: higher is served first."""
 
 
 class Tender(Message):
@@ -130,31 +130,33 @@ class TenderFields(TypedDict):
 
 
 def tender_fields(tenders: tuple[Tender, ...]) -> TenderFields:
-    """As events state them."""
+    """Return the tenders as events state them, in two fields."""
     first, more = tenders[:TENDERS_IN_ONE_FIELD_MAX], tenders[TENDERS_IN_ONE_FIELD_MAX:]
     return {"tenders": first, "further_tenders": more}
 
 
 class Charge(Message):
-    """What one payment bears of something that is paid by several."""
+    """The share of one payment in an amount that is paid by several."""
 
     payment_id: Identifier
     amount_minor: Annotated[AmountMinor, Field(gt=0)]
 
 
 def borne(charges: tuple[Charge, ...], payment_id: str, amount_minor: int) -> tuple[Charge, ...]:
-    """Who bears a share: the payments named, or the order's one payment; none where it is nothing."""
+    """Return the charges of an amount: the given ones or, without any, the whole amount on the one payment; none if it
+    is 0.
+    """
     if charges or amount_minor == 0:
         return charges
     return (Charge(payment_id=payment_id, amount_minor=amount_minor),)
 
 
 AMENDABLE = ("lines", "ship_to", "delivery_option", "shipping_minor", "discount_minor", "tax_minor")
-"""What an amendment may change."""
+"""The fields that an amendment may change."""
 
 
 class OrderContent(Message):
-    """What a channel sends of an order: the canonical form every dialect is mapped to."""
+    """An order as a channel sends it: the canonical form that every dialect is mapped to."""
 
     channel: Channel
     external_id: Identifier
@@ -172,33 +174,33 @@ class OrderContent(Message):
     priority: Priority = 0
     delivery_option: Identifier = "standard"
     allow_split: bool = True
-    """Whether it may come in several parcels from several places."""
+    """Whether the order may come in several parcels from several locations."""
     tenders: Annotated[tuple[Tender, ...], Field(max_length=TENDERS_IN_ONE_FIELD_MAX)] = ()
-    """What they leave open of the total is charged to `payment_token`."""
+    """Parts of the total with methods of their own; the rest of the total is charged to `payment_token`."""
     further_tenders: Annotated[tuple[Tender, ...], Field(max_length=TENDERS_MAX - TENDERS_IN_ONE_FIELD_MAX)] = ()
-    """Charged after `tenders`."""
+    """Further tenders, which are charged after `tenders`."""
     deposit_minor: AmountMinor = 0
-    """Of a presale: charged when it is accepted."""
+    """The deposit of a presale, which is charged when the order is accepted."""
     available_by: Moment | None = None
-    """Of a presale: by then the goods are there, or it is cancelled."""
+    """The time by which a presale's goods must have come; otherwise the order is cancelled."""
     balance_due_seconds: Annotated[int, Field(gt=0, le=BALANCE_DUE_SECONDS_MAX)] | None = None
-    """Of a presale: how long its balance may take once the goods are there."""
+    """How long the payment of a presale's balance may take once the goods have come."""
     deposit_kept: bool = False
-    """Of a presale: whether the deposit is kept where the balance is not paid in time."""
+    """Whether a presale's deposit is kept if the balance is not paid in time."""
     exchange_of: Identifier | None = None
-    """Of an exchange: the return that it replaces."""
+    """The return that granted this exchange."""
     credit_minor: AmountMinor = 0
-    """Of an exchange: what the returned goods are worth against its total."""
+    """The worth of the returned goods, which pays for this exchange."""
     pickup: bool = False
-    """The customer collects it at the counter: no address is needed, and no carrier is asked."""
+    """The customer collects the order at the counter: no address is needed, and no carrier is booked."""
     pickup_at: LocationId | None = None
-    """Of a pickup: the location where it is collected; without it, any that has everything."""
+    """The location where a pickup is collected; without it, any location that has everything."""
     customer: Annotated[Customer | None, PERSONAL] = None
-    """Who ordered, as the channel knows them."""
+    """The customer who ordered, as the channel knows them."""
     notes: Annotated[Notes, PERSONAL] = ""
-    """What the customer, or the channel, wrote about it."""
+    """Notes of the customer, or of the channel, about the order."""
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=METADATA_MAX), PERSONAL] = {}
-    """What else the channel keeps with it, by name; nothing here reads it."""
+    """Further fields of the channel, by name; the engine stores them and does not read them."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -230,7 +232,7 @@ class OrderContent(Message):
 
     @property
     def customer_id(self) -> str:
-        """Of its channel; empty where it names none."""
+        """The customer's id at the channel; empty if the order names none."""
         return (self.customer and self.customer.customer_id) or ""
 
     @property
@@ -267,12 +269,12 @@ class OrderCommand(Command):
 
 
 class EarlyCommand(OrderCommand):
-    """What a channel says of an order, which may come before the order does."""
+    """A command of a channel about an order that may not have come yet."""
 
     keep: bool = False
-    """Whether it waits for an order that is not known yet."""
+    """Whether the command waits for its order if that is not known yet."""
     called: QuotedText = ""
-    """What its channel calls the order, as CHANNEL/ID: for the person who has to look for one that never comes."""
+    """The order's name at its channel, as CHANNEL/ID, for a person who looks for an order that does not come."""
 
 
 class OrderEvent(Event):
@@ -284,7 +286,9 @@ def reservation_id_of(order_id: str, attempt: int) -> str:
 
 
 def transferred(to_order_id: str, reservation_id: str) -> str:
-    """The name of a lock under the order that gets it: new for each lock, however often it went over."""
+    """Return the id of a transferred lock at the order that receives it: new for each lock, however often it is
+    transferred.
+    """
     source, _, attempt = reservation_id.rpartition("/")
     name = f"{to_order_id}/{uuid5(ORDER_ID_NAMESPACE, source)}.{attempt}"
     if len(name) <= IDENTIFIER_LENGTH_MAX:
@@ -293,12 +297,12 @@ def transferred(to_order_id: str, reservation_id: str) -> str:
 
 
 def was_transferred(reservation_id: str) -> bool:
-    """Whether it is the name of a lock that another order had before: one's own is named by the attempt alone."""
+    """Return whether the lock came from another order: the id of an order's own lock ends with the attempt alone."""
     return "." in reservation_id.rpartition("/")[2]
 
 
 class Reservation(Message):
-    """Units locked for the order at a location."""
+    """Units that are locked for the order at a location."""
 
     reservation_id: str
     sku: str
@@ -307,13 +311,13 @@ class Reservation(Message):
 
 
 class Cut(Reservation):
-    """`quantity` units of a reservation are released; `remaining` stay locked."""
+    """A release: `quantity` units of a reservation are released, and `remaining` stay locked."""
 
     remaining: int
 
 
 class ContentChange(Message):
-    """What an order's content has become where it changed, and what follows for its stock and money."""
+    """The changed fields of an order's content, and what follows for its stock and money."""
 
     lines: tuple[OrderLine, ...] | None = None
     ship_to: Annotated[Address | None, PERSONAL] = None
@@ -323,17 +327,17 @@ class ContentChange(Message):
     tax_minor: int | None = None
     released: tuple[Cut, ...] = ()
     no_longer_sought: dict[str, int] = {}
-    """Units that were to be sourced."""
+    """Units that were to be sourced, by SKU, and are not any more."""
     no_longer_backordered: dict[str, int] = {}
     payments_cancelled: tuple[str, ...] = ()
-    """Of another amount than is due now: they are undone, and money is asked for again."""
+    """Payments of another amount than is due now: they are undone, and the money is asked for again."""
     total_minor: int
     units: int
     channel: str
     placed_at: Moment
     currency: str
     more_minor: int
-    """Of the total; negative where it became less."""
+    """The change of the total; negative if it became less."""
     more_units: int
     customer_id: CustomerId = ""
 

@@ -16,10 +16,10 @@ from oms_es.schemas.values.types import (
 
 
 class RecordFulfilment(EarlyCommand):
-    """The channel says that these units of lines were shipped, once per `fulfilment_id`.
+    """Record that the channel reports units of lines as shipped, once per `fulfilment_id`.
 
-    What is no parcel of this engine was shipped by others: it is neither shipped nor charged here. `keep`: the order
-    may not be known yet.
+    Units that are in no parcel of this engine were shipped by others: they are neither shipped nor charged here.
+    `keep`: if the order is not known yet, the report waits for it.
     """
 
     fulfilment_id: Identifier
@@ -27,10 +27,10 @@ class RecordFulfilment(EarlyCommand):
 
 
 class RecordChannelRefund(EarlyCommand):
-    """The channel has given money back, once per `refund_id`: for units of lines, or without any.
+    """Record that the channel has refunded money, once per `refund_id`: for units of lines, or without any.
 
-    Units that are still here are cancelled; of anything else a person decides, and no money moves. `revision`: as of
-    which of the channel's revisions; what was reported of the order since includes it.
+    Units that are still here are cancelled. About anything else a person decides, and no money moves. `revision`: the
+    channel's revision of the order; any report of a later revision includes the refund.
     """
 
     refund_id: Identifier
@@ -40,10 +40,11 @@ class RecordChannelRefund(EarlyCommand):
 
 
 class OrderFulfilledElsewhere(OrderEvent, ContentChange):
-    """Others than this engine have shipped units of it, which are neither shipped nor charged here.
+    """Others have shipped units of the order, which are neither shipped nor charged here.
 
-    `told`: what was said under `fulfilment_id`; `fulfilled`: what of it was not known yet. `released`: what was locked
-    of it, and has left its shelf. `whole`: nothing is left for this engine to ship; the content stays as it was.
+    `told`: what was said under `fulfilment_id`; `fulfilled`: the part of it that was not known yet. `released`: the
+    locks of these units, which have left their shelf. `whole`: nothing is left for this engine to ship; the content
+    stays as it was.
     """
 
     fulfilment_id: str = ""
@@ -51,20 +52,20 @@ class OrderFulfilledElsewhere(OrderEvent, ContentChange):
     fulfilled: tuple[LineUnits, ...] = ()
     whole: bool = False
     unanswered: tuple[str, ...] = ()
-    """Reservations that stock had not answered: what is released of them has not left."""
+    """Reservations that stock had not answered: units released of them have not left."""
 
 
 class OrderReportKept(OrderEvent):
-    """What a channel said before the order came; it counts when the order comes."""
+    """A channel's report came before its order; it counts when the order comes."""
 
     fulfilment: RecordFulfilment | None = None
     refund: RecordChannelRefund | None = None
 
 
 class OrderReportDisputed(OrderEvent):
-    """The channel says what does not fit what is known here: a person must decide. Nothing follows from it."""
+    """A report of the channel does not fit what is known here: a person must decide. Nothing else follows from it."""
 
     report: str
     detail: str
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""

@@ -1,4 +1,4 @@
-"""A person is forgotten: what an order says of them is not read again, by anyone."""
+"""Forgetting a person: what an order contains about them cannot be read by anyone any more."""
 
 from __future__ import annotations
 
@@ -9,44 +9,50 @@ from oms_es.schemas.order.content import OrderCommand, OrderEvent
 from oms_es.schemas.values.types import Identifier
 
 ForgetReason = Literal["request", "objection", "retention", "order_of_authority"]
-"""`request`: the person asks for it, `objection`: they object to what is done with their data, `retention`: it was kept
-for as long as it is needed, `order_of_authority`: a court or a supervisory authority says so."""
+"""`request`: the person asks for it. `objection`: they object to how their data is used. `retention`: the data was kept
+for as long as it is needed. `order_of_authority`: a court or a supervisory authority demands it."""
 
 
 class ForgetOrder(OrderCommand, SystemCommand):
-    """Forget whose order it was, once it has ended. By itself it is only recorded: `oms-es privacy forget` gives it and
-    destroys the key."""
+    """Forget the person of an order that has ended.
+
+    The command only records this; `oms-es privacy forget` sends it and destroys the key.
+    """
 
     reason: ForgetReason
     case_id: Identifier | None = None
-    """Under which it is on file elsewhere, with who asked: nothing of the person stands here."""
+    """The id of the case in another system's files, with the person who asked: nothing about the person is stored
+    here."""
 
 
 LegalHoldReason = Literal["dispute", "investigation", "order_of_authority", "other"]
 
 
 class PlaceLegalHold(OrderCommand, SystemCommand):
-    """Keep what the order says of its person, whatever is asked, until it is lifted. A case holds an order once."""
+    """Keep what the order contains about its person, in spite of any request, until the hold is lifted.
+
+    A case holds an order once.
+    """
 
     case_id: Identifier
     reason: LegalHoldReason
 
 
 class LiftLegalHold(OrderCommand, SystemCommand):
-    """The case needs it no longer."""
+    """End the hold of a case that does not need the order any more."""
 
     case_id: Identifier
 
 
 class OrderForgotten(OrderEvent):
-    """From here on the order has no person. The actor of its envelope answers for it."""
+    """The order contains no person from now on. The actor of its envelope is responsible."""
 
     reason: str
     case_id: str | None = None
 
 
 class OrderLegalHoldPlaced(OrderEvent):
-    """The order is not forgotten as long as this holds. The actor of its envelope answers for it."""
+    """The order is not forgotten as long as this hold is in force. The actor of its envelope is responsible."""
 
     case_id: str
     reason: str

@@ -1,4 +1,4 @@
-"""An order is held for a person, and released."""
+"""Holding an order for a person, and releasing it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class HoldOrder(OrderCommand):
     kind: HoldKind
     note: Text = ""
     until: Moment | None = None
-    """By then a person should have decided; it stays held, and that it is overdue is shown."""
+    """The time by which a person should have decided; after it the hold is shown as overdue, and remains."""
 
     @model_validator(mode="after")
     def _payments_have_their_own(self) -> Self:
@@ -30,27 +30,27 @@ class HoldOrder(OrderCommand):
 
 
 class ChaseHold(OrderCommand, SystemCommand):
-    """A person should have decided by `now`: say so, if the hold is still on. It never comes off by itself."""
+    """Record that a hold is overdue at `now`, if it is still in force. A hold never ends by itself."""
 
     kind: HoldKind
     now: Moment
 
 
 class ReleaseHold(OrderCommand):
-    """Take one kind of hold off an order; it is released once the last one is off and it is paid and locked."""
+    """Release one kind of hold. The order continues once no hold is left and it is paid and locked."""
 
     kind: HoldKind
     note: Text = ""
 
 
 class Hold(Message):
-    """What keeps an order from being released, and by when a person should have decided."""
+    """A hold on an order, and the time by which a person should have decided."""
 
     kind: HoldKind
     until: Moment | None = None
     note: str = ""
-    """Why, where its own payments hold an order: which refund, dispute or capture. An order that takes the hold along
-    has other payments, so that a person decides there."""
+    """The reason of a payment hold: which refund, dispute or capture caused it. An order that takes the hold over has
+    other payments, so that a person decides there."""
 
 
 class OrderHeld(OrderEvent):
@@ -59,14 +59,14 @@ class OrderHeld(OrderEvent):
     until: Moment | None = None
     payment_id: str = ""
     effect: str = ""
-    """Where it is held because money is gone: the refund, dispute or capture of that payment. When all of these are
-    there again, the hold comes off by itself."""
+    """The refund, dispute or capture of the payment, if the order is held because money is gone. When all such money is
+    there again, the hold ends by itself."""
     shipment_ids: tuple[str, ...] = ()
-    """Parcels that have not left, and are asked to stop: what is in them is planned again."""
+    """Parcels that have not left, and are asked to stop; their contents are planned again."""
 
 
 class OrderHoldOverdue(OrderEvent):
-    """By `until` a person should have decided, and no one has."""
+    """No person has decided about the hold by `until`."""
 
     kind: HoldKind
     until: Moment

@@ -1,4 +1,4 @@
-"""What people note about an order, for each other."""
+"""Notes of people about an order, for other people."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from oms_es.schemas.values.personal import PERSONAL
 from oms_es.schemas.values.types import Identifier
 
 NOTES_MAX = 1_000
-"""Of one order."""
+"""How many notes one order may have."""
 
 
 class AddNote(OrderCommand):
-    """Note something about an order, at any time, for those who look at it next. Once per note_id; it changes nothing
-    else."""
+    """Add a note to an order, at any time, for those who look at it next. Once per note_id; nothing else changes."""
 
     note_id: Identifier
     note_text: Annotated[Notes, Field(min_length=1), PERSONAL]
@@ -27,4 +26,4 @@ class OrderNoteAdded(OrderEvent):
     note_id: str
     note_text: Annotated[str, PERSONAL]
     asked: str = ""
-    """What the command said, with a digest in place of the text."""
+    """The command's content, with a digest in place of the text."""

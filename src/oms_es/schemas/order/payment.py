@@ -1,4 +1,4 @@
-"""What is due for an order, and whether it is secured."""
+"""The payments that are due for an order, and whether they are secured."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from oms_es.schemas.values.types import (
 
 
 class RecordPaymentAuthorized(OrderCommand, SystemCommand):
-    """The provider holds the money of one of the order's payments."""
+    """Record that the provider holds the money of one of the order's payments."""
 
     payment_id: Identifier
 
 
 class RecordPaymentFailed(OrderCommand, SystemCommand):
-    """No money comes of this payment; `retriable` where another attempt may bring it."""
+    """Record that a payment brings no money; `retriable` if another attempt may bring it."""
 
     payment_id: Identifier
     reason: Text
@@ -33,19 +33,19 @@ class RecordPaymentFailed(OrderCommand, SystemCommand):
 
 
 class RecordPaymentWithdrawn(OrderCommand, SystemCommand):
-    """What was held for this payment was released at the provider: nothing may leave on it."""
+    """Record that the provider released a held payment: goods must not leave on it."""
 
     payment_id: Identifier
     reason: Text
 
 
 MoneyGone = Literal["refunded", "disputed", "not_captured"]
-"""How money of an order goes that was not given back from here: by the provider's dashboard, by the customer's bank,
-or it never came although its goods left."""
+"""How an order's money was lost without a refund from here: refunded at the provider, disputed through the customer's
+bank, or not captured although the goods left."""
 
 
 class RecordMoneyGone(OrderCommand, SystemCommand):
-    """So much of what a payment brought, or should have, is not there: nothing more is given back of it.
+    """Record that an amount of a payment is gone: it cannot be refunded any more.
 
     `effect` names the refund, dispute or capture, so that it counts once.
     """
@@ -55,40 +55,45 @@ class RecordMoneyGone(OrderCommand, SystemCommand):
     why: MoneyGone
     amount_minor: Annotated[AmountMinor, Field(gt=0)]
     of_credit: bool = False
-    """The order is an exchange, and its credit came from that payment, of the order whose goods came back."""
+    """Whether the money belongs to the credit of this exchange, from a payment of the order whose goods came back."""
 
 
 class RecordMoneyBack(OrderCommand, SystemCommand):
-    """What had gone is there again, or is asked for again; news only of what was known to be gone."""
+    """Record that money that was gone is there, or is asked for, again.
+
+    Without a record that it was gone, nothing changes.
+    """
 
     payment_id: Identifier
     effect: Derived
 
 
 class RepeatPayment(OrderCommand, SystemCommand):
-    """The time has come to ask again for what a deferred payment should have brought."""
+    """Ask again for the money of a deferred payment; its time has come."""
 
     payment_id: Identifier
 
 
 class RetryPayment(OrderCommand):
-    """Ask again for the money that did not come, from another payment token if one is given."""
+    """Ask again for the missing money, with another payment token if one is given."""
 
     payment_token: Token | None = None
 
 
 class OrderCreditLeft(OrderEvent, OfCustomer):
-    """An exchange that costs less than what was returned, or is not sent at all: the rest goes back to the customer."""
+    """An exchange costs less than the returned goods, or is not sent at all: the rest of the credit goes back to the
+    customer.
+    """
 
     exchange_of: str
     amount_minor: int
     currency: str
     credit_id: str = ""
-    """Where it is not the first that is left."""
+    """Distinguishes several such credits of one exchange; empty for the first."""
 
 
 class PaymentDue(Message):
-    """Money to be asked for. `capture_now`: it is taken as soon as it is held, as a deposit is."""
+    """A payment to ask for. `capture_now`: the money is captured as soon as it is held, as a deposit is."""
 
     payment_id: str
     amount_minor: int
@@ -98,7 +103,7 @@ class PaymentDue(Message):
 
 
 class OrderBalanceDue(OrderEvent):
-    """The goods of a presale have come; the rest of the money is due."""
+    """The goods of a presale have come; the balance is due."""
 
     payments: tuple[PaymentDue, ...]
     currency: str
@@ -106,7 +111,7 @@ class OrderBalanceDue(OrderEvent):
 
 
 class OrderPaymentRequested(OrderEvent, PaymentDue):
-    """Asked for again, in place of a payment that did not come."""
+    """A payment is asked for in place of one that brought no money."""
 
     currency: str
     replaces: str
@@ -114,7 +119,9 @@ class OrderPaymentRequested(OrderEvent, PaymentDue):
 
 
 class OrderPaymentDeferred(OrderEvent):
-    """A payment was declined and may come another time; it is asked for again by itself, or else by a person."""
+    """A payment was declined and may succeed another time; it is asked for again automatically if `again`, else by a
+    person.
+    """
 
     payment_id: str
     attempt: int
@@ -123,14 +130,14 @@ class OrderPaymentDeferred(OrderEvent):
 
 
 class OrderPaymentSecured(OrderEvent):
-    """A payment is held, and the order is not released yet: `open_minor` is still to come, or it is held."""
+    """A payment is held. The order is not released yet: `open_minor` is still to be paid, or the order is held."""
 
     payment_id: str
     open_minor: int
 
 
 class OrderMoneyGone(OrderEvent, OfCustomer):
-    """So much of what was paid is not there, and was not given back from here."""
+    """An amount of a payment is gone, without a refund from here."""
 
     payment_id: str
     effect: str
@@ -138,15 +145,15 @@ class OrderMoneyGone(OrderEvent, OfCustomer):
     amount_minor: int
     currency: str
     exchanges: dict[str, int] = {}
-    """By order: exchanges that were granted for this money, and how much of their credit is gone with it."""
+    """By order id: exchanges that this money paid for, and the amount of their credit that is gone with it."""
     of_credit: bool = False
-    """It is money of the credit of this exchange."""
+    """Whether the money belongs to the credit of this exchange."""
     left_minor: int = 0
-    """Of an exchange, so much of it paid for goods that can no longer be held."""
+    """For an exchange, the amount that paid for goods that can no longer be stopped."""
 
 
 class OrderMoneyBack(OrderEvent, OfCustomer):
-    """What had gone is there again, or is asked for again."""
+    """Money that was gone is there, or is asked for, again."""
 
     payment_id: str
     effect: str

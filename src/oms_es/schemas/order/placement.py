@@ -1,4 +1,4 @@
-"""An order comes, is repeated, and ends: commands and events."""
+"""The placement of an order, its repeats, and its end: commands and events."""
 
 from __future__ import annotations
 
@@ -37,13 +37,15 @@ from oms_es.schemas.values.types import (
 
 
 class PlaceOrder(Command, OrderContent):
-    """What a channel sold. `fulfilled`: of its lines, what others have shipped already; it is neither shipped nor
-    charged here. `cancelled`: why it was cancelled before it was received. `revision`: as of which of the channel's
-    revisions it is sent; of older amendments nothing counts.
+    """Place an order that a channel sold.
+
+    `fulfilled`: units of its lines that others have shipped already; they are neither shipped nor charged here.
+    `cancelled`: why it was cancelled before it was received. `revision`: the channel's revision of the order; older
+    amendments do not count.
     """
 
     tenders: Annotated[tuple[Tender, ...], Field(max_length=TENDERS_MAX)] = ()
-    """What they leave open of the total is charged to `payment_token`."""
+    """Parts of the total with methods of their own; the rest of the total is charged to `payment_token`."""
     fulfilled: Annotated[tuple[LineUnits, ...], Field(max_length=LINES_MAX)] = ()
     cancelled: Annotated[Text, Field(min_length=1)] | None = None
     revision: Annotated[PositiveInt, at_most(COUNT_MAX)] | None = None
@@ -71,18 +73,20 @@ class PlaceOrder(Command, OrderContent):
 
     @property
     def without_customer(self) -> PlaceOrder:
-        """The same without what is said of a customer, as channels sent orders before they could."""
+        """The same command without customer, notes and metadata, as channels sent orders before they could name a
+        customer.
+        """
         return self.model_copy(update={"customer": None, "notes": "", "metadata": {}})
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the content: equal fingerprints are the same order sent again."""
+        """The SHA-256 of the content: equal fingerprints mean the same order sent again."""
         content = OrderContent.model_construct(**self.content)
         return sha256(content.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
     @property
     def content(self) -> dict[str, Any]:
-        """The fields of its content as events state them."""
+        """The fields of the content, as events state them."""
         fields = {name: getattr(self, name) for name in OrderContent.model_fields}
         return {**fields, **tender_fields(self.all_tenders)}
 
@@ -92,10 +96,10 @@ EarlyKind = Literal["amendment", "cancellation", "fulfilment", "refund"]
 
 
 class OverrideOrder(OrderCommand):
-    """Set an order on by hand, with a reason; never past what its stock and money allow.
+    """Move an order on by hand, with a reason; never beyond what its stock and money allow.
 
-    `sourcing`: everything that is locked is released and sourced again. `released`: it goes to fulfilment although it
-    is held, and what is not paid is not charged. `completed`: everything left, and it counts as arrived.
+    `sourcing`: everything that is locked is released and sourced again. `released`: it is sent to fulfilment although
+    it is held; unpaid amounts are not charged. `completed`: everything left, and counts as arrived.
     """
 
     override_id: Identifier
@@ -104,19 +108,22 @@ class OverrideOrder(OrderCommand):
 
 
 class CancelOrder(EarlyCommand):
-    """Cancel a whole order, with the undo that its stage needs. `keep`: the order may not be known yet."""
+    """Cancel a whole order, and undo what its stage requires.
+
+    `keep`: if the order is not known yet, the command waits.
+    """
 
     reason: Text
 
 
 class ChasePlacement(OrderCommand, SystemCommand):
-    """The order should have come by now: say so, if something still waits for it."""
+    """Record that an order has not come in time, if something still waits for it."""
 
 
 class LapseOrder(OrderCommand, SystemCommand):
-    """The time to pay is over: cancels the order if its payment is still due.
+    """Cancel an order if its payment is still due at the end of the time to pay.
 
-    `payment_id`: the newest payment when the deadline was set; an order that asked for another since does not lapse.
+    `payment_id`: the newest payment when the deadline was set. An order with a newer payment is not cancelled.
     """
 
     payment_id: Identifier | None = None
@@ -125,18 +132,21 @@ class LapseOrder(OrderCommand, SystemCommand):
 class OrderPlaced(OrderEvent, OrderContent):
     fingerprint: str
     revision: int | None = None
-    """As of which of the channel's revisions."""
+    """The channel's revision of the order."""
 
 
 class DuplicateConflictFound(OrderEvent):
-    """The channel sent the same order again with other content. Kept whole, for a person to settle."""
+    """The channel sent the same order again with other content, which is kept whole for a person to settle."""
 
     fingerprint: str
     content: OrderContent
 
 
 class OrderOverridden(OrderEvent):
-    """Set on by hand: the actor of its envelope answers for it. What follows stands in the events after it."""
+    """A person moved the order on; the actor of its envelope is responsible.
+
+    The following events say what it led to.
+    """
 
     override_id: str
     to: OverrideTarget
@@ -144,24 +154,24 @@ class OrderOverridden(OrderEvent):
     released: tuple[Cut, ...] = ()
     """Locks that were released."""
     payments_cancelled: tuple[str, ...] = ()
-    """Not waited for any more."""
+    """Payments that are not waited for any more."""
     written_off_minor: int = 0
-    """Of the total, what will not be charged."""
+    """The part of the total that will not be charged."""
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""
 
 
 class OrderCancellationKept(OrderEvent):
-    """It came before the order, which is cancelled when it comes."""
+    """A cancellation came before its order, which is cancelled when it comes."""
 
     reason: str
     called: str = ""
 
 
 class OrderPlacementOverdue(OrderEvent):
-    """Something waits for an order that has not come in time; it goes on waiting.
+    """Something waits for an order that has not come in time; it continues to wait.
 
-    `waiting`: what came before the order, by kind. `called`: what its channel calls the order.
+    `waiting`: the kinds of commands that wait. `called`: the order's name at its channel.
     """
 
     waiting: tuple[EarlyKind, ...]
@@ -171,21 +181,21 @@ class OrderPlacementOverdue(OrderEvent):
 class OrderCompleted(OrderEvent):
     payment_id: str
     charges: tuple[ParcelCharge, ...] = ()
-    """Of all parcels that left. A release of the rest takes these first: that a parcel left is reported in another
-    topic, and may be heard of later than this."""
+    """The charges of all parcels that left. They are captured before the rest is voided, as this event may be processed
+    before the parcels' own events, which are in another topic."""
     payment_ids: tuple[str, ...] = ()
-    """All of them, where there were several."""
+    """All payments, if there are several."""
 
 
 class OrderCancellationRequested(OrderEvent):
-    """The warehouses were asked to stop; the order is cancelled once they have."""
+    """The warehouses were asked to stop the order's parcels; the order is cancelled once they have."""
 
     reason: str
     shipment_ids: tuple[str, ...]
 
 
 class OrderCancellationRefused(OrderEvent):
-    """Too late for at least one shipment: what was already on its way goes on."""
+    """At least one shipment could not be stopped in time; it goes on."""
 
     reason: str
     shipment_ids: tuple[str, ...]
@@ -194,16 +204,16 @@ class OrderCancellationRefused(OrderEvent):
 class OrderCancelled(OrderEvent):
     reason: str
     reservations: tuple[Reservation, ...]
-    """What was locked, or asked to be, and is to be released."""
+    """The locked or requested units, which are to be released."""
     payment_id: str | None
     payment_ids: tuple[str, ...] = ()
-    """All that are to be undone, where there are several."""
+    """All payments to undo, if there are several."""
     backordered: dict[str, int] = {}
-    """What it was still waiting for."""
+    """The units by SKU that it still waited for."""
     report: str = ""
-    """Of the channel, by which it is cancelled: a refund of everything."""
+    """The channel's report that cancelled the order: a refund of everything."""
     asked: str = ""
-    """What that report said beside its own id: a repeat is recognised by it."""
+    """The report's content without its id, by which a repeat is recognised."""
     channel: str
     placed_at: Moment
     currency: str

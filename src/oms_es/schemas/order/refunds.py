@@ -1,4 +1,4 @@
-"""What of an order's money goes back."""
+"""Refunds of an order's money."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from oms_es.schemas.values.types import (
 
 
 class RefundLine(Message):
-    """What of a line is to be refunded: so many units at what was paid for them, or an amount."""
+    """A refund of a line: a number of units at the price that was paid for them, or an amount."""
 
     line_id: Identifier
     quantity: LineQuantity | None = None
@@ -34,7 +34,7 @@ class RefundLine(Message):
 
 
 class RefundOrder(OrderCommand):
-    """Give money back for what was shipped: lines by units or amount, shipping, goodwill. Once per refund_id."""
+    """Refund money for what was shipped: lines by units or amount, shipping, goodwill. Once per refund_id."""
 
     refund_id: Identifier
     lines: Annotated[tuple[RefundLine, ...], Field(max_length=LINES_MAX)] = ()
@@ -42,11 +42,12 @@ class RefundOrder(OrderCommand):
     goodwill_minor: AmountMinor = 0
     reason: Text = ""
     to_account: AccountId | None = None
-    """An account of a customer, such as store credit; else it goes back where it came from."""
+    """The account of a customer, such as store credit, that is credited; without it the money goes back to where it
+    came from."""
 
 
 class RefundPart(Message):
-    """What one payment gives back, and what for; the parts of it sum to `amount_minor`."""
+    """The part of a refund that one payment gives back; its allocations sum to `amount_minor`."""
 
     payment_id: str
     amount_minor: int
@@ -54,7 +55,7 @@ class RefundPart(Message):
 
 
 class CreditPart(Message):
-    """Of a refund of an exchange, what goes back to the payer of the returned goods: by way of their return."""
+    """The part of an exchange's refund that goes back to the payer of the returned goods, by way of their return."""
 
     exchange_of: str
     amount_minor: int
@@ -68,14 +69,14 @@ class OrderRefundRequested(OrderEvent, OfCustomer):
     reason: str
     parts: tuple[RefundPart, ...]
     refunded_units: dict[str, int] = {}
-    """Of each line that was refunded by units."""
+    """The number of units by line that was refunded by units."""
     rma_id: str | None = None
-    """The return that it is for, if it is for one."""
+    """The return that the refund is for, if there is one."""
     credit: CreditPart | None = None
-    """What of `amount_minor` was never paid for this order, but for the one that it was sent in exchange for."""
+    """The part of `amount_minor` that was paid for the order whose goods came back, and not for this exchange."""
     exchange_order_id: str = ""
-    """The exchange whose credit comes back, where it is that."""
+    """The exchange whose credit comes back, if the refund is for that."""
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""
     to_account: str = ""
-    """The account that it goes onto; empty where it goes back to where it came from."""
+    """The account that is credited; empty if the money goes back to where it came from."""

@@ -7,16 +7,16 @@ from oms_es.exit_codes import Code
 
 
 class OrderRefusal(Refusal):
-    """What orders refuse."""
+    """Refusals of orders."""
 
     ALREADY_RELEASED = (
         "already_released",
-        "The order was released to its warehouses; it cannot be changed any more.",
+        "The order was released to its warehouses and cannot be changed any more.",
         "Cancel lines of it, or ask for a return.",
     )
     ALREADY_REQUESTED = (
         "already_requested",
-        "A return of this name was requested for other units.",
+        "A return of this id was requested for other units.",
         "Use another rma_id.",
     )
     ALREADY_SHIPPED = (
@@ -56,7 +56,7 @@ class OrderRefusal(Refusal):
     )
     FORGOTTEN = (
         "forgotten",
-        "The person of the order was forgotten: nothing that says something of a person is taken for it again.",
+        "The person of the order was forgotten: no personal data is accepted for it again.",
         "Refund what is owed, or place a new order.",
     )
     INVALID_AMENDMENT = (
@@ -71,33 +71,33 @@ class OrderRefusal(Refusal):
     )
     INVALID_SPLIT = (
         "invalid_split",
-        "The order would not be valid without the units that are split off, or their order would not.",
+        "The order would not be valid without these units, or the order of these units would not.",
         "Split other units.",
     )
     LEGAL_HOLD = (
         "legal_hold",
-        "A case needs what the order says of its person.",
+        "A legal case needs the personal data of the order.",
         "Wait until the case is over, then lift its hold.",
     )
     LEGAL_HOLD_LIFTED = (
         "legal_hold_lifted",
-        "The case held the order and was lifted: a case holds an order once.",
-        "Hold it by another case id.",
+        "The hold of this case was lifted: a case holds an order once.",
+        "Place the hold under another case id.",
     )
     MERGED = (
         "merged",
-        "The order is part of another one, which has its lines, its locks and its money.",
-        "Ask it of the order that it became.",
+        "The order was merged into another one, which has its lines, locks and payments now.",
+        "Send the command for the order that it was merged into.",
     )
     NAME_TAKEN = (
         "name_taken",
-        "The channel has another order by this name.",
+        "The channel has another order of this id.",
         "Use another merge_id.",
     )
     NO_LEGAL_HOLD = (
         "no_legal_hold",
-        "No case by this id holds the order.",
-        "Name the case by which it was held.",
+        "No case of this id holds the order.",
+        "Name the case that holds the order.",
     )
     NO_SUCH_UNITS = (
         "no_such_units",
@@ -106,13 +106,13 @@ class OrderRefusal(Refusal):
     )
     NOT_AMENDABLE = (
         "not_amendable",
-        "What the channel changed cannot be changed by an amendment.",
-        "Cancel the order and have it placed under another id, or keep what is here.",
+        "The channel changed fields that an amendment cannot change.",
+        "Cancel the order and have it placed under another id, or keep the order as it is here.",
     )
     NOT_GRANTED = (
         "not_granted",
         "The order is an exchange that no return granted.",
-        "Request the return with the resolution exchange; its order follows by itself.",
+        "Request the return with the resolution exchange; the exchange order is placed by the engine.",
     )
     NOT_LOCKED = (
         "not_locked",
@@ -121,7 +121,7 @@ class OrderRefusal(Refusal):
     )
     NOT_MERGEABLE = (
         "not_mergeable",
-        "Fewer than two of the orders that are named can become one.",
+        "Fewer than two of the named orders can be merged.",
         "Name orders of one channel, to one address, that are not released yet.",
     )
     NOT_SHIPPED = (
@@ -136,8 +136,8 @@ class OrderRefusal(Refusal):
     )
     NOT_ITS_CONTENT = (
         "not_its_content",
-        "The content is of another order than is named.",
-        "Name the order that the content is of.",
+        "The content belongs to another order than the named one.",
+        "Name the order that the content belongs to.",
     )
     NOTHING_LEFT = (
         "nothing_left",
@@ -147,7 +147,7 @@ class OrderRefusal(Refusal):
     NOTHING_TO_PAY = (
         "nothing_to_pay",
         "The order waits for no payment.",
-        "Nothing: there is no payment to retry.",
+        "There is nothing to do: no payment can be retried.",
     )
     NOTHING_TO_REFUND = (
         "nothing_to_refund",
@@ -156,12 +156,12 @@ class OrderRefusal(Refusal):
     )
     OVER_RETURN = (
         "over_return",
-        "More units would come back than can.",
+        "More units would come back than can be returned.",
         "Name only units that were shipped and are in no other return or refund.",
     )
     RESERVED_NAME = (
         "reserved_name",
-        "The name begins as only names do that are made by the engine.",
+        "The name begins with a prefix that is reserved for names made by the engine.",
         "Give it another name.",
     )
     STILL_RUNNING = (
@@ -171,13 +171,13 @@ class OrderRefusal(Refusal):
     )
     TOO_MANY_KEPT = (
         "too_many_kept",
-        "As much as is kept of an order that has not come is kept of it.",
-        "Send the order first, then this again.",
+        "The highest number of messages is kept for this order, which has not come.",
+        "Send the order first, then send this message again.",
     )
     TOO_MANY_NOTES = (
         "too_many_notes",
-        "The order has as many notes as one order may have.",
-        "Write it down where longer conversations are kept.",
+        "The order has the highest number of notes.",
+        "Keep further notes in another system.",
     )
     TOO_MANY_UNITS = (
         "too_many_units",
@@ -186,7 +186,7 @@ class OrderRefusal(Refusal):
     )
     UNCLEAR_RESOLUTION = (
         "unclear_resolution",
-        "An exchange names no replacement, or something else names one.",
+        "An exchange names no replacement, or another resolution names one.",
         "Give a replacement with the resolution exchange, and only with it.",
     )
     UNKNOWN_ORDER = (

@@ -1,4 +1,4 @@
-"""What an order is asked about returns, and what it says: only it knows what was shipped, and what was paid for it.
+"""Returns, as their order decides about them: only the order knows what was shipped, and what was paid for it.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -29,19 +29,22 @@ from oms_es.schemas.values.types import (
 
 
 class RequestReturn(OrderCommand):
-    """A customer wants to send units back, or to be refunded and keep them. `replacement`: what an exchange sends."""
+    """Request a return for a customer: units are sent back, or refunded and kept.
+
+    `replacement`: the lines that an exchange sends.
+    """
 
     rma_id: ShortName
     lines: Lines
     resolution: Resolution = "refund"
     replacement: Annotated[tuple[OrderLine, ...], Field(max_length=LINES_MAX)] = ()
     to_account: AccountId | None = None
-    """An account of a customer that refunds of it go onto; else they go back where the money came from."""
+    """The account of a customer that is credited with refunds; without it the money goes back to where it came from."""
     now: Moment
 
 
 class CreditReturn(OrderCommand, SystemCommand):
-    """Units came back and were accepted: refund them at what was paid, or send the exchange."""
+    """Credit returned units that were accepted: refund what was paid for them, or send the exchange."""
 
     rma_id: Identifier
     credit_id: Identifier
@@ -50,17 +53,17 @@ class CreditReturn(OrderCommand, SystemCommand):
 
 
 class RefundCredit(OrderCommand, SystemCommand):
-    """What an exchange did not use of the worth of the returned goods goes back to the customer."""
+    """Refund the part of a return's credit that its exchange did not use."""
 
     rma_id: Identifier
     exchange_order_id: Identifier
     amount_minor: Annotated[PositiveInt, at_most(AMOUNT_MINOR_MAX)]
     credit_id: Annotated[str, NAMED_OR_NOT] = ""
-    """Where it is not the first that goes back of that exchange."""
+    """Distinguishes several such credits of one exchange; empty for the first."""
 
 
 class RecordReturnEnded(OrderCommand, SystemCommand):
-    """A return has ended, or never began, and these units of it did not come: they may be returned another time."""
+    """Record that a return has ended, or never began, without these units: they may be returned another time."""
 
     rma_id: Identifier
     lines: tuple[LineUnits, ...]
@@ -68,7 +71,7 @@ class RecordReturnEnded(OrderCommand, SystemCommand):
 
 
 class RecordFeedbackGiven(OrderCommand, SystemCommand):
-    """The customer rated the order, a SKU of it, or who brought it."""
+    """Record a customer's rating of the order, of a SKU in it, or of its carrier."""
 
     feedback_id: Identifier
     subject: Subject
@@ -93,16 +96,16 @@ class OrderReturnRequested(OrderEvent):
     replacement: tuple[OrderLine, ...] = ()
     requested_at: Moment
     delivered_at: Moment | None = None
-    """The last delivery before the request, where it is known."""
+    """The last delivery before the request, if it is known."""
     customer_id: CustomerId = ""
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""
     to_account: str = ""
-    """The account that refunds of it go onto; empty where they go back to where the money came from."""
+    """The account that is credited with refunds; empty if the money goes back to where it came from."""
 
 
 class OrderExchangeCredited(OrderEvent):
-    """What was accepted pays for another order, whose content this is."""
+    """Accepted units pay for another order, whose content this is."""
 
     rma_id: str
     credit_id: str
@@ -120,7 +123,7 @@ class OrderCreditRefused(OrderEvent):
 
 
 class OrderReturnEnded(OrderEvent):
-    """`reason`: why it never began."""
+    """Units of a return did not come. `reason`: why the return never began."""
 
     rma_id: str
     lines: tuple[LineUnits, ...]

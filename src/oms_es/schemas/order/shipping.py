@@ -1,4 +1,4 @@
-"""An order is released to be shipped; its shipments go, arrive, come back or are lost."""
+"""An order is released to its warehouses; its shipments leave, arrive, come back or are lost."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class RecordShipmentCancelled(OrderCommand, SystemCommand):
 
 
 class RecordShipmentKept(OrderCommand, SystemCommand):
-    """The shipment could no longer be stopped."""
+    """Record that a shipment could not be stopped."""
 
     shipment_id: Identifier
 
 
 class RecordShipmentReturned(OrderCommand, SystemCommand):
-    """A shipment, or a carton of it, came back undelivered. `complete`: none of the shipment reached the customer."""
+    """Record that a shipment, or a carton of it, came back undelivered. `complete`: none of it reached the customer."""
 
     shipment_id: Identifier
     return_id: Identifier
@@ -45,11 +45,11 @@ class RecordShipmentReturned(OrderCommand, SystemCommand):
 
 
 LossChoice = Literal["refund", "reship"]
-"""What a person chooses for a parcel that is lost: its worth goes back, or pays for sending it again."""
+"""What a person chooses for a lost parcel: its worth is refunded, or pays for sending it again."""
 
 
 class RecordShipmentLost(OrderCommand, SystemCommand):
-    """A shipment, or some cartons of it, will not arrive. `complete`: none of the shipment reached the customer."""
+    """Record that a shipment, or some cartons of it, will not arrive. `complete`: none of it reached the customer."""
 
     shipment_id: Identifier
     items: tuple[Reservation, ...]
@@ -59,7 +59,7 @@ class RecordShipmentLost(OrderCommand, SystemCommand):
 
 
 class LineShare(Message):
-    """Units of a line in a parcel, and their part of the order's total: fixed when the order is released."""
+    """Units of a line in a parcel, and their part of the order's total, which is fixed when the order is released."""
 
     line_id: str
     sku: str
@@ -74,13 +74,14 @@ class ShipmentPlan(Message):
     location: str
     items: tuple[Reservation, ...]
     amount_minor: int
-    """Captured when it leaves: this shipment's share of the order's total, less what was paid before."""
+    """The amount that is captured when the shipment leaves: its share of the order's total, less what was paid
+    before."""
     charges: tuple[Charge, ...] = ()
-    """How that share falls on several payments, and what it uses up of a deposit, which is not in `amount_minor`;
-    empty where the order's one payment bears it."""
+    """The distribution of that share over several payments, and the part of a deposit that it uses up, which is not in
+    `amount_minor`; empty if the order's one payment bears all."""
     lines: tuple[LineShare, ...] = ()
     shipping_minor: int = 0
-    """Its part of what the order's shipping costs."""
+    """The shipment's share of the order's shipping costs."""
 
     @property
     def worth_minor(self) -> int:
@@ -88,7 +89,7 @@ class ShipmentPlan(Message):
 
 
 class OrderReleased(OrderEvent):
-    """Paid for and locked: the warehouses may begin."""
+    """The order is paid and locked: the warehouses may begin."""
 
     payment_id: str
     currency: str
@@ -108,9 +109,9 @@ class OrderShipmentDelivered(OrderEvent):
 
 
 class OrderShipmentReturned(OrderEvent):
-    """Units came back undelivered and are put aside at `location`; a person decides whether they are refunded.
+    """Units came back undelivered and were put aside at `location`; a person decides whether they are refunded.
 
-    `complete`: none of the shipment reached the customer. `lines`: which lines the units are of, and their worth.
+    `complete`: none of the shipment reached the customer. `lines`: the order lines of the units, and their worth.
     """
 
     shipment_id: str
@@ -122,7 +123,7 @@ class OrderShipmentReturned(OrderEvent):
 
 
 class OrderShipmentLost(OrderEvent):
-    """Units will not arrive. `lines`: which lines they are of, and what was paid for them."""
+    """Units will not arrive. `lines`: their order lines, and what was paid for them."""
 
     shipment_id: str
     items: tuple[Reservation, ...]
@@ -138,7 +139,7 @@ class OrderShipmentLost(OrderEvent):
 
 
 def loss_of(shipment_id: str) -> str:
-    """What a refund, or an order that is sent again, is called because of a lost parcel."""
+    """Return the name of a refund, or of an order that is sent again, because of a lost parcel."""
     return f"{names.LOST}{shipment_id}"
 
 
@@ -147,16 +148,16 @@ def lost_shipment_of(loss: str | None) -> str | None:
 
 
 class OrderShipmentCancelled(OrderEvent):
-    """It was stopped. `released` will not ship; what else was in it is in a new plan."""
+    """The shipment was stopped. `released` will not be shipped; its other contents are in a new plan."""
 
     shipment_id: str
     released: tuple[Cut, ...] = ()
 
 
 class OrderShipmentPlanned(OrderEvent):
-    """What was in a stopped parcel and is still wanted goes into another.
+    """Units of a stopped parcel that are still wanted are sent in another parcel.
 
-    `held`: not yet, the order is held; once it is released, the same plan is emitted again without it.
+    `held`: not yet, as the order is held; once it is released, the same plan is emitted again without `held`.
     """
 
     plan: ShipmentPlan
@@ -172,7 +173,7 @@ class OrderShipped(OrderEvent):
 
 
 class ParcelCharge(Message):
-    """What a parcel that left takes of one payment."""
+    """The amount that a parcel which left captures from one payment."""
 
     shipment_id: str
     payment_id: str

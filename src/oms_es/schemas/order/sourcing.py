@@ -1,4 +1,4 @@
-"""Where the units of an order come from: bundles, locations, reservations, backorders and presales."""
+"""Sourcing of an order's units: bundles, locations, reservations, backorders and presales."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from oms_es.schemas.values.types import (
 
 
 class Assignment(Message):
-    """These units of a SKU come from that location."""
+    """Units of a SKU that come from a location."""
 
     sku: Sku
     location: LocationId
@@ -41,7 +41,9 @@ class Assignment(Message):
 
 
 class Candidate(Message):
-    """One way to source an order, as it was weighed: more units win, then the lower score, compared left to right."""
+    """One way to source an order, as it was compared: more covered units win, then the lower score, from left
+    to right.
+    """
 
     locations: tuple[str, ...]
     covers_units: int
@@ -52,11 +54,11 @@ class Candidate(Message):
     late_days: int = 0
     over_capacity: int = 0
     score: tuple[int, ...] = ()
-    """The terms of the objective by which it was compared."""
+    """The values of the objective's terms, by which it was compared."""
 
 
 class SourceOrder(OrderCommand, SystemCommand):
-    """The answer to sourcing attempt `attempt`; `backordered` is what no location can promise."""
+    """Answer the sourcing attempt `attempt`; `backordered` are the units that no location can promise."""
 
     attempt: Annotated[PositiveInt, at_most(COUNT_MAX)]
     assignments: tuple[Assignment, ...]
@@ -64,38 +66,40 @@ class SourceOrder(OrderCommand, SystemCommand):
     candidates: tuple[Candidate, ...] = ()
     rule_version: Identifier
     ruled_out: dict[LocationId, Text] = {}
-    """Locations that have stock and may not ship it, and why."""
+    """Locations that have stock and may not ship it, each with the reason."""
     promised_at: Moment | None = None
-    """When everything that is backordered is expected."""
+    """When all backordered units are expected."""
 
 
 class ExplodeBundles(OrderCommand, SystemCommand):
-    """Some of what sourcing attempt `attempt` asks for are bundles: their components are to be sourced instead."""
+    """Replace bundles among the units of sourcing attempt `attempt` by their components, which are sourced instead."""
 
     attempt: Annotated[PositiveInt, at_most(COUNT_MAX)]
     bundles: dict[Sku, dict[Sku, Units]]
 
 
 class AssignOrder(OrderCommand):
-    """Say by hand where an order's units come from. What is not named waits; locks that fit the wish stay."""
+    """Assign an order's units to locations by hand. Units that are not named wait; locks that fit stay."""
 
     assignments: Annotated[tuple[Assignment, ...], Field(min_length=1, max_length=ASSIGNMENTS_MAX)]
     reason: Annotated[Text, Field(min_length=1)]
 
 
 class RecordLocationFailed(OrderCommand, SystemCommand):
-    """A location cannot ship what an order has locked there: it is sourced elsewhere, unless already released."""
+    """Record that a location cannot ship what an order has locked there: it is sourced elsewhere, unless it is
+    released.
+    """
 
     location: LocationId
     reason: Text = ""
 
 
 class RetrySourcing(OrderCommand):
-    """Stock may have come for a backordered order: look again."""
+    """Look for stock again for a backordered order: some may have come."""
 
 
 class RecordReservation(OrderCommand, SystemCommand):
-    """Stock promised what the order asked of it; `presale` where it is promised before it exists."""
+    """Record that stock promised the units that an order requested; `presale` if they do not exist yet."""
 
     reservation_id: Identifier
     sku: Sku
@@ -105,7 +109,7 @@ class RecordReservation(OrderCommand, SystemCommand):
 
 
 class RecordPresaleCovered(OrderCommand, SystemCommand):
-    """The goods of a presale's reservation have come."""
+    """Record that the goods of a presale's reservation have come."""
 
     reservation_id: Identifier
     sku: Sku
@@ -113,7 +117,7 @@ class RecordPresaleCovered(OrderCommand, SystemCommand):
 
 
 class LapsePresale(OrderCommand, SystemCommand):
-    """The goods of a presale should have come by now: cancels it if they have not."""
+    """Cancel a presale if its goods have not come by now, as they should have."""
 
 
 class RecordShortage(OrderCommand, SystemCommand):
@@ -132,7 +136,7 @@ class OrderSourced(OrderEvent):
     kind: OrderKind = "standard"
     ruled_out: dict[str, str] = {}
     reason: str = ""
-    """Of a person, where the version is "manual"."""
+    """The reason of a person, if the version is "manual"."""
 
     @property
     def reservation_id(self) -> str:
@@ -140,7 +144,7 @@ class OrderSourced(OrderEvent):
 
 
 class SourcingTerms(Message):
-    """What of an order decides which stock it can use. `held`: the locations where it has locked some already."""
+    """The terms of an order that decide which stock it can use. `held`: the locations where it has locks."""
 
     channel: str = ""
     kind: OrderKind = "standard"
@@ -153,7 +157,7 @@ class SourcingTerms(Message):
 
 
 class OrderBackordered(OrderEvent):
-    """No location can promise these units now; the order keeps what it has and waits, in the order of `placed_at`."""
+    """No location can promise these units now. The order keeps its locks and waits, in the order of `placed_at`."""
 
     attempt: int
     demand: dict[str, int]
@@ -161,14 +165,14 @@ class OrderBackordered(OrderEvent):
     terms: SourcingTerms | None = None
     priority: int = 0
     promised_at: Moment | None = None
-    """When the units are expected, where that is known."""
+    """When the units are expected, if that is known."""
 
 
 class OrderSourcingRequested(OrderEvent):
-    """Everything that is to be sourced now; an answer to an earlier attempt is void.
+    """The order asks for all units that are to be sourced now; an answer to an earlier attempt is void.
 
-    Either `short` could not be locked and is sourced elsewhere, or, without it, a new round begins: what was
-    backordered is sourced again, everywhere. `excluded`: SKU to the locations that came up short in this round.
+    With `short`, units that could not be locked are sourced elsewhere. Without it a new round begins: backordered units
+    are sourced again, everywhere. `excluded` has by SKU the locations that came up short in this round.
     """
 
     attempt: int
@@ -182,23 +186,23 @@ class OrderSourcingRequested(OrderEvent):
     delivery_option: str = "standard"
     allow_split: bool = True
     held: tuple[str, ...] = ()
-    """Locations where it has locked units already, or asked for them: more from there is no further parcel."""
+    """Locations where the order has locked or requested units: more units from there need no further parcel."""
     bundles: dict[str, dict[str, int]] = {}
-    """Bundles that were taken apart before: their components are plain units now."""
+    """Bundles that were exploded before: their components are plain units now."""
     pickup: bool = False
     pickup_at: str | None = None
 
 
 class OrderBundlesExploded(OrderEvent):
-    """These bundles are their components from now on, whatever is sold under their names later."""
+    """These bundles are replaced by their components from now on, whatever is sold under their SKUs later."""
 
     attempt: int
     bundles: dict[str, dict[str, int]]
-    """By bundle, the units of each component in one of it."""
+    """The units of each component in one bundle, by the bundle's SKU."""
 
 
 class OrderAssigned(OrderEvent):
-    """A person said where its units come from; what was decided stands in the events after it."""
+    """A person assigned the order's units to locations; the following events say what it led to."""
 
     attempt: int
     released: tuple[Cut, ...] = ()
@@ -207,7 +211,7 @@ class OrderAssigned(OrderEvent):
 
 
 class OrderLocationFailed(OrderEvent):
-    """A location cannot ship what was locked there; it was released and is sourced elsewhere."""
+    """A location cannot ship what was locked there; the locks were released, and the units are sourced elsewhere."""
 
     location: str
     released: tuple[Cut, ...]
@@ -216,21 +220,24 @@ class OrderLocationFailed(OrderEvent):
 
 class OrderLineAllocated(OrderEvent, Reservation):
     presale: bool = False
-    """Promised, and still to come."""
+    """Whether the units are promised and still to come."""
 
 
 class OrderTransferShort(OrderEvent, Reservation):
-    """Units that another order gave it are not there. It has not begun, and seeks them once it has."""
+    """Units that another order gave to this one are not there.
+
+    This order has not begun; it sources them once it has.
+    """
 
 
 class OrderPresold(OrderEvent):
-    """A presale is accepted, and its deposit paid if it has one: it waits for the goods."""
+    """A presale is accepted, and its deposit, if any, is paid: it waits for the goods."""
 
     available_by: Moment | None = None
 
 
 class OrderPresaleCovered(OrderEvent):
-    """The goods of one reservation have come. `phase`: what the order waits for then, if they were the last to come."""
+    """The goods of one reservation have come. `phase`: the next phase of the order, if they were the last to come."""
 
     reservation_id: str
     sku: str
@@ -246,4 +253,4 @@ class OrderAllocated(OrderEvent):
     currency: str
     payment_token: str
     payments: tuple[PaymentDue, ...] = ()
-    """Where it is not one payment by card, each of them; they sum to `amount_minor`."""
+    """All payments, if it is not one payment by card; they sum to `amount_minor`."""

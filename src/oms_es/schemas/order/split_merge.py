@@ -1,4 +1,4 @@
-"""An order is split in two, or several are merged into one; an exchange begins an order."""
+"""An order is split in two, or several orders are merged into one; an exchange begins an order."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ from oms_es.schemas.values.types import (
 
 
 class SplitOrder(OrderCommand):
-    """Make an order of its own of some units before their release; what waits for stock goes first.
+    """Split units off an order, before its release, into an order of their own; units that wait for stock are taken
+    first.
 
-    Locks go over without being released. Shipping stays with the order that was split.
+    Locks are transferred without being released. Shipping costs stay with the order that was split.
     """
 
     split_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
@@ -40,9 +41,9 @@ class SplitOrder(OrderCommand):
 
 
 class MergeOrders(Command):
-    """Make one new order of several of a channel that go to the same address, before their release.
+    """Merge several orders of a channel that go to the same address into one new order, before their release.
 
-    Those that are too far, or go elsewhere, are left as they are.
+    Orders that are already released, or go elsewhere, stay as they are.
     """
 
     channel: Channel
@@ -63,33 +64,33 @@ class MergeOrders(Command):
 
 
 class OrderSplit(OrderEvent, ContentChange):
-    """Some units are an order of their own now. `released` are the locks that it gets."""
+    """Units are an order of their own now. `released` are the locks that are transferred to it."""
 
     split_id: str
     to_order_id: str
     content: OrderContent
     bundles: dict[str, dict[str, int]] = {}
     holds: tuple[Hold, ...] = ()
-    """What it was held by: what is split off is held by the same."""
+    """The holds of the order, which the new order has, too."""
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""
 
 
 class OrderJoined(OrderEvent):
-    """It began with locks that other orders give it."""
+    """The order began with locks that other orders transfer to it."""
 
     from_order_ids: tuple[str, ...]
     transfers: tuple[Reservation, ...]
-    """As they will be called here; each is reported by stock when it has gone over."""
+    """The locks with their ids in this order; stock reports each one when it is transferred."""
     bundles: dict[str, dict[str, int]] = {}
 
 
 class OrderLockReturned(OrderEvent, Reservation):
-    """A lock that went over to it too late: it was cancelled meanwhile."""
+    """A lock was transferred to the order too late: it had been cancelled meanwhile."""
 
 
 class OrderMergedInto(OrderEvent):
-    """It is part of another order now, which has its lines, its locks and what it waited for."""
+    """The order is part of another one now, which has its lines, its locks and its backorders."""
 
     to_order_id: str
     content: OrderContent
@@ -103,22 +104,22 @@ class OrderMergedInto(OrderEvent):
     total_minor: int
     units: int
     holds: tuple[Hold, ...] = ()
-    """What it was held by: the order that it is part of now is held by the same."""
+    """The holds of the order, which the new order has, too."""
 
 
 class OrderMergeRequested(OrderEvent):
-    """An order is asked to become part of this one, if it goes where the ones before it go."""
+    """An order is asked to become part of this one, if it has the same terms as the orders before it."""
 
     channel: str
     merge_id: str
     source_id: str
     to_be_asked: tuple[str, ...]
-    """After it."""
+    """The orders that are asked after it."""
     terms: OrderContent | None = None
     answer: OrderMergedInto | None = None
-    """Of the order that was asked before, if it agreed."""
+    """The answer of the order that was asked before, if it agreed."""
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""
 
 
 class OrderMergeDeclined(OrderEvent):
@@ -127,13 +128,13 @@ class OrderMergeDeclined(OrderEvent):
 
 
 class OrderMergeFailed(OrderEvent):
-    """Not one of the orders could be merged: there is no order."""
+    """None of the orders could be merged: there is no new order."""
 
     merge_id: str
 
 
 class PlaceJoined(OrderCommand, SystemCommand):
-    """The order that was split off begins."""
+    """Begin the order that was split off or merged."""
 
     from_order_id: Identifier
     content: OrderContent
@@ -144,22 +145,24 @@ class PlaceJoined(OrderCommand, SystemCommand):
 
 
 class PlaceExchange(OrderCommand, SystemCommand):
-    """What a return, or the loss of a parcel, has granted is sent; the order whose goods pay for it says what."""
+    """Place the order that a return, or the loss of a parcel, has granted; the order whose goods pay for it states the
+    content.
+    """
 
     content: OrderContent
 
 
 class YieldToMerge(OrderCommand, SystemCommand):
-    """Become part of another order, if it is not too late and `terms` fit."""
+    """Ask an order to become part of another one, if it is not too late and `terms` fit."""
 
     to_order_id: Identifier
     channel: Channel | None = None
-    """That it must be of."""
+    """The channel that the order must belong to."""
     terms: OrderContent | None = None
 
 
 class RecordMergeAnswer(OrderCommand, SystemCommand):
-    """What an order that was asked to become part of this one said; without `merged` it declined."""
+    """Record the answer of an order that was asked to become part of this one; without `merged` it declined."""
 
     source_id: Identifier
     merged: OrderMergedInto | None = None

@@ -1,6 +1,6 @@
-"""One payment of an order: what may be asked of it, and what may happen to it.
+"""The commands and events of one payment of an order.
 
-`…Requested` events are intents: durable before the provider is called, and their event id is the idempotency key.
+`…Requested` events are intents: stored before the provider is called. Their event id is the idempotency key.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A payment that a provider has prepared waits for the customer, who pays it by a code, on a page or in an app."""
+"""A payment that a provider has prepared and that waits for the customer, who pays by a code, on a page or in
+an app.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +12,17 @@ from oms_es.schemas.payment.base import NamedCommand, PaymentEvent
 from oms_es.schemas.values.types import Moment
 
 CONTENT_LENGTH_MAX = 4_000
-"""Of the address of a provider's page, with everything that it is signed over."""
+"""How long the address of a provider's page may be, with all its signed parameters."""
 
 ActionKind = Literal["qr_code", "page", "app"]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=CONTENT_LENGTH_MAX, pattern=r"^[^\x00]+$")]
 
 
 class RecordPaymentAction(NamedCommand):
-    """The provider waits for the customer, until `expires_at`.
+    """Record that the provider waits for the customer, until `expires_at`.
 
-    `content`: what a QR code shows, the address of the page, or the parameters with which the app is called, as JSON.
-    `reference`: what the provider knows it by.
+    `content`: the content of a QR code, the address of the page, or the parameters for calling the app, as JSON.
+    `reference`: the provider's reference of it.
     """
 
     kind: ActionKind
@@ -29,7 +31,7 @@ class RecordPaymentAction(NamedCommand):
 
 
 class PaymentActionRequired(PaymentEvent):
-    """The customer pays by it: it is the payment's next action."""
+    """The customer must act: the content says how they pay."""
 
     kind: str
     content: str
@@ -38,7 +40,7 @@ class PaymentActionRequired(PaymentEvent):
 
 
 class PaymentCloseRequested(PaymentEvent):
-    """Intent: what waits for the customer is not wanted any more, and must not be paid."""
+    """The intent to close what waits for the customer: it is not wanted any more, and must not be paid."""
 
     amount_minor: int
     currency: str

@@ -1,4 +1,4 @@
-"""What a provider answers, answers late, or reports by itself."""
+"""A provider's answers, late answers, and unasked reports."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from oms_es.schemas.payment.references import claims
 from oms_es.schemas.values.types import AmountMinor, Currency, Identifier, Moment, PartName, QuotedText
 
 CHASES_MAX = 3
-"""How often a provider that has not called back is asked what became of it."""
+"""How often a provider that has not called back is asked about the outcome."""
 
 
 class RecordSilence(PaymentCommand, SystemCommand):
-    """The provider answers, but not about this, however often it is asked."""
+    """Record that the provider answers, but not about this operation, however often it is asked."""
 
     operation: Literal["reauthorize", "capture", "void", "refund"]
     part: PartName = ""
 
 
 class Question(Message):
-    """What the provider was asked, and the key under which it knows it: the id of the intent."""
+    """What the provider was asked, and the key under which it knows the question: the id of the intent."""
 
     operation: Literal["authorize", "reauthorize", "capture", "void", "refund"]
     part: PartName = ""
@@ -40,11 +40,11 @@ class Question(Message):
 
 
 class RecordAnswerPending(PaymentCommand, SystemCommand, Question):
-    """The provider will report by callback, or still does not say."""
+    """Record that the provider will report by callback, or still does not say."""
 
 
 class ChaseAnswer(PaymentCommand, SystemCommand):
-    """A callback should have come by now: ask what became of it."""
+    """Ask the provider about the outcome: a callback should have come by now."""
 
     operation: Literal["authorize", "reauthorize", "capture", "void", "refund"]
     part: PartName = ""
@@ -55,22 +55,22 @@ BY_DIGEST = "sha256:"
 
 
 def digest_of(part: str) -> str:
-    """Of SHA-256 in URL-safe base64 the beginning: what a provider's name for a part has room for."""
+    """Return the first characters of the SHA-256 in URL-safe base64, which fit a provider's name for a part."""
     return urlsafe_b64encode(sha256(part.encode()).digest()).decode()[:DIGEST_LENGTH]
 
 
 def called_by_digest(digest: str) -> str:
-    """The part of a report that knows no more of it than its digest."""
+    """Return the part's name for a report in which only its digest is known."""
     return BY_DIGEST + digest
 
 
 class Report(Message):
-    """What a provider reports of its own accord. What it does not say is left out, and it is not made up.
+    """A report that a provider sends unasked. Fields that the provider does not state are left out, never invented.
 
-    `part` names the capture, refund or dispute, where the provider says which, or is `called_by_digest` of its name;
-    `authorization` the hold it rests on.
-    `final`, of a decline: nothing comes of it any more; else another means of payment may be tried, or a refund may yet
-    be given under the same reference. `cumulative`: the amount is all that was taken under the same charge by then.
+    `part` names the capture, refund or dispute if the provider states it, or is `called_by_digest` of its name;
+    `authorization` is the authorisation that it rests on. `final`, of a decline: nothing more is expected; otherwise
+    another means of payment may be tried, or a refund may still succeed under the same reference. `cumulative`: the
+    amount is the total captured under the same charge by then.
     """
 
     operation: Literal["authorize", "reauthorize", "capture", "void", "refund", "expire", "dispute"]
@@ -89,13 +89,16 @@ class Report(Message):
 
     @property
     def report_id(self) -> str:
-        """Of what it says: repeated it is the same."""
+        """A hash of the report's content: a repeated report has the same id."""
         said = {name: getattr(self, name) for name in Report.model_fields}
         return sha256(to_json(said)).hexdigest()[:32]
 
 
 class RecordReport(PaymentCommand, SystemCommand, Report):
-    """A provider reports what happened. What does not fit is kept, for a person and for what may come yet."""
+    """Record a report of a provider.
+
+    One that does not fit is kept, for a person and for later events that may explain it.
+    """
 
     @model_validator(mode="after")
     def _says_enough(self) -> Self:
@@ -103,13 +106,13 @@ class RecordReport(PaymentCommand, SystemCommand, Report):
 
     @property
     def beside(self) -> Sequence[Command]:
-        """What it says has been done rests on these names: no other payment may have them."""
+        """The claims of the references that a success rests on: no other payment may have them."""
         done = self.outcome == "succeeded"
         return claims(self.payment_id, (self.authorization, self.reference)) if done else ()
 
 
 def require_enough(report: Report, command: C) -> C:
-    """Raises ValueError where it does not say what it is about."""
+    """Return the command. Raise ValueError if the report does not say what it is about."""
     operation, outcome = report.operation, report.outcome
     if operation in ("refund", "reauthorize", "dispute") and not report.part:
         raise ValueError(f"name the part of a {operation}")
@@ -123,9 +126,9 @@ def require_enough(report: Report, command: C) -> C:
 
 
 class PaymentReportKept(PaymentEvent, Report):
-    """What the provider reports does not fit what is known: a person finds out, unless what comes next explains it.
+    """A report of the provider does not fit what is known: a person looks at it, unless a later event explains it.
 
-    `early`: it was not asked for from here.
+    `early`: the operation had not been requested from here.
     """
 
     kept_id: str
@@ -134,7 +137,7 @@ class PaymentReportKept(PaymentEvent, Report):
 
 
 class PaymentReportSettled(PaymentEvent):
-    """What was kept fits now."""
+    """A kept report fits now."""
 
     kept_id: str
 
@@ -149,19 +152,19 @@ class PaymentUnanswered(PaymentEvent):
 
 
 class PaymentAnswerAwaited(PaymentEvent, Question):
-    """By callback. `attempt` counts how often it was awaited."""
+    """The provider answers by callback. `attempt` counts how often an answer was awaited."""
 
     attempt: int
 
 
 class PaymentAnswerChased(PaymentEvent, Question):
-    """The intent to ask the provider what became of it, by the key that it knows."""
+    """The intent to ask the provider about the outcome, under the key that it knows."""
 
     attempt: int
 
 
 class PaymentAnswerSettled(PaymentEvent):
-    """It is not awaited any more: it came, or a person finds out."""
+    """The answer is not awaited any more: it came, or a person finds out."""
 
     operation: str
     part: str

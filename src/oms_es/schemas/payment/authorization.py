@@ -1,4 +1,4 @@
-"""A payment is asked for, authorised, declined, expires, and is authorised again."""
+"""Authorisation of a payment: requested, granted, declined, expired, renewed and voided."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from oms_es.schemas.values.types import Currency, Identifier, Moment, PartName, 
 
 
 class RequestPayment(PaymentCommand, SystemCommand):
-    """Hold money for an order; `capture_now` takes it as soon as it is held, as a deposit."""
+    """Authorise money for an order; with `capture_now` it is captured as soon as it is held, as a deposit."""
 
     order_id: Identifier
     amount_minor: PositiveMinor
@@ -19,42 +19,48 @@ class RequestPayment(PaymentCommand, SystemCommand):
 
 
 class RecordAuthorization(NamedCommand):
-    """The provider holds the money, until `expires_at` if it says so. `reference` is its own id of the effect."""
+    """Record that the provider holds the money, until `expires_at` if it says so.
+
+    `reference` is the provider's own id.
+    """
 
     expires_at: Moment | None = None
 
 
 class RecordDecline(PaymentCommand, SystemCommand):
-    """The provider said no; `retriable` where it may say yes another time, as when funds are short."""
+    """Record that the provider declined;
+
+    `retriable` if it may accept another time, for example when funds are short.
+    """
 
     reason: QuotedText
     retriable: bool = False
 
 
 class RecordFailure(PaymentCommand, SystemCommand):
-    """The provider could not be asked at all, however often: no money is known of."""
+    """Record that the provider could not be asked, however often: no money is known of."""
 
     reason: QuotedText
 
 
 class ExpireAuthorization(PaymentCommand, SystemCommand):
-    """The time until which the money is held is over, if it is by `now`."""
+    """Expire the authorisation, if its time is over by `now`."""
 
     now: Moment
 
 
 class RecordExpiry(PaymentCommand, SystemCommand):
-    """The provider released the money by itself."""
+    """Record that the provider released the money by itself."""
 
 
 class RecordReauthorization(NamedCommand):
-    """The provider holds the money for a capture again, after what it held before had expired."""
+    """Record that the provider holds the money for a capture again, after the first authorisation had expired."""
 
     capture_id: Identifier
 
 
 class RecordReauthorizationDecline(PaymentCommand, SystemCommand):
-    """The provider does not hold the money for a capture again."""
+    """Record that the provider does not hold the money for a capture again."""
 
     capture_id: Identifier
     reason: QuotedText
@@ -62,21 +68,24 @@ class RecordReauthorizationDecline(PaymentCommand, SystemCommand):
 
 
 class VoidPayment(PaymentCommand, SystemCommand):
-    """Release what is authorised and will not be captured."""
+    """Void what is authorised and will not be captured."""
 
 
 class CancelPayment(PaymentCommand, SystemCommand):
-    """Undo the payment wholly: void what is held, refund what was taken."""
+    """Undo the payment wholly: void what is held, refund what was captured."""
 
 
 class RecordVoid(NamedCommand):
-    """The provider released the money; `void_id` names a capture whose renewed hold it was."""
+    """Record that the provider released the money;
+
+    `void_id` names a capture if its renewed authorisation was voided.
+    """
 
     void_id: PartName = ""
 
 
 class RecordVoidFailure(PaymentCommand, SystemCommand):
-    """The provider did not release the money."""
+    """Record that the provider did not release the money."""
 
     reason: QuotedText
     void_id: PartName = ""
@@ -91,7 +100,7 @@ class PaymentRequested(PaymentEvent):
 
 
 class PaymentRequestRefused(PaymentEvent):
-    """The id names another payment already. Nothing was asked of the provider."""
+    """The id belongs to another payment already. Nothing was asked of the provider."""
 
     amount_minor: int
     currency: str
@@ -107,13 +116,13 @@ class PaymentAuthorized(PaymentEvent):
 
 
 class PaymentExpirySet(PaymentEvent):
-    """Until when the money is held, where the provider reported that after it said that it is."""
+    """The time until which the money is held, if the provider reported it after the authorisation."""
 
     expires_at: Moment
 
 
 class PaymentDeclined(PaymentEvent):
-    """`reference`: of what the provider did instead, such as cancelling it."""
+    """The provider declined. `reference`: its reference of what it did instead, such as cancelling the payment."""
 
     reason: str
     retriable: bool = False
@@ -121,7 +130,7 @@ class PaymentDeclined(PaymentEvent):
 
 
 class PaymentAttemptDeclined(PaymentEvent):
-    """One means of payment was turned down; the same payment may yet come by another."""
+    """One means of payment was declined; the same payment may still succeed by another."""
 
     reason: str
     report_id: str
@@ -132,7 +141,7 @@ class PaymentFailed(PaymentEvent):
 
 
 class PaymentExpired(PaymentEvent):
-    """What was held and not taken is held no longer. A capture that comes now needs a new authorisation."""
+    """The authorised money that was not captured is no longer held. A later capture needs a new authorisation."""
 
     amount_minor: int
     currency: str
@@ -140,7 +149,7 @@ class PaymentExpired(PaymentEvent):
 
 
 class PaymentReauthorizationRequested(PaymentEvent):
-    """Intent: money that expired is to be held again, for one capture."""
+    """The intent to authorise expired money again, for one capture."""
 
     capture_id: str
     amount_minor: int
@@ -157,7 +166,7 @@ class PaymentReauthorized(PaymentEvent):
 
 
 class PaymentReauthorizationDeclined(PaymentEvent):
-    """The capture that needed it will not be."""
+    """The provider does not hold the money again: the capture that needed it will not take place."""
 
     capture_id: str
     amount_minor: int
@@ -167,7 +176,9 @@ class PaymentReauthorizationDeclined(PaymentEvent):
 
 
 class PaymentCancellationNoted(PaymentEvent):
-    """Cancelled while the provider's answer was outstanding: should the money still come, it goes straight back."""
+    """The payment was cancelled while the provider's answer was outstanding: money that still comes is given back at
+    once.
+    """
 
 
 class PaymentVoidRequested(PaymentEvent):
@@ -183,12 +194,12 @@ class PaymentVoided(PaymentEvent):
     reference: str
     void_id: str = ""
     asked: bool = True
-    """Else it was released at the provider."""
+    """False if it was released at the provider unasked."""
     reason: str = ""
 
 
 class PaymentVoidFailed(PaymentEvent):
-    """The provider did not release it; the hold ends by itself at its time."""
+    """The provider did not release the money; the authorisation expires at its time."""
 
     amount_minor: int
     void_id: str

@@ -1,4 +1,4 @@
-"""What every command and event of a payment says."""
+"""The fields that all commands and events of a payment have."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from oms_es.schemas.values.types import AmountMinor, Identifier, PartName
 C = TypeVar("C")
 
 ALLOCATIONS_MAX = 1_000
-"""Parts of one refund: every line of an order, its shipping and something on top."""
+"""How many parts one refund may have: every line of an order, its shipping and some more."""
 
 PositiveMinor = Annotated[AmountMinor, Field(gt=0)]
 
 
 class RefundAllocation(Message):
-    """What a part of a refund is for. `line_id` names the line; it is empty for the others.
+    """What a part of a refund is for. `line_id` names the line; it is empty for the other kinds.
 
-    `credit`: what an exchange did not use of the worth of the goods that came back.
+    `credit`: the part of the returned goods' worth that an exchange did not use.
     """
 
     kind: Literal["line", "shipping", "goodwill", "credit"]
@@ -39,7 +39,9 @@ class PaymentCommand(Command):
 
 
 class NamedCommand(PaymentCommand, SystemCommand):
-    """What the provider has done or prepared, and calls `reference`: no other payment may rest on it."""
+    """A command about something that the provider has done or prepared; no other payment may rest on its
+    `reference`.
+    """
 
     reference: Identifier
 

@@ -1,4 +1,4 @@
-"""What was authorised is captured."""
+"""Captures of what was authorised."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from oms_es.schemas.values.types import Identifier, QuotedText
 
 
 class CapturePayment(PaymentCommand, SystemCommand):
-    """Take money for one shipment; `capture_id` names the take, so that it happens once.
+    """Capture money for one shipment; `capture_id` names the capture, so that it takes place once.
 
-    Of a deposit, which is taken already, so much is applied.
+    A deposit is captured already: so much of it is applied.
     """
 
     capture_id: Identifier
@@ -18,13 +18,13 @@ class CapturePayment(PaymentCommand, SystemCommand):
 
 
 class RecordCapture(NamedCommand):
-    """The provider took the money of a capture."""
+    """Record that the provider captured the money."""
 
     capture_id: Identifier
 
 
 class RecordCaptureFailure(PaymentCommand, SystemCommand):
-    """The provider did not take the money; `expired` where it held it no longer."""
+    """Record that the provider did not capture the money; `expired` if it did not hold the money any more."""
 
     capture_id: Identifier
     reason: QuotedText
@@ -37,11 +37,14 @@ class PaymentCaptureRequested(PaymentEvent):
     currency: str
     authorization: str
     final: bool = False
-    """Nothing is left held beside it."""
+    """Whether nothing remains authorised after this capture."""
 
 
 class PaymentCaptureRefused(PaymentEvent):
-    """It cannot be taken: not so much is held, or no longer. The provider was not asked; a person is."""
+    """The capture is impossible: too little is held, or nothing any more.
+
+    The provider was not asked; a person looks at it.
+    """
 
     capture_id: str
     amount_minor: int
@@ -55,11 +58,11 @@ class PaymentCaptured(PaymentEvent):
     currency: str
     reference: str
     asked: bool = True
-    """Else it was taken at the provider, or at once: it was not asked for from here yet."""
+    """False if the provider captured it by itself or at once, before it was asked for from here."""
 
 
 class PaymentCaptureShort(PaymentEvent):
-    """So much less is taken than was asked for. A person finds out why."""
+    """The provider captured less than was asked for, by this amount. A person finds out why."""
 
     capture_id: str
     amount_minor: int

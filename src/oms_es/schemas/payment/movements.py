@@ -1,4 +1,4 @@
-"""Which facts of payments move money, what each movement is called, and which way it goes."""
+"""The events of payments that move money: the name and the sign of each movement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOVEMENTS: Mapping[type[Event], tuple[str, int]] = {
     PaymentDisputeOpened: ("dispute", -1),
     PaymentDisputeWon: ("dispute_reversal", 1),
 }
-"""The sign is positive where money came."""
+"""The sign is positive if money came in."""
 
 
 def movement_of(event: type[Event], position: int) -> str:
@@ -28,5 +28,8 @@ def movement_of(event: type[Event], position: int) -> str:
 
 
 def payout_of(account: str, line: str) -> str:
-    """A provider's payout, as it comes in at a bank. `line`: `<statement>/<line>` at the provider."""
+    """Return the name of a provider's payout, as it comes in at a bank.
+
+    `line` is `<statement>/<line>` at the provider.
+    """
     return f"payout/{account}/{line}"

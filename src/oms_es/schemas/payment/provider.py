@@ -1,4 +1,4 @@
-"""What a payment provider reports of something that it knows by names of its own, before it is known whose that is.
+"""Reports in which a payment provider uses names of its own, before it is known which payment they are about.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -15,12 +15,12 @@ from oms_es.schemas.payment import Report, require_enough
 from oms_es.schemas.values.types import Identifier
 
 REFERENCES_MAX = 5
-"""Names under which a provider knows one thing: its intent, its charge, the thing itself."""
+"""How many names a provider may have for one thing, such as its intent and its charge."""
 Provider = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")]
 
 
 class RecordProviderReport(SystemCommand):
-    """A provider reports what happened to something; `references` are its own names of what that is about."""
+    """Record a provider's report; `references` are the provider's names of what the report is about."""
 
     provider: Provider
     references: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=REFERENCES_MAX)]
@@ -32,7 +32,7 @@ class RecordProviderReport(SystemCommand):
 
     @property
     def report_id(self) -> str:
-        """Of what it says, and of what: repeated it is the same."""
+        """A hash of the report's content and references: a repeated report has the same id."""
         return sha256("/".join((*self.references, self.report.report_id)).encode()).hexdigest()[:32]
 
     @property
@@ -41,7 +41,7 @@ class RecordProviderReport(SystemCommand):
 
 
 class MatchReport(SystemCommand):
-    """It is known now which payment a report is about."""
+    """Record which payment a report is about."""
 
     provider: Provider
     report_id: Identifier
@@ -53,7 +53,7 @@ class MatchReport(SystemCommand):
 
 
 class ProviderReported(Event):
-    """Of which payment is not known yet."""
+    """A provider reported something; it is not known yet of which payment."""
 
     provider: str
     report_id: str

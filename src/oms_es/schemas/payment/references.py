@@ -1,4 +1,4 @@
-"""Whose a provider's name of a thing is. Invariant: of one payment, by whichever door its reports come.
+"""The payment that a provider's reference belongs to. Invariant: one payment, however its reports arrive.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -11,11 +11,11 @@ from oms_es.kernel import Event, SystemCommand
 from oms_es.schemas.values.types import Identifier
 
 CLAIMS = "REFERENCE"
-"""In a stream's name the place of the provider, of which none is written so."""
+"""Takes the place of the provider in the stream's name; no provider is written in capitals."""
 
 
 class ClaimReference(SystemCommand):
-    """A payment rests on what a provider calls so: no other payment may."""
+    """Claim a provider's reference for a payment: no other payment may rest on it."""
 
     reference: Identifier
     payment_id: Identifier
@@ -26,13 +26,16 @@ class ClaimReference(SystemCommand):
 
 
 class ReferenceClaimed(Event):
-    """From now on it is of this payment alone."""
+    """The reference belongs to this payment alone from now on."""
 
     reference: str
     payment_id: str
 
 
 def claims(payment_id: str, references: Iterable[str]) -> tuple[ClaimReference, ...]:
-    """Of a reference that is made of several, as `<charge>/<capture>`, the first: by that the provider names it."""
+    """Return the claims of a payment's references.
+
+    A reference such as `<charge>/<capture>` is claimed by its first part, which is the provider's name.
+    """
     names = dict.fromkeys(name for one in references if (name := one.partition("/")[0]))
     return tuple(ClaimReference(reference=name, payment_id=payment_id) for name in names)

@@ -1,4 +1,4 @@
-"""What was captured goes back, by a refund or a dispute."""
+"""Refunds of captured money, and disputes about it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oms_es.schemas.values.types import Identifier, PartName, QuotedText
 
 
 class RefundPayment(PaymentCommand, SystemCommand):
-    """Give a part of what was taken back; `refund_id` names the part, so that it happens once.
+    """Refund a part of what was captured; `refund_id` names the refund, so that it takes place once.
 
     `allocations` say what it is for, and sum to it; without any it is for the payment as a whole.
     """
@@ -29,17 +29,17 @@ class RefundPayment(PaymentCommand, SystemCommand):
     reason: QuotedText = ""
     allocations: Annotated[tuple[RefundAllocation, ...], Field(max_length=ALLOCATIONS_MAX)] = ()
     to_account: PartName = ""
-    """Of a customer; else it goes back where it came from."""
+    """The account of a customer that is credited; without it the money goes back to where it came from."""
 
 
 class RecordRefund(NamedCommand):
-    """The provider gave the money of a refund back."""
+    """Record that the provider refunded the money."""
 
     refund_id: Identifier
 
 
 class RecordRefundFailure(PaymentCommand, SystemCommand):
-    """The provider could not give the money back: it is still ours, and owed."""
+    """Record that the provider could not refund the money: it is still ours, and owed."""
 
     refund_id: Identifier
     reason: QuotedText
@@ -52,15 +52,15 @@ class DisputeCommand(PaymentCommand, SystemCommand):
 
 
 class RecordDisputeOpened(DisputeCommand):
-    """A customer takes their money back through their bank; `dispute_id` is the provider's."""
+    """Record that a customer disputes a payment through their bank; `dispute_id` is the provider's."""
 
 
 class RecordDisputeWon(DisputeCommand):
-    """The disputed money stays with us."""
+    """Record that the disputed money stays with us."""
 
 
 class RecordDisputeLost(DisputeCommand):
-    """The disputed money is gone."""
+    """Record that the disputed money is lost."""
 
 
 class PaymentRefundRequested(PaymentEvent):
@@ -71,11 +71,11 @@ class PaymentRefundRequested(PaymentEvent):
     reason: str = ""
     allocations: tuple[RefundAllocation, ...] = ()
     to_account: str = ""
-    """It goes onto this account of a customer; its provider is not asked."""
+    """The account of a customer that is credited; then the provider is not asked."""
 
 
 class PaymentRefundRefused(PaymentEvent):
-    """It cannot be given back: more than was taken, or not what its parts say. Nothing was asked of the provider."""
+    """The refund is impossible: more than was captured, or other than its parts. Nothing was asked of the provider."""
 
     refund_id: str
     amount_minor: int
@@ -89,11 +89,11 @@ class PaymentRefunded(PaymentEvent):
     currency: str
     reference: str
     asked: bool = True
-    """Else it was given back at the provider."""
+    """False if it was refunded at the provider unasked."""
 
 
 class PaymentRefundShort(PaymentEvent):
-    """So much less is given back than was asked for. A person finds out why."""
+    """The provider refunded less than was asked for, by this amount. A person finds out why."""
 
     refund_id: str
     amount_minor: int
@@ -101,7 +101,7 @@ class PaymentRefundShort(PaymentEvent):
 
 
 class PaymentRefundReversed(PaymentEvent):
-    """It was given back, and came back to us: it is still ours, and owed."""
+    """A completed refund came back to us: the money is still ours, and owed."""
 
     refund_id: str
     amount_minor: int
@@ -110,7 +110,7 @@ class PaymentRefundReversed(PaymentEvent):
 
 
 class PaymentRefundFailed(PaymentEvent):
-    """Asked for, and the provider could not: it is still ours, and owed."""
+    """The provider could not refund what was asked for: the money is still ours, and owed."""
 
     refund_id: str
     amount_minor: int
@@ -118,11 +118,11 @@ class PaymentRefundFailed(PaymentEvent):
     reference: str = ""
     currency: str = ""
     final: bool = True
-    """Else it may still be given back under the same reference."""
+    """Whether the failure is final; otherwise the refund may still succeed under the same reference."""
 
 
 class PaymentDisputeOpened(PaymentEvent):
-    """So much of what was taken is in dispute, and is not given back meanwhile."""
+    """So much of the captured money is in dispute, and is not refunded meanwhile."""
 
     dispute_id: str
     amount_minor: int
@@ -137,7 +137,7 @@ class PaymentDisputeWon(PaymentEvent):
 
 
 class PaymentDisputeLost(PaymentEvent):
-    """The money is gone."""
+    """The disputed money is lost."""
 
     dispute_id: str
     amount_minor: int

@@ -7,7 +7,7 @@ from oms_es.exit_codes import Code
 
 
 class PaymentRefusal(Refusal):
-    """What payments, and reports of their providers, refuse."""
+    """Refusals of payments, and of reports of their providers."""
 
     CONTRADICTS = (
         "contradicts",
@@ -51,7 +51,7 @@ class PaymentRefusal(Refusal):
     )
     SECOND_REFUND_SETBACK = (
         "second_refund_setback",
-        "That the refund failed for a while was reported before, under another reference.",
+        "The temporary failure of the refund was reported before, under another reference.",
         "Ask the provider which of them is real.",
     )
     SECOND_VOID = (
@@ -62,17 +62,17 @@ class PaymentRefusal(Refusal):
     UNKNOWN_CAPTURE = (
         "unknown_capture",
         "This capture was never asked for.",
-        "Ask the provider what it took.",
+        "Ask the provider what it captured.",
     )
     UNKNOWN_PAYMENT = (
         "unknown_payment",
         "There is no such payment.",
-        "Request it first; `oms-es payment show ORDER` names those of an order.",
+        "Request it first; `oms-es payment show ORDER` names the payments of an order.",
         Code.NOT_FOUND,
     )
     UNKNOWN_REAUTHORIZATION = (
         "unknown_reauthorization",
-        "Money for this capture was never asked to be held again.",
+        "No new authorisation was ever requested for this capture.",
         "Ask the provider what it holds.",
     )
     UNKNOWN_REFUND = (
@@ -88,6 +88,6 @@ class PaymentRefusal(Refusal):
     )
     UNKNOWN_VOID = (
         "unknown_void",
-        "The payment was not to be voided.",
+        "No void of this payment was requested.",
         "Ask the provider what it released.",
     )

@@ -1,4 +1,4 @@
-"""What a customer says of an order, of a SKU in it, or of the carrier that brought it.
+"""A customer's feedback about an order, a SKU in it, or the carrier that brought it.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -17,7 +17,7 @@ Rating = Annotated[int, Field(ge=1, le=5)]
 
 
 class RecordFeedback(Command):
-    """A customer gave 1 to 5 stars, and perhaps said why. `about` names the SKU or the carrier."""
+    """Record a customer's rating of 1 to 5 stars, and perhaps the reason. `about` names the SKU or the carrier."""
 
     order_id: Identifier
     feedback_id: Identifier

@@ -1,4 +1,4 @@
-"""What a channel promises its customers about returns: a policy, each version an event.
+"""A channel's policy for returns; each version is an event.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -16,7 +16,7 @@ EVERY_CHANNEL = "*"
 
 
 class SetReturnPolicy(Command):
-    """Say what holds for returns of a channel's orders, or of every channel that has no policy of its own (`*`)."""
+    """Set the return policy of a channel's orders, or (`*`) of every channel that has no policy of its own."""
 
     channel: Annotated[str, StringConstraints(pattern=r"^(\*|[a-z0-9][a-z0-9._-]{0,63})$")]
     terms: Terms

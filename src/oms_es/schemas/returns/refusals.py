@@ -7,11 +7,11 @@ from oms_es.exit_codes import Code
 
 
 class ReturnsRefusal(Refusal):
-    """What returns and feedback refuse."""
+    """Refusals of returns and feedback."""
 
     ALREADY_RECORDED = (
         "already_recorded",
-        "The feedback says something else under this id.",
+        "Feedback of this id was recorded with other content.",
         "Use another id.",
     )
     ARRIVED = (
@@ -36,12 +36,12 @@ class ReturnsRefusal(Refusal):
     )
     TOO_MUCH = (
         "too_much",
-        "The order has as many feedbacks as are kept.",
-        "Nothing: no more are kept.",
+        "The order has the highest number of feedbacks.",
+        "There is nothing to do: no more are recorded.",
     )
     UNCLEAR_SUBJECT = (
         "unclear_subject",
-        "The feedback does not say what it is about, or says it twice.",
+        "The feedback does not state its subject, or names something that the subject does not have.",
         "Name the SKU or the carrier in about, and nothing for the order itself.",
     )
     UNKNOWN_RETURN = (

@@ -1,4 +1,4 @@
-"""A return (RMA): what may be asked of it, and what may happen to it.
+"""The commands and events of a return (RMA).
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -32,16 +32,16 @@ ReturnReason = Literal[
     "damaged", "defective", "wrong_item", "not_as_described", "changed_mind", "arrived_late", "other"
 ]
 Resolution = Literal["refund", "exchange", "refund_only"]
-"""`refund_only`: the customer keeps the goods."""
+"""With `refund_only` the customer keeps the goods."""
 Grade = Literal["as_new", "opened", "damaged", "defective"]
 Disposition = Literal["sellable", "damaged", "quarantine", "written_off"]
-"""Where inspected units go: back to stock in that condition, or nowhere."""
+"""Where inspected units go: back to stock in that condition, or, written off, nowhere."""
 WINDOW_DAYS_MAX = 3_650
 REASONS_MAX = 20
 
 
 class ReturnLine(Message):
-    """Units of one line of an order that are to come back, and why."""
+    """Units of one line of an order that are to come back, and the reason."""
 
     line_id: Identifier
     quantity: LineQuantity
@@ -49,7 +49,10 @@ class ReturnLine(Message):
 
 
 class ExpectedLine(ReturnLine):
-    """`components`: what one unit of the line is made of; its SKU alone unless the line is a bundle."""
+    """A returned line with its SKU.
+
+    `components`: what one unit of the line is made of; empty unless the line is a bundle.
+    """
 
     sku: str
     components: dict[str, int] = {}
@@ -60,16 +63,16 @@ Counts = Annotated[tuple[LineUnits, ...], Field(min_length=1, max_length=LINES_M
 
 
 class Terms(Message):
-    """What the policy of the order's channel says."""
+    """The terms of the return policy of the order's channel."""
 
     window_days: Annotated[int, Field(gt=0, le=WINDOW_DAYS_MAX)] = 30
-    """From the last delivery to the request."""
+    """Days from the last delivery to the request."""
     return_days: Annotated[int, Field(gt=0, le=WINDOW_DAYS_MAX)] = 21
-    """From the approval to the arrival."""
+    """Days from the approval to the arrival."""
     reasons: Annotated[tuple[ReturnReason, ...], at_most_items(REASONS_MAX)] = ()
-    """Accepted ones; empty accepts all."""
+    """The accepted reasons; empty accepts all."""
     approve_at_once: bool = True
-    """Whether no person has to look at a request that fits the policy."""
+    """Whether a request that fits the policy is approved without a person."""
 
 
 class RmaCommand(Command):
@@ -93,19 +96,19 @@ class OpenRma(RmaCommand, SystemCommand):
 
 
 class ApproveRma(RmaCommand):
-    """Let a return come that waits for a decision, also one that the policy would refuse."""
+    """Approve a return that waits for a decision, even if the policy does not cover it."""
 
     note: Text = ""
 
 
 class RefuseRma(RmaCommand):
-    """Say no to a return that waits for a decision or has not arrived yet."""
+    """Refuse a return that waits for a decision or has not arrived yet."""
 
     reason: Annotated[Text, Field(min_length=1)]
 
 
 class ReceiveRma(RmaCommand):
-    """Goods came back to a location. What was not expected is noted, and not credited."""
+    """Record goods that came back to a location. Unexpected units are recorded as a surplus, and not credited."""
 
     receipt_id: Identifier
     location: LocationId
@@ -113,7 +116,7 @@ class ReceiveRma(RmaCommand):
 
 
 class InspectedLine(LineUnits):
-    """Units of one line that were looked at, and where they go. `credited`: they are worth money, or an exchange."""
+    """Units of one line that were inspected, and where they go. `credited`: they are refunded or exchanged."""
 
     grade: Grade
     disposition: Disposition
@@ -124,7 +127,7 @@ class InspectedLine(LineUnits):
 
 
 class InspectRma(RmaCommand):
-    """Goods that came back were looked at."""
+    """Record the inspection of goods that came back."""
 
     inspection_id: ShortName
     location: LocationId
@@ -132,20 +135,22 @@ class InspectRma(RmaCommand):
 
 
 class CloseRma(RmaCommand):
-    """End a return by hand; what has not come by now is not expected any more."""
+    """End a return by hand; units that have not come by now are not expected any more."""
 
 
 class LapseRma(RmaCommand, SystemCommand):
-    """The time to send the goods back is over: ends the return."""
+    """End a return because the time to send the goods back is over."""
 
 
 class RecordCreditLeft(RmaCommand, SystemCommand):
-    """The exchange costs less than what came back is worth, or is not sent after all."""
+    """Record the part of the credit that is left: the exchange costs less than the returned goods, or is not sent after
+    all.
+    """
 
     exchange_order_id: Identifier
     amount_minor: Annotated[PositiveInt, at_most(AMOUNT_MINOR_MAX)]
     credit_id: Annotated[str, NAMED_OR_NOT] = ""
-    """Where it is not the first that is left of that exchange."""
+    """Distinguishes several such credits of one exchange; empty for the first."""
     currency: Currency | None = None
 
 
@@ -163,14 +168,14 @@ class RmaOpened(RmaEvent):
 
 
 class RmaNameTaken(RmaEvent):
-    """Another order has a return by this name: the one that asked for `lines` has none."""
+    """Another order has a return of this id: the order that asked for `lines` gets none."""
 
     lines: tuple[LineUnits, ...]
     reason: str
 
 
 class RmaReviewRequested(RmaEvent):
-    """A person must decide: the policy does not cover it. `reasons` says why not."""
+    """A person must decide, because the policy does not cover the return. `reasons` says why not."""
 
     reasons: tuple[str, ...]
 
@@ -181,7 +186,7 @@ class RmaApproved(RmaEvent):
 
 
 class RmaRefused(RmaEvent):
-    """None of `lines` will be taken back."""
+    """The return was refused: none of `lines` will be taken back."""
 
     reason: str
     lines: tuple[LineUnits, ...]
@@ -192,21 +197,21 @@ class RmaReceived(RmaEvent):
     location: str
     lines: tuple[LineUnits, ...]
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""
 
 
 class RmaSurplusReceived(RmaEvent):
-    """More than was expected came back, or something else."""
+    """More units than expected came back, or others."""
 
     receipt_id: str
     location: str
     lines: tuple[LineUnits, ...]
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""
 
 
 class InspectedItem(Message):
-    """Units of one SKU that go where `disposition` says; a bundle's by component."""
+    """Units of one SKU and their destination; of a bundle, by component."""
 
     sku: str
     quantity: int
@@ -222,11 +227,11 @@ class RmaInspected(RmaEvent):
     lines: tuple[InspectedLine, ...]
     items: tuple[InspectedItem, ...]
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""
 
 
 class RmaCreditDue(RmaEvent):
-    """What was accepted is to be refunded, or exchanged."""
+    """The accepted units are to be refunded, or exchanged."""
 
     credit_id: str
     resolution: Resolution
@@ -241,6 +246,6 @@ class RmaCreditLeft(RmaEvent):
 
 
 class RmaClosed(RmaEvent):
-    """`outstanding`: units that never came."""
+    """The return ended. `outstanding`: units that never came."""
 
     outstanding: tuple[LineUnits, ...] = ()

@@ -1,4 +1,4 @@
-"""One parcel on its way from a location to a customer: what may be asked of it, and what may happen to it."""
+"""The commands and events of one parcel on its way from a location to a customer."""
 
 from __future__ import annotations
 

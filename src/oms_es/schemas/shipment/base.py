@@ -1,4 +1,4 @@
-"""What every command and event of a shipment says."""
+"""The fields that all commands and events of a shipment have."""
 
 from __future__ import annotations
 
@@ -31,17 +31,18 @@ MilestoneStatus = Literal[
     "cancelled",
     "unknown",
 ]
-"""What every carrier's own words are brought to. `return_to_sender`: on its way back; `returned`: it is back;
-`failure`: the carrier gives up, as on a loss; `unknown`: words that we do not know yet, kept beside it."""
+"""The common statuses that every carrier's own are mapped to. `return_to_sender`: on its way back; `returned`: it is
+back; `failure`: the carrier gave up, as after a loss; `unknown`: a status that we do not know yet, kept beside it."""
 
 DispatchStep: TypeAlias = Literal["packing", "booking", "collection"]
-"""What a parcel waits for before it leaves: the warehouse, a carrier that takes it, the carrier that fetches it."""
+"""What a parcel waits for before it leaves: packing in the warehouse, a carrier's booking, or collection by the
+carrier."""
 
 SILENCE_SECONDS = 10 * 86_400
-"""Of a parcel that has left: when nothing was seen of it for so long, it is suspected to be lost."""
+"""After how long without a tracking event, in seconds, a parcel that has left is suspected to be lost."""
 
 DISPATCH_SECONDS = 3 * 86_400
-"""From the request of a parcel until it should have left: a weekend, and a day to pack it."""
+"""Within how many seconds after its request a parcel should leave: a weekend, and a day to pack it."""
 
 CARTONS_MAX = 200
 
@@ -56,28 +57,28 @@ LABEL_BYTES_MAX = 10_000_000
 CARTON_ML_MAX = 10**9
 
 Volume = Annotated[int, Field(ge=0, le=CARTON_ML_MAX)]
-"""In millilitres, which are cubic centimetres."""
+"""A volume in millilitres, which are cubic centimetres."""
 
 TransitDays = Annotated[int, Field(ge=0, le=TRANSIT_DAYS_MAX)]
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-"""In hexadecimal: the address of a document."""
+"""A SHA-256 in hexadecimal: the address of a document."""
 
 
 class Carton(Message):
-    """One of a shipment's boxes, and what goes into it."""
+    """One of a shipment's boxes, and its contents."""
 
     carton_id: Identifier
     box: Identifier
     items: Annotated[tuple[Reservation, ...], Field(min_length=1)]
     weight_grams: Units
-    """With the box, as planned."""
+    """The planned weight, including the box."""
     volume_ml: Volume = 0
-    """Of the box, from outside; 0 where it is not known."""
+    """The outer volume of the box; 0 if it is not known."""
 
 
 class CartonWeight(Message):
-    """A box, as it was weighed, and perhaps measured."""
+    """A box as it was weighed, and perhaps measured."""
 
     carton_id: Identifier
     weight_grams: Units
@@ -85,16 +86,16 @@ class CartonWeight(Message):
 
 
 class PricePart(Message):
-    """What a part of a price is for."""
+    """A part of a price, and what it is for."""
 
     name: QuotedText
     amount_minor: AmountMinor
 
 
 class CarrierCandidate(Message):
-    """One service that could take a shipment, as it was weighed. `reason` says why it cannot, where it cannot.
+    """One service that could take a shipment, as it was compared. `reason` says why it cannot; empty if it can.
 
-    `price_parts`: what makes up the price of all cartons, where it is more than a band's.
+    `price_parts`: the parts of the price of all cartons, if it is more than a band's price.
     """
 
     carrier: Identifier
@@ -107,7 +108,9 @@ class CarrierCandidate(Message):
 
 
 class CarrierChoice(Message):
-    """Who is to carry a shipment, and why: empty where no rates are published, and the carrier is the only one."""
+    """The carrier chosen for a shipment, and why: empty if no rates are published, and the only connected carrier is
+    used.
+    """
 
     carrier: Annotated[PlainText, NAMED_OR_NOT] = ""
     service: Annotated[PlainText, NAMED_OR_NOT] = ""
@@ -119,7 +122,7 @@ class CarrierChoice(Message):
 
 
 class LabelDocument(Message):
-    """A document that lies in the store of documents under the SHA-256 of its bytes."""
+    """A document that is kept in the document store under the SHA-256 of its bytes."""
 
     sha256: Sha256
     media_type: Identifier = "application/pdf"

@@ -40,37 +40,37 @@ class RequestShipment(ShipmentCommand, SystemCommand):
     amount_minor: AmountMinor
     ship_to: Annotated[Address, PERSONAL]
     charges: tuple[Charge, ...] = ()
-    """How `amount_minor` falls on several payments; empty where `payment_id` bears it."""
+    """The distribution of `amount_minor` over several payments; empty if `payment_id` bears all."""
     delivery_option: Identifier = "standard"
     cartons: Annotated[tuple[Carton, ...], Field(max_length=CARTONS_MAX)] = ()
-    """Together exactly `items`; none where the size of an item is not known."""
+    """The cartons, together exactly `items`; none if the size of an item is not known."""
     carton_rule: Text = ""
     pickup: bool = False
-    """The customer collects it at the location: no carrier is asked."""
+    """The customer collects the shipment at the location: no carrier is booked."""
 
 
 class PackShipment(ShipmentCommand):
-    """A warehouse has packed it, and weighed it: the whole, and each carton where there are several."""
+    """Record that a warehouse has packed and weighed the shipment: as a whole, and each carton if there are several."""
 
     weight_grams: Units
     cartons: Annotated[tuple[CartonWeight, ...], Field(max_length=CARTONS_MAX)] = ()
 
 
 class BookShipment(ShipmentCommand, CarrierChoice):
-    """Ask a carrier to fetch it; without a carrier's name, whichever is connected."""
+    """Ask a carrier to fetch the shipment; without a carrier's name, the one that is connected."""
 
 
 class DeferBooking(ShipmentCommand, SystemCommand):
-    """No carrier's published rates serve it: a person must book it."""
+    """Record that no carrier's published rates serve the shipment: a person must book it."""
 
     candidates: Annotated[tuple[CarrierCandidate, ...], Field(max_length=CANDIDATES_MAX)] = ()
     rule_version: Identifier
 
 
 class RecordBooking(ShipmentCommand, SystemCommand):
-    """The carrier will fetch it, under this number; cartons may have numbers of their own.
+    """Record that the carrier will fetch the shipment, under this number; cartons may have numbers of their own.
 
-    `booked_at`: since when the number is this parcel's. What a carrier saw of it long before is of another parcel.
+    `booked_at`: since when the number is this parcel's. Tracking events long before that belong to another parcel.
     """
 
     carrier: Identifier
@@ -80,40 +80,40 @@ class RecordBooking(ShipmentCommand, SystemCommand):
 
 
 class RecordBookingFailure(ShipmentCommand, SystemCommand):
-    """The carrier turned it down."""
+    """Record that the carrier declined the booking."""
 
     reason: PlainText
 
 
 class CancelBooking(ShipmentCommand):
-    """Ask the carrier not to fetch it: it stays in the warehouse and can be booked again."""
+    """Ask the carrier not to fetch the shipment: it stays in the warehouse and can be booked again."""
 
     reason: Text = ""
 
 
 class RecordBookingCancelled(ShipmentCommand, SystemCommand):
-    """The carrier will not fetch it."""
+    """Record that the carrier cancelled the booking and will not fetch the shipment."""
 
 
 class RecordBookingCancellationRefused(ShipmentCommand, SystemCommand):
-    """The carrier will not cancel the booking."""
+    """Record that the carrier will not cancel the booking."""
 
     reason: PlainText
 
 
 class AttachLabel(ShipmentCommand, SystemCommand):
-    """Keep a label with the shipment, or with one carton of it; the document itself lies under its hash."""
+    """Attach a label to the shipment, or to one carton of it; the document itself is stored under its hash."""
 
     carton_id: Annotated[PlainText, NAMED_OR_NOT] = ""
     document: LabelDocument
 
 
 class ChaseCancellation(ShipmentCommand, SystemCommand):
-    """The carrier should have said by now whether it cancels the booking: a person asks, if it has not."""
+    """Record that the carrier has not said in time whether it cancels the booking, so that a person asks."""
 
 
 class CancelShipment(ShipmentCommand, SystemCommand):
-    """Stop it: at once while it is ours, with the carrier's consent once it is booked, not once it has left."""
+    """Stop the shipment: at once before it is booked, then with the carrier's consent; not once it has left."""
 
 
 class ShipmentRequested(ShipmentEvent):
@@ -130,7 +130,7 @@ class ShipmentRequested(ShipmentEvent):
 
 
 class ShipmentPacked(ShipmentEvent):
-    """Where it stands and where it goes are repeated, for the choice of the carrier."""
+    """The shipment was packed. Its location and address are repeated for the choice of the carrier."""
 
     weight_grams: int
     cartons: tuple[CartonWeight, ...] = ()
@@ -151,7 +151,7 @@ class ShipmentBookingRequested(ShipmentEvent, CarrierChoice):
 
 
 class ShipmentBookingDeferred(ShipmentEvent):
-    """Rates are published, and none serves it."""
+    """Rates are published, and none of them serves the shipment."""
 
     delivery_option: str
     candidates: tuple[CarrierCandidate, ...]
@@ -178,7 +178,7 @@ class ShipmentBookingCancellationRequested(ShipmentEvent):
 
 
 class ShipmentBookingCancelled(ShipmentEvent):
-    """The carrier will not fetch it; the number is void."""
+    """The carrier will not fetch the shipment; the tracking number is void."""
 
     carrier: str
     tracking_number: str
@@ -201,7 +201,7 @@ class ShipmentCancellationUnanswered(ShipmentEvent):
 
 
 class ShipmentCancellationRequested(ShipmentEvent):
-    """To be stopped as soon as the carrier consents."""
+    """The shipment is to be stopped as soon as the carrier consents."""
 
 
 class ShipmentCancelled(ShipmentEvent):
@@ -209,4 +209,4 @@ class ShipmentCancelled(ShipmentEvent):
 
 
 class ShipmentCancellationRefused(ShipmentEvent):
-    """It goes on: it had left, or the carrier would not give it back."""
+    """The shipment goes on: it had left, or the carrier did not cancel the booking."""

@@ -7,7 +7,7 @@ from oms_es.exit_codes import Code
 
 
 class ShipmentRefusal(Refusal):
-    """What shipments refuse."""
+    """Refusals of shipments."""
 
     ALREADY_BOOKED = (
         "already_booked",
@@ -57,7 +57,7 @@ class ShipmentRefusal(Refusal):
     NOT_ON_ITS_WAY = (
         "not_on_its_way",
         "The shipment has not left, or has come to its end.",
-        "Cancel it where it has not left.",
+        "Cancel the shipment if it has not left.",
     )
     NOT_PACKED = (
         "not_packed",
@@ -72,7 +72,7 @@ class ShipmentRefusal(Refusal):
     OTHER_NUMBER = (
         "other_number",
         "The shipment does not travel under this tracking number.",
-        "Ask the carrier whose number it is.",
+        "Ask the carrier which parcel has this number.",
     )
     UNKNOWN_CARTON = (
         "unknown_carton",
@@ -82,6 +82,6 @@ class ShipmentRefusal(Refusal):
     UNKNOWN_SHIPMENT = (
         "unknown_shipment",
         "There is no such shipment.",
-        "Request it first; `oms-es shipment show ORDER` names those of an order.",
+        "Request it first; `oms-es shipment show ORDER` names the shipments of an order.",
         Code.NOT_FOUND,
     )

@@ -1,4 +1,4 @@
-"""What a carrier's tracking says of one number, before it is known whose parcel that is.
+"""A carrier's tracking events of one number, before it is known which parcel has the number.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -14,13 +14,13 @@ from oms_es.schemas.shipment import MilestoneStatus
 from oms_es.schemas.values.types import Identifier, Moment, PlainText
 
 SIGHTINGS_MAX = 500
-"""In one report."""
+"""How many tracking events one report may have."""
 SHARED_MAX = 100
-"""Parcels under one number that are named."""
+"""How many parcels with the same number are named."""
 
 
 class Sighting(Message):
-    """One line of a tracking history, in our words and in the carrier's."""
+    """One tracking event: its common status, and the carrier's own words."""
 
     milestone_id: Identifier
     status: MilestoneStatus
@@ -30,7 +30,7 @@ class Sighting(Message):
 
 
 class RecordTracking(SystemCommand):
-    """A carrier sends everything it knows of a tracking number; what was sent before is sent again."""
+    """Record everything that a carrier knows of a tracking number; events that were sent before may be sent again."""
 
     carrier: Identifier
     tracking_number: Identifier
@@ -42,7 +42,7 @@ class RecordTracking(SystemCommand):
 
 
 class RecordSharedNumber(SystemCommand):
-    """Several parcels were booked under one number: it cannot be said whose history it has."""
+    """Record that several parcels were booked under one number: its tracking events are brought to none of them."""
 
     carrier: Identifier
     tracking_number: Identifier
@@ -54,7 +54,7 @@ class RecordSharedNumber(SystemCommand):
 
 
 class TrackingReported(Event):
-    """What is new of it."""
+    """The new tracking events of a number."""
 
     carrier: str
     tracking_number: str
@@ -62,7 +62,7 @@ class TrackingReported(Event):
 
 
 class TrackingNumberShared(Event):
-    """It is on several parcels, and what is reported of it is brought to none of them."""
+    """Several parcels have the number, and its tracking events are brought to none of them."""
 
     carrier: str
     tracking_number: str

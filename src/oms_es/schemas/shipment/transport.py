@@ -1,4 +1,4 @@
-"""A shipment leaves, is seen on its way, and arrives, comes back or is lost."""
+"""A shipment leaves, is tracked on its way, and arrives, comes back or is lost."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from oms_es.schemas.values.types import (
 
 
 class RecordDispatch(ShipmentCommand, SystemCommand):
-    """The carrier has it."""
+    """Record that the carrier has the shipment."""
 
     dispatched_at: Moment
 
 
 class RecordCollection(ShipmentCommand):
-    """The customer has collected it at the counter."""
+    """Record that the customer has collected the shipment at the counter."""
 
     collected_at: Moment
 
 
 class RecordMilestone(ShipmentCommand, SystemCommand):
-    """The carrier saw it. `milestone_id` is the carrier's, so that a repeat is known.
+    """Record a tracking event of the carrier. `milestone_id` is the carrier's id, by which a repeat is recognised.
 
-    It is of one carton where `carton_id` or the carton's own `tracking_number` says so, of all of them otherwise.
+    The event concerns one carton if `carton_id` or the carton's own `tracking_number` says so, otherwise all cartons.
     """
 
     milestone_id: Identifier
@@ -43,24 +43,24 @@ class RecordMilestone(ShipmentCommand, SystemCommand):
     carton_id: Annotated[PlainText, NAMED_OR_NOT] = ""
     tracking_number: Annotated[PlainText, NAMED_OR_NOT] = ""
     carrier_status: PlainText = ""
-    """In the carrier's own words."""
+    """The status in the carrier's own words."""
 
 
 class SuspectLoss(ShipmentCommand, SystemCommand):
-    """Nothing should be heard of it for so long: say so if that is true at `now`."""
+    """Record that the shipment may be lost, if no tracking event came for long by `now`."""
 
     now: Moment
 
 
 class DeclareLost(ShipmentCommand):
-    """Give up on what has not arrived of it, and choose: its worth goes back, or pays for sending it again."""
+    """Give up what has not arrived of a shipment, and choose: its worth is refunded, or pays for sending it again."""
 
     choice: LossChoice
     reason: Annotated[Text, Field(min_length=1)]
 
 
 class ChaseDispatch(ShipmentCommand, SystemCommand):
-    """It should have left by now: a person asks what keeps it, if it has not."""
+    """Record that the shipment has not left in time, so that a person asks why."""
 
 
 class ShipmentDispatched(ShipmentEvent):
@@ -74,7 +74,7 @@ class ShipmentDispatched(ShipmentEvent):
 
 
 class ShipmentDispatchOverdue(ShipmentEvent):
-    """It has not left in time: a person must ask the party that it `waits_for`."""
+    """The shipment has not left in time: a person must ask the party that it `waits_for`."""
 
     waits_for: DispatchStep
 
@@ -90,7 +90,7 @@ class ShipmentMilestoneReached(ShipmentEvent):
 
 
 class ShipmentExceptionRaised(ShipmentEvent):
-    """The newest that is known of a carton is bad."""
+    """The newest tracking event of a carton reports trouble."""
 
     carton_id: str
     status: MilestoneStatus
@@ -99,13 +99,13 @@ class ShipmentExceptionRaised(ShipmentEvent):
 
 
 class ShipmentExceptionSettled(ShipmentEvent):
-    """It goes on after all, or has come to an end."""
+    """The trouble of a carton is over: it goes on, or has come to an end."""
 
     carton_id: str
 
 
 class ShipmentPartlyDelivered(ShipmentEvent):
-    """These cartons have arrived, others have not yet."""
+    """These cartons have arrived; others have not yet."""
 
     carton_ids: tuple[str, ...]
     delivered_at: Moment
@@ -118,7 +118,10 @@ class ShipmentDelivered(ShipmentEvent):
 
 
 class ShipmentReturnedToSender(ShipmentEvent):
-    """It came back. `complete`: nothing of the shipment has reached the customer, and nothing more will."""
+    """Units came back to the sender.
+
+    `complete`: nothing of the shipment has reached the customer, and nothing more will.
+    """
 
     location: str
     items: tuple[Reservation, ...]
@@ -128,7 +131,7 @@ class ShipmentReturnedToSender(ShipmentEvent):
 
 
 class ShipmentReportDisputed(ShipmentEvent):
-    """The carrier says what cannot be true together with what is known: a person must ask. Nothing follows from it."""
+    """A report of the carrier contradicts what is known: a person must ask. Nothing else follows from it."""
 
     report: str
     detail: str
@@ -136,19 +139,19 @@ class ShipmentReportDisputed(ShipmentEvent):
 
 
 class ShipmentFellSilent(ShipmentEvent):
-    """Nothing was seen of it since then: it may be lost, and a person must ask."""
+    """No tracking event came since then: the shipment may be lost, and a person must ask."""
 
     since: Moment
 
 
 class ShipmentHeardOf(ShipmentEvent):
-    """It was seen at that time, and is not suspected to be lost until it is silent for long again."""
+    """A tracking event came at that time: the shipment is not suspected to be lost until it is silent again."""
 
     seen_at: Moment
 
 
 class ShipmentLost(ShipmentEvent):
-    """Given up: these units will not arrive. `complete`: nothing of the shipment has reached the customer."""
+    """The shipment was given up: these units will not arrive. `complete`: nothing of it has reached the customer."""
 
     items: tuple[Reservation, ...]
     carton_ids: tuple[str, ...]

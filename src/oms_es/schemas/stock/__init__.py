@@ -1,4 +1,4 @@
-"""The stock of one SKU at one location: what may be asked of it, and what may happen to it.
+"""The commands and events of the stock of one SKU at one location.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """

@@ -1,4 +1,4 @@
-"""What every command and event of stock says."""
+"""The fields that all commands and events of stock have."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from oms_es.schemas.values.types import (
 )
 
 SERIALS_MAX = 1_000
-"""Serial numbers in one command."""
+"""How many serial numbers one command may name."""
 
 Condition = Literal["sellable", "damaged", "quarantine"]
 """Only sellable units are promised."""
@@ -28,10 +28,10 @@ Condition = Literal["sellable", "damaged", "quarantine"]
 ChannelName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?$")]
 
 BinName = Annotated[str, StringConstraints(max_length=PLACE_NAME_LENGTH_MAX, pattern=r"^[^\x00]*$"), PLACE_NAME]
-"""A shelf, a rack, a pallet place. Empty: not reported."""
+"""A bin: a shelf, a rack, a pallet place. Empty if it was not reported."""
 
 LotName = Annotated[str, StringConstraints(max_length=PLACE_NAME_LENGTH_MAX, pattern=r"^[^\x00]*$"), PLACE_NAME]
-"""A batch that was made together. Empty: not distinguished."""
+"""A lot: a batch that was made together. Empty if lots are not distinguished."""
 
 Serials = Annotated[tuple[Identifier, ...], Field(max_length=SERIALS_MAX)]
 
@@ -39,7 +39,7 @@ UnitsOrZero = Annotated[int, Field(ge=0, le=UNITS_MAX)]
 
 
 def lot_over_at(lot_expires_at: datetime) -> datetime:
-    """A lot is good through the day on which it expires, in UTC."""
+    """Return when a lot is over: it is good through the day on which it expires, in UTC."""
     day = lot_expires_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return shifted(day, timedelta(days=1))
 
@@ -60,11 +60,11 @@ class StockEvent(Event):
 
 
 class PlacedEvent(StockEvent):
-    """What happens to units in one bin, lot and condition."""
+    """An event about units in one bin, lot and condition."""
 
     bin: str = ""
     lot: str = ""
     condition: Condition = "sellable"
     serials: tuple[str, ...] = ()
     asked: str = ""
-    """What the command said beside its own id: a repeat is recognised by it."""
+    """The command's content without its id, by which a repeat is recognised."""

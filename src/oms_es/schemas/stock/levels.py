@@ -1,4 +1,4 @@
-"""Units come, are counted, adjusted, written off, or change their condition."""
+"""Units are received, counted, adjusted, written off, returned, or change their condition."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oms_es.schemas.values.types import (
 
 
 class ReceiveStock(StockCommand):
-    """Units have come to a location; give their bin and lot if those are distinguished. A receipt counts once."""
+    """Receive units at a location; state bin and lot if these are distinguished. A receipt counts once."""
 
     receipt_id: Identifier
     quantity: Units
@@ -29,7 +29,7 @@ class ReceiveStock(StockCommand):
 
 
 class AdmitSerials(StockCommand, SystemCommand):
-    """Let units in whose serial numbers were claimed (see ReceiveSerials); those that are here already are left out."""
+    """Receive units whose serial numbers were claimed (see ReceiveSerials); units that are here already are omitted."""
 
     receipt_id: Identifier
     serials: Annotated[Serials, Field(min_length=1)]
@@ -40,7 +40,7 @@ class AdmitSerials(StockCommand, SystemCommand):
 
 
 class CountStock(StockCommand):
-    """What was counted in one bin, lot and condition. The variance is recorded as it is, whatever was promised."""
+    """Record a count of one bin, lot and condition. The variance is recorded as it is, even if it breaks promises."""
 
     count_id: Identifier
     quantity: UnitsOrZero
@@ -48,11 +48,11 @@ class CountStock(StockCommand):
     lot: LotName = ""
     condition: Condition = "sellable"
     serials: Serials = ()
-    """What was found, where units carry serial numbers."""
+    """The serial numbers that were found, if units carry such numbers."""
 
 
 class AdjustStock(StockCommand):
-    """Correct what is on hand by so many units, up or down, and say why. Nothing in history changes."""
+    """Correct the units on hand by a number, up or down, with the reason. Nothing in history changes."""
 
     adjustment_id: Identifier
     quantity: Annotated[int, Field(ge=-UNITS_MAX, le=UNITS_MAX)]
@@ -69,7 +69,7 @@ class ChangeCondition(StockCommand):
     change_id: Identifier
     quantity: Units
     condition: Condition
-    """What they are from now on."""
+    """The condition from now on."""
     was: Condition = "sellable"
     bin: BinName = ""
     lot: LotName = ""
@@ -85,7 +85,7 @@ class ExpireLot(StockCommand, SystemCommand):
 
 
 class WriteOffStock(StockCommand):
-    """Units are destroyed, lost or given away: they are written off, with the reason."""
+    """Write units off that were destroyed, lost or given away, with the reason."""
 
     write_off_id: Identifier
     quantity: Units
@@ -97,7 +97,7 @@ class WriteOffStock(StockCommand):
 
 
 class RestockReturn(StockCommand, SystemCommand):
-    """Returned units are put back on the shelf, or aside. `return_id` is new for each lot of units that came back."""
+    """Put returned units back on the shelf, or aside. `return_id` is new for each lot of units that came back."""
 
     return_id: Identifier
     quantity: Units
@@ -109,7 +109,10 @@ class RestockReturn(StockCommand, SystemCommand):
 
 
 class StockReceived(PlacedEvent):
-    """`outstanding`: what is still to come of the inbound that it belongs to, and of the request that this answers."""
+    """Units were received.
+
+    `outstanding`: the units still to come of their inbound, and of the request that it answers.
+    """
 
     receipt_id: str
     lot_expires_at: Moment | None = None
@@ -124,7 +127,7 @@ class StockReturned(PlacedEvent):
 
 
 class StockCounted(PlacedEvent):
-    """`quantity` units were counted where `expected` were recorded. `serials`: those that were not found."""
+    """`quantity` units were counted where `expected` were recorded. `serials`: the numbers that were not found."""
 
     count_id: str
     expected: int
@@ -135,14 +138,14 @@ class StockCounted(PlacedEvent):
 
 
 class StockAdjusted(PlacedEvent):
-    """By so many units, up or down."""
+    """The units on hand were corrected by `quantity`, up or down."""
 
     adjustment_id: str
     reason: str
 
 
 class StockConditionChanged(PlacedEvent):
-    """From `was` to `condition`."""
+    """Units changed their condition from `was` to `condition`."""
 
     change_id: str
     was: Condition

@@ -1,4 +1,4 @@
-"""How much may be promised to whom: safety stock, presales, shares of channels, reorder points."""
+"""Limits of what may be promised: safety stock, presales, shares of channels, reorder points."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oms_es.schemas.values.types import (
 
 
 class SetSafetyStock(StockCommand):
-    """Keep this many back from promises; 0 promises everything on hand."""
+    """Keep this many units back from promises; 0 promises everything on hand."""
 
     quantity: UnitsOrZero
 
@@ -27,7 +27,7 @@ class SetPresaleLimit(StockCommand):
 
 
 class SetChannelShare(StockCommand):
-    """A channel may hold at most a share of the stock, and leaves a buffer untouched; 100 and 0 lift both."""
+    """Limit a channel to a share of the stock, and keep a buffer from it; 100 and 0 lift both."""
 
     channel: Annotated[ChannelName, StringConstraints(min_length=1)]
     share_percent: Annotated[int, Field(ge=0, le=100)] = 100
@@ -35,15 +35,15 @@ class SetChannelShare(StockCommand):
 
 
 class SetReorderPoint(StockCommand):
-    """Ask for more when what can be promised and what is inbound fall to `quantity`; 0 and 0 never ask."""
+    """Ask for more when the units that can be promised and the inbound ones fall to `quantity`; 0 and 0 never ask."""
 
     quantity: UnitsOrZero
     up_to: UnitsOrZero
-    """How much there should be afterwards."""
+    """How many units there should be afterwards."""
 
 
 class RequestReplenishment(StockCommand, SystemCommand):
-    """A buyer is to order more; `oms-es stock low` lists what was asked for."""
+    """Record that a buyer is to order more; `oms-es stock low` lists the requests."""
 
     request_id: Identifier
     quantity: Units
@@ -58,7 +58,7 @@ class PresaleLimitSet(StockEvent):
 
 
 class ChannelShareSet(StockEvent):
-    """`quantity` units are the channel's buffer."""
+    """The share of a channel was set. `quantity` is the channel's buffer in units."""
 
     channel: str
     share_percent: int
@@ -69,12 +69,12 @@ class ReorderPointSet(StockEvent):
 
 
 class StockRanLow(StockEvent):
-    """What can be promised and what is inbound fell to the reorder point; `quantity` more are wanted."""
+    """The units that can be promised and the inbound ones fell to the reorder point; `quantity` more are wanted."""
 
     available: int
     reorder_point: int
     occasion: int
-    """Counts the times it happened here."""
+    """A running number of such events of this stock."""
 
 
 class ReplenishmentRequested(StockEvent):

@@ -15,7 +15,7 @@ from oms_es.schemas.values.types import (
 
 
 class ExpectInbound(StockCommand):
-    """Units are on their way from outside and promised for a time; repeated, the newer quantity and promise hold."""
+    """Expect units from outside, promised for a time; if repeated, the newer quantity and promise apply."""
 
     inbound_id: Identifier
     quantity: Units
@@ -25,7 +25,7 @@ class ExpectInbound(StockCommand):
 
 
 class ReceiveInbound(StockCommand):
-    """Expected units have arrived: all that is still outstanding, or `quantity` of them."""
+    """Receive expected units: all that are still outstanding, or `quantity` of them."""
 
     inbound_id: Derived
     receipt_id: Identifier
@@ -34,18 +34,18 @@ class ReceiveInbound(StockCommand):
     lot: LotName = ""
     lot_expires_at: Moment | None = None
     serials: Serials = ()
-    """Of a move of which only a part has arrived: which units those are."""
+    """The serial numbers that arrived, if only a part of a move has arrived."""
 
 
 class CancelInbound(StockCommand):
-    """What is still outstanding will not come; of a move between locations, it was lost on the way."""
+    """Cancel what is still outstanding of an inbound; of a move between locations, it was lost on the way."""
 
     inbound_id: Derived
     reason: Text
 
 
 class MoveToBin(StockCommand):
-    """Units move from one bin to another within a location."""
+    """Move units from one bin to another within a location."""
 
     move_id: Identifier
     quantity: Units
@@ -57,9 +57,9 @@ class MoveToBin(StockCommand):
 
 
 class MoveStock(StockCommand):
-    """Units leave for another location. With `arrives_at` they are in transit until received there, else there at once.
+    """Move units to another location. With `arrives_at` they are in transit until received there, else there at once.
 
-    `move_id` is new for every move of the SKU. What is promised cannot leave.
+    `move_id` is new for every move of the SKU. Promised units cannot leave.
     """
 
     move_id: Identifier
@@ -73,7 +73,7 @@ class MoveStock(StockCommand):
 
 
 class AdmitMove(StockCommand, SystemCommand):
-    """What left another location for this one: there at once, or expected at `arrives_at`."""
+    """Receive units that left another location for this one, or expect them at `arrives_at`."""
 
     move_id: Identifier
     from_location: LocationId
@@ -92,7 +92,7 @@ class StockMovedToBin(PlacedEvent):
 
 
 class StockMovedOut(PlacedEvent):
-    """Left for another location; where `arrives_at` is given, in transit until it is received there."""
+    """Units left for another location; with `arrives_at` they are in transit until they are received there."""
 
     move_id: str
     to_location: str
@@ -109,7 +109,10 @@ class StockMovedIn(PlacedEvent):
 
 
 class StockInboundExpected(PlacedEvent):
-    """So many units are outstanding of it, promised for then. `from_location`: a move between our own locations."""
+    """`quantity` units of an inbound are outstanding, promised for then.
+
+    `from_location`: a move between our locations.
+    """
 
     inbound_id: str
     promised_at: Moment
@@ -120,7 +123,7 @@ class StockInboundExpected(PlacedEvent):
 
 
 class StockInboundCancelled(StockEvent):
-    """What was outstanding will not come. Of a move, it is lost; `serials` with it."""
+    """The outstanding units of an inbound will not come. If it is a move, they are lost, and `serials` with them."""
 
     inbound_id: str
     reason: str

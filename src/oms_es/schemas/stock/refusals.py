@@ -6,12 +6,12 @@ from oms_es.errors import Refusal
 
 
 class StockRefusal(Refusal):
-    """What stock refuses."""
+    """Refusals of stock."""
 
     EXCEEDS_TRANSIT = (
         "exceeds_transit",
         "More units would arrive than are on their way.",
-        "Adjust what came beyond them.",
+        "Receive what is expected, and adjust the stock by the rest.",
     )
     IS_A_MOVE = (
         "is_a_move",
@@ -20,12 +20,12 @@ class StockRefusal(Refusal):
     )
     NOT_COVERED = (
         "not_covered",
-        "The units were sold before they exist; they cannot leave before stock has come.",
+        "The units are presold; they cannot leave before stock has come.",
         "Receive stock first.",
     )
     NOT_RESERVED = (
         "not_reserved",
-        "Nothing is held for this reservation.",
+        "No units are reserved under this reservation.",
         "Reserve before shipping.",
     )
     NOT_THERE = (
@@ -40,12 +40,12 @@ class StockRefusal(Refusal):
     )
     SAME_LOCATION = (
         "same_location",
-        "The units would be moved to where they are.",
+        "The units are at this location already.",
         "Use `oms-es stock move-to-bin` within a location.",
     )
     SERIAL_NOT_THERE = (
         "serial_not_there",
-        "A unit with this serial number should not be there, or is not.",
+        "According to the records, no unit with this serial number is there.",
         "Receive or move it first; numbered units come in with `oms-es serials receive`.",
     )
     SERIALS_NEEDED = (
@@ -55,18 +55,18 @@ class StockRefusal(Refusal):
     )
     TOO_MANY_CHANNELS = (
         "too_many_channels",
-        "As many channels have a share as may have one.",
-        "Lift one with a share of 100 and 0 units.",
+        "The highest number of channels with a share is reached.",
+        "Lift the share of one channel by setting 100 percent and 0 units.",
     )
     TOO_MANY_INBOUNDS = (
         "too_many_inbounds",
-        "As much is expected as may be at one time.",
+        "The highest number of expected inbounds is reached.",
         "Receive or cancel some first.",
     )
     TOO_MANY_PLACES = (
         "too_many_places",
-        "The stock has as many bins and lots as it may have.",
-        "Use one of those.",
+        "The highest number of bins and lots is reached.",
+        "Use one of the existing bins and lots.",
     )
     UNKNOWN_INBOUND = (
         "unknown_inbound",

@@ -1,4 +1,4 @@
-"""Units are reserved for an order, released, and shipped."""
+"""Units are reserved for an order, transferred, released, and shipped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from oms_es.schemas.values.types import (
 class ReserveStock(StockCommand):
     """Lock stock for an order. `reservation_id` is new for each attempt of an order at this stream.
 
-    A claim of an order or cart that holds units here until a time takes the place of that hold.
+    A claim replaces the temporary reservation that its order or cart has here.
     """
 
     reservation_id: Identifier
@@ -26,13 +26,13 @@ class ReserveStock(StockCommand):
     quantity: Units
     expires_at: Moment | None = None
     channel: ChannelName = ""
-    """Where the order came from: channels may have a share of their own. Empty: no channel's."""
+    """The channel of the order: channels may have a share of their own. Empty for no channel."""
     presale: bool = False
-    """Promise what is still to come, up to the presale limit."""
+    """Promise units that are still to come, up to the presale limit."""
 
 
 class ReleaseStock(StockCommand):
-    """Let a reservation go, or `quantity` units of it; what remains keeps its id."""
+    """Release a reservation, or `quantity` units of it; what remains keeps its id."""
 
     reservation_id: Identifier
     order_id: Identifier
@@ -42,9 +42,10 @@ class ReleaseStock(StockCommand):
 
 
 class TransferReservation(StockCommand, SystemCommand):
-    """Give a reservation, or a part of it, to another order. `to_reservation_id` is new for each transfer.
+    """Transfer a reservation, or a part of it, to another order. `to_reservation_id` is new for each transfer.
 
-    Never refused: where fewer units are held than shall go over, none do, and the answer is StockShort.
+    The command is never refused: if fewer units are held than are to be transferred, none are, and the answer is
+    StockShort.
     """
 
     reservation_id: Identifier
@@ -53,11 +54,11 @@ class TransferReservation(StockCommand, SystemCommand):
     to_order_id: Identifier
     quantity: Units
     remaining: Annotated[int, Field(ge=0)] | None = None
-    """What the order that gives it still counts on; what is held beyond that belongs to no order."""
+    """The units on which the giving order still counts; what is held beyond that belongs to no order."""
 
 
 class ExpireReservation(StockCommand, SystemCommand):
-    """Let a reservation go whose time is over at `now`; before its time nothing happens."""
+    """Release a reservation whose time is over at `now`; before its time nothing happens."""
 
     reservation_id: Identifier
     order_id: Identifier
@@ -65,21 +66,21 @@ class ExpireReservation(StockCommand, SystemCommand):
 
 
 class CoverPresales(StockCommand, SystemCommand):
-    """Give what is free to the presales that wait for it, first promised first covered."""
+    """Cover waiting presales with free units, in the order of their promises."""
 
 
 class ShipStock(StockCommand, SystemCommand):
-    """The reserved units left the building in a shipment."""
+    """Record that the reserved units left the building in a shipment."""
 
     reservation_id: Identifier
     order_id: Identifier
     shipment_id: Identifier
     serials: Serials = ()
-    """Which units those were, where a person looked; else the first to expire."""
+    """The serial numbers of these units, if a person recorded them; otherwise the first to expire are taken."""
 
 
 class Pick(Message):
-    """Units taken from one bin and lot."""
+    """Units that were taken from one bin and lot."""
 
     bin: str
     lot: str
@@ -87,7 +88,7 @@ class Pick(Message):
 
 
 class ReservationEvent(StockEvent):
-    """`presale`: the units are not there yet."""
+    """An event about a reservation. `presale`: its units are not there yet."""
 
     reservation_id: str
     order_id: str
@@ -98,7 +99,7 @@ class ReservationEvent(StockEvent):
 class StockReserved(ReservationEvent):
     expires_at: Moment | None = None
     asked: str = ""
-    """What the command said beside its own id."""
+    """The command's content without its id, by which a repeat is recognised."""
 
 
 class StockShort(ReservationEvent):
@@ -106,19 +107,19 @@ class StockShort(ReservationEvent):
 
     available: int
     asked: str = ""
-    """What the command said beside its own id."""
+    """The command's content without its id, by which a repeat is recognised."""
 
 
 class StockReleased(ReservationEvent):
-    """`release_id`: only a part of the reservation, distinguished by it."""
+    """A reservation was released; with `release_id`, only a part of it."""
 
     release_id: str | None = None
     asked: str = ""
-    """What the command said beside its own id, where it has one."""
+    """The command's content without its id, if it has one: a repeat is recognised by it."""
 
 
 class StockReservationTransferred(ReservationEvent):
-    """`quantity` units of the reservation now belong to `to_order_id`, under `to_reservation_id`."""
+    """`quantity` units of the reservation belong to `to_order_id` now, under `to_reservation_id`."""
 
     to_reservation_id: str
     to_order_id: str
@@ -129,30 +130,31 @@ class StockReservationExpired(ReservationEvent):
 
 
 class StockReservationBroken(ReservationEvent):
-    """The promise no longer holds: there turned out to be less than was promised."""
+    """The promise is broken: there turned out to be less stock than was promised."""
 
     reason: str
 
 
 class StockBrokenPromiseSettled(ReservationEvent):
-    """So many units of a broken promise are no longer waited for; `left` of them still are."""
+    """`quantity` units of a broken promise are no longer waited for; `left` of them still are."""
 
     left: int = 0
     release_id: str | None = None
     asked: str = ""
-    """What the command said beside its own id, where it has one."""
+    """The command's content without its id, if it has one: a repeat is recognised by it."""
 
 
 class StockPresaleCovered(ReservationEvent):
-    """What was sold before it existed is there now, and locked. `more`: others can be covered as well."""
+    """Units that were sold before they existed are there now, and locked. `more`: others can be covered as well."""
 
     more: bool = False
 
 
 class StockShipped(ReservationEvent):
-    """Taken from where `picks` says; without, from the one place where everything is.
+    """Reserved units left, taken from the bins and lots in `picks`; without picks, from the only place that holds
+    units.
 
-    `broken`: nothing was locked for it any more, and it left nevertheless.
+    `broken`: nothing was locked for them any more, and they left nevertheless.
     """
 
     shipment_id: str

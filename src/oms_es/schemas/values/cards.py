@@ -1,10 +1,10 @@
-"""Numbers of payment cards inside other text: found by issuer, length and check digit, so that they are kept nowhere.
+"""Finding numbers of payment cards inside other text, by issuer, length and check digit, so that none is stored.
 
-Invariant: what is not a card's number stays as it is. Digits of any script count as one where the first are an
-issuer's, their number is one that this issuer gives, the check digit is right (ISO/IEC 7812-1, annex B), and what
-stands between them is what people and programs put there: no letter, no other digit, also where it is escaped. GTINs,
-tracking and order numbers are rarely all of that; where one is, it is masked in input that was rejected, and refused in
-texts that people write, and nowhere else.
+Invariant: text that is no card's number stays as it is. Digits of any script count as a card's number if the first are
+an issuer's, the length is one that this issuer uses, the check digit is right (ISO/IEC 7812-1, annex B), and the
+characters between the digits are usual separators: no letter and no other digit, escaped or not. GTINs, tracking and
+order numbers rarely meet all of that. One that does is masked in input that was rejected, is refused in texts that
+people write, and is left alone everywhere else.
 """
 
 from __future__ import annotations
@@ -30,27 +30,28 @@ ISSUERS: tuple[tuple[str, frozenset[int]], ...] = (
 """First digits and lengths, as the schemes publish them: Visa, Mastercard, American Express, Diners Club, JCB, Discover
 with UnionPay, RuPay, Mir and Troy, Maestro."""
 FIRST_DIGITS_MAX = 4
-"""By which an issuer is known."""
+"""How many digits identify an issuer at most."""
 CARD_NUMBER_DIGITS = range(12, 20)
-"""How long the number of a payment card is (ISO/IEC 7812)."""
+"""How many digits the number of a payment card has (ISO/IEC 7812)."""
 SEPARATOR_MAX = 12
-"""Characters between two groups of digits."""
+"""How many characters may be between two groups of digits."""
 CHAIN = re.compile(rf"[0-9]+(?:[\W_]{{1,{SEPARATOR_MAX}}}[0-9]+)*")
 GROUP = re.compile(r"[0-9]+")
 QUIET_MAX = 2
 QUIET = {"Zs", "Pd", "Cf", "Mn", "Me"}
-"""Spaces, dashes, and what has no width or stands on a digit: they say nothing of what the digits are."""
+"""Categories of Unicode for spaces, dashes, and characters without width of their own: they do not affect the
+digits."""
 QUIET_BYTES = "\t\x00\udca0\udcad\udc96\udc97"
-"""Such, too: NUL is what UTF-16 has between digits, and others are spaces and dashes in what is no UTF-8."""
+"""Further characters of that kind: the NUL that UTF-16 has between digits, and spaces and dashes of other encodings."""
 LISTING = re.compile(r"[,;\r\n\"']")
-"""Numbers that are apart by one of these may be a list's."""
+"""Characters between numbers that may form a list."""
 GROUPINGS = {(4, 6, 5), (4, 6, 4), (4, 4, 5), (4, 3, 3, 3), (6, 13)}
-"""As on the cards of those that have no groups of one size."""
+"""The groups of digits as they are printed on cards whose groups differ in size."""
 GROUP_MIN = 3
-"""So many digits in each group but the last: dates and times have fewer in some."""
+"""How many digits each group but the last must have: dates and times have groups with fewer."""
 LISTED_GROUP_MIN = 4
 GROUPS_APART_ALIKE_MIN = 3
-"""Two with a point between them are a decimal."""
+"""How many groups there must be: two with a point between them are a decimal."""
 UUID = re.compile(r"(?i)(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])")
 OF_ADDRESSES = "(?:%[0-9a-fA-F]{2})+ |"
 ESCAPED = r"""
@@ -58,14 +59,15 @@ ESCAPED = r"""
     | \\+u[0-9a-fA-F]{4} | \\+U[0-9a-fA-F]{8} | \\+x[0-9a-fA-F]{2} | \\+[bfnrtv"'/] | \\+
     | &(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});
 """
-"""Of JSON, also in a text of JSON, and of Python; of XML and HTML."""
+"""Escapes of JSON, also in a text within JSON, and of Python; of XML and HTML."""
 READINGS = (re.compile(OF_ADDRESSES + ESCAPED, re.VERBOSE), re.compile(ESCAPED, re.VERBOSE))
-"""With those of addresses and forms, and without: what follows a percent sign may be digits of a number."""
+"""Texts are read with the escapes of addresses and forms, and without: digits after a percent sign may belong to a
+number."""
 SEGMENT = re.compile(rf"(?:{OF_ADDRESSES} {ESCAPED} | [\d\W_])++", re.VERBOSE)
-"""Without letters, once it is read."""
+"""A text without letters, once its escapes are decoded."""
 CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 DOUBLED = str.maketrans("0123456789", "0246813579")
-"""The sum of the digits of twice as much."""
+"""The digit sum of twice each digit."""
 SHOWN_DIGITS = 4
 MASK = "*"
 
@@ -76,23 +78,23 @@ def is_card_number(digits: str) -> bool:
 
 @cache
 def _lengths(first_digits: str) -> frozenset[int]:
-    """Of an issuer's cards whose numbers begin so; one of many that issue some."""
+    """Return the lengths of the numbers that begin so; cached, as many numbers share an issuer."""
     return frozenset().union(*(lengths for first, lengths in ISSUERS if re.match(first, first_digits)))
 
 
 def has_check_digit(digits: str) -> bool:
-    """Whether the last digit is the one that follows from the others (ISO/IEC 7812-1, annex B)."""
+    """Return whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B)."""
     doubled = digits[-2::-2].translate(DOUBLED)
     return sum(map(int, digits[-1::-2] + doubled)) % 10 == 0
 
 
 def digits_of(text: str) -> str:
-    """Of any script, as ASCII's."""
+    """Return the digits of a text, of any script, as ASCII digits."""
     return "".join(GROUP.findall(_with_plain_digits(text)))
 
 
 def looks_like_a_card_number(text: str) -> bool:
-    """Nothing but digits, however they are apart, whose check digit is right: of any issuer."""
+    """Return whether the text is nothing but digits with a right check digit, in whatever groups, of any issuer."""
     read = ("".join(character for character, _ in _read(text, reading)) for reading in READINGS)
     return _is_one_number(text) or any(map(_is_one_number, read))
 
@@ -109,7 +111,9 @@ def has_card_number(text: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """All but the last four digits of each card's number are masked; what has none is given back itself."""
+    """Return the text with all but the last four digits of each card's number masked; without such a number, the text
+    itself.
+    """
     plain = _with_plain_digits(text)
     spans = {(place, place + 1) for place in _hidden(plain)}
     for segment in SEGMENT.finditer(plain):
@@ -129,7 +133,7 @@ def _hidden_in_escapes(text: str, offset: int, reading: re.Pattern[str]) -> Iter
 
 
 def masked_bytes(content: bytes) -> bytes:
-    """In bytes of any kind, UTF-8 or not; what has none is given back itself."""
+    """Return bytes of any kind, UTF-8 or not, with masked card numbers; without such a number, the bytes themselves."""
     text = content.decode("utf-8", "surrogateescape")
     without = masked(text)
     return content if without is text else without.encode("utf-8", "surrogateescape")
@@ -145,7 +149,7 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
 
 
 def _read(text: str, reading: re.Pattern[str]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Each character that a reader would find in it, and where it stands."""
+    """Yield each character of the decoded text, and its place in the text as it is written."""
     done = 0
     for escape in reading.finditer(text):
         yield from ((text[place], (place, place + 1)) for place in range(done, escape.start()))
@@ -157,7 +161,7 @@ def _read(text: str, reading: re.Pattern[str]) -> Iterator[tuple[str, tuple[int,
 
 
 def _escaped(escape: str) -> Iterator[tuple[str, int]]:
-    """What it stands for, with how long each part of it is; 0: all of it."""
+    """Yield the characters that an escape stands for, each with the length of its part; 0 for all of the escape."""
     if escape.startswith("%"):
         for one in unquote(escape, errors="surrogateescape"):
             yield one, 3 * len(one.encode("utf-8", "surrogateescape"))
@@ -176,7 +180,7 @@ def _utf16(code: int) -> bytes:
 
 
 def _hidden(plain: str) -> set[int]:
-    """Where the digits stand that nothing may keep."""
+    """Return the places of the digits that must not be stored."""
     hidden: set[int] = set()
     plain = UUID.sub(_left_out_if_named, plain)
     for chain in CHAIN.finditer(plain):
@@ -187,20 +191,23 @@ def _hidden(plain: str) -> set[int]:
 
 
 def _left_out_if_named(uuid: re.Match[str]) -> str:
-    """One of digits alone may be a number in groups."""
+    """Replace a UUID by a word, unless it consists of digits alone: then it may be a number in groups."""
     written = uuid.group()
     return written if written.replace("-", "").isdigit() else "x" * len(written)
 
 
 def _with_plain_digits(text: str) -> str:
-    """Character for character."""
+    """Return the text with digits of all scripts as ASCII digits, character for character."""
     if text.isascii():
         return text
     return text.translate({ord(one): str(digit(one)) for one in set(text) if not one.isascii() and one.isdigit()})
 
 
 def _in_chain(plain: str, groups: Sequence[tuple[int, int]]) -> Iterator[int]:
-    """A card's number may stand beside other groups of digits, as a date or a code are: every part that is one."""
+    """Yield the places to hide in a chain of groups.
+
+    Other groups, such as a date or a code, may be beside a card's number, so every part of the chain is checked.
+    """
     digits = "".join(plain[start:end] for start, end in groups)
     if len(digits) < CARD_NUMBER_DIGITS[0]:
         return
@@ -217,9 +224,10 @@ def _in_chain(plain: str, groups: Sequence[tuple[int, int]]) -> Iterator[int]:
 
 
 def _check_sums(digits: str) -> tuple[list[int], list[int]]:
-    """Of all before each place, with each second digit doubled: those at even places, and those at odd ones.
+    """Return the running sums of the digits with every second one doubled: those at even places, and those at odd
+    places.
 
-    The sum of any part is a difference of two: what is looked at grows with the text, and with nothing else.
+    The sum of any part is the difference of two running sums, so the time grows with the length of the text only.
     """
     as_is, doubled = list(map(int, digits)), list(map(int, digits.translate(DOUBLED)))
     even, odd = as_is.copy(), as_is.copy()
@@ -228,13 +236,15 @@ def _check_sums(digits: str) -> tuple[list[int], list[int]]:
 
 
 def _is_checked(sums: tuple[list[int], list[int]], start: int, end: int) -> bool:
-    """As `has_check_digit`: the last digit is not doubled, the one before it is."""
+    """Return the check of `has_check_digit` for a part: the last digit is not doubled, the one before it is."""
     of = sums[end % 2]
     return (of[end] - of[start]) % 10 == 0
 
 
 def _is_grouped_as_one(plain: str, groups: Sequence[tuple[int, int]]) -> bool:
-    """Alike, or alike apart, or by spaces and dashes: dates, times, decimals and lists of numbers are not."""
+    """Return whether groups of equal size, equal separators, or spaces and dashes suggest one number; dates, times,
+    decimals and lists do not.
+    """
     sizes = tuple(end - start for start, end in groups)
     between = [plain[end:start] for (_, end), (start, _) in pairwise(groups)]
     if sizes in GROUPINGS or all(map(_is_quiet, set(between))):

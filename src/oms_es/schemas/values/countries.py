@@ -1,4 +1,4 @@
-"""Which countries there are, and which code is meant by one that is none."""
+"""The codes of countries, and the code that a wrong one most likely means."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COUNTRIES = frozenset({
 """The 249 codes that ISO 3166-1 alpha-2 assigns officially."""
 
 IN_USE = COUNTRIES | {"XK"}
-"""ISO leaves XK to its users; carriers, banks and customs know Kosovo by it."""
+"""ISO leaves XK to its users; carriers, banks and customs use it for Kosovo."""
 
 SAID_OTHERWISE = {
     "UK": "GB",
@@ -40,9 +40,9 @@ SAID_OTHERWISE = {
     "BU": "MM",
     "ZR": "CD",
 }
-"""Codes that were withdrawn, are reserved, or are the European Commission's own: what took their place."""
+"""Codes that were withdrawn, are reserved, or are the European Commission's own, with the codes to use instead."""
 
 
 def country_like(code: str) -> str | None:
-    """The code that is meant most likely: of those that are spelled alike the first."""
+    """Return the code that is most likely meant; None if no code is similar."""
     return SAID_OTHERWISE.get(code) or next(iter(get_close_matches(code, sorted(IN_USE), n=1, cutoff=0.5)), None)

@@ -1,4 +1,4 @@
-"""Amounts as people and other systems write them ("19.99"), to integers of minor units and never by rounding."""
+"""Conversion of amounts as people and systems write them ("19.99") to integers of minor units, never by rounding."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MINOR_UNIT_EXPONENTS: dict[str, int] = {
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
-"""Decimals of the minor unit where they are not two: ISO 4217, list one, column "minor unit"."""
+"""The decimals of currencies that do not have two: ISO 4217, list one, column "minor unit"."""
 
 AMOUNT_DIGITS_MAX = 18
-"""Digits of an amount in minor units: what fits a 64-bit integer."""
+"""How many digits an amount in minor units may have: what fits a 64-bit integer."""
 
 AMOUNT_CHARACTERS_MAX = 64
 EXACTLY = Context(prec=AMOUNT_DIGITS_MAX, traps=[Inexact, InvalidOperation])
@@ -27,18 +27,18 @@ def exponent_of(currency: str) -> int:
 
 
 def to_text(amount_minor: int, currency: str) -> str:
-    """As people write it: 1234567 minor units of EUR are "12,345.67 EUR"."""
+    """Return the amount as people write it: 1234567 minor units of EUR are "12,345.67 EUR"."""
     exponent = exponent_of(currency)
     return f"{Decimal(amount_minor).scaleb(-exponent):,.{exponent}f} {currency}"
 
 
 def in_money(amount_minor: int, currency: str | None) -> str:
-    """Also where an older event does not say its currency."""
+    """Return the amount as text, also if an older event does not state its currency."""
     return to_text(amount_minor, currency) if currency else f"{amount_minor} minor units"
 
 
 def to_minor(amount: str | Decimal, currency: str) -> int:
-    """Raises ValueError for what is no amount, and for a fraction of a minor unit."""
+    """Return the amount in minor units. Raise ValueError for what is no amount, and for a fraction of a minor unit."""
     exponent = exponent_of(currency)
     try:
         if isinstance(amount, str) and len(amount) > AMOUNT_CHARACTERS_MAX:

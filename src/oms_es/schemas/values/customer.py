@@ -1,6 +1,6 @@
-"""Who ordered, as their channel knows them, and what is said beside what was sold.
+"""The customer of an order, as their channel knows them, with notes and metadata.
 
-A customer is of one channel: two channels that know a person by the same id know two customers here.
+A customer belongs to one channel: if two channels know a person by the same id, they are two customers here.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from oms_es.schemas.values.personal import PERSONAL
 from oms_es.schemas.values.types import IDENTIFIER_LENGTH_MAX, Identifier, ShortName, Text, without_card_number
 
 EMAIL_LENGTH_MAX = 254
-"""Of an address in SMTP (RFC 5321, section 4.5.3.1.3)."""
+"""The length of an address in SMTP (RFC 5321, section 4.5.3.1.3)."""
 PHONE_LENGTH_MAX = 64
 PHONE_DIGITS = range(3, 16)
-"""At most what E.164 gives a number, an extension beside it included."""
+"""How many digits a telephone number may have: at most as many as in E.164, including an extension."""
 CARD_LIKE_DIGITS_MIN = 14
-"""Numbers of telephones hardly ever have so many, and those of cards have no fewer but for a few of old."""
+"""From so many digits on a number is checked: telephone numbers hardly ever have as many, and card numbers rarely
+fewer."""
 LANGUAGE_LENGTH_MAX = 35
 NOTES_LENGTH_MAX = 2_000
 METADATA_MAX = 30
 
 CustomerId = Annotated[str, StringConstraints(max_length=IDENTIFIER_LENGTH_MAX), PERSONAL]
-"""Of the order's customer, as the channel calls them; empty where the order names none."""
+"""The id of the order's customer at the channel; empty if the order names none."""
 
 
 def _telephone(value: str) -> str:
@@ -49,7 +50,7 @@ Phone = Annotated[
     StringConstraints(min_length=1, max_length=PHONE_LENGTH_MAX, pattern=r"^[^\x00]+$"),
     AtTheDoor(_telephone),
 ]
-"""As people write it, with spaces and an extension."""
+"""A telephone number as people write it, with spaces and an extension."""
 Language = Annotated[
     str,
     StringConstraints(max_length=LANGUAGE_LENGTH_MAX, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"),
@@ -65,14 +66,14 @@ MetadataValue = Text
 
 
 class Customer(Message):
-    """Who ordered, as their channel knows them. A guest has an e-mail or a telephone number, and no id."""
+    """The customer who ordered, as their channel knows them. A guest has an e-mail or a telephone number, and no id."""
 
     customer_id: Annotated[Identifier | None, PERSONAL] = None
-    """Of this channel."""
+    """The customer's id at this channel."""
     email: Annotated[Email | None, PERSONAL] = None
     phone: Annotated[Phone | None, PERSONAL] = None
     language: Language | None = None
-    """In which they are written to."""
+    """The language in which the customer is written to."""
 
     @model_validator(mode="after")
     def _named(self) -> Self:
@@ -82,7 +83,7 @@ class Customer(Message):
 
 
 class OfCustomer(Message):
-    """Whose order it is; empty where the order names no customer."""
+    """The customer of an order; empty if the order names none."""
 
     channel: str = ""
     customer_id: CustomerId = ""

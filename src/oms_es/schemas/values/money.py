@@ -1,4 +1,4 @@
-"""Money is an integer of minor units. Sharing it out never makes or loses a unit."""
+"""Money is an integer of minor units. Apportioning an amount never creates or loses a unit."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from fractions import Fraction
 
 
 def apportion(total_minor: int, weights: Sequence[Fraction | int]) -> list[int]:
-    """Share `total_minor` out by weight; the shares sum to it exactly (largest remainder method, Hamilton 1792).
+    """Return `total_minor` apportioned by weight; the shares sum to it exactly (largest remainder method, Hamilton
+    1792).
 
-    With all weights zero everything goes to the first share. Raises ValueError without weights.
+    If all weights are zero, the first share has everything. Raise ValueError without weights.
     """
     if not weights:
         raise ValueError("money cannot be shared out among no one")

@@ -1,7 +1,7 @@
-"""Names that the engine makes of others.
+"""Names that the engine makes of other names.
 
-Invariant: a sender of an order, a return or a refund cannot give it such a name, and no two are made of different
-parts.
+Invariant: a sender cannot give an order, a return or a refund such a name, and different parts never make the same
+name.
 """
 
 from __future__ import annotations
@@ -13,19 +13,24 @@ from pydantic_core import to_json
 
 SPLIT, MERGE, EXCHANGE, LOST, RETURN = "split/", "merge/", "exchange/", "lost/", "return/"
 MADE = (SPLIT, MERGE, EXCHANGE, LOST, RETURN)
-"""How they begin."""
+"""The beginnings of names that the engine makes."""
 READABLE_LENGTH_MAX = 90
-"""Of what is made of several parts; whatever stands before it still fits an identifier."""
+"""How long a readable name of several parts may be, so that it fits an identifier with any beginning."""
 NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/name")
 
 
 def is_made(name: str) -> bool:
-    """It begins as such a name does, or looks as if: full-width letters are other characters that read the same."""
+    """Return whether a name begins as the engine's names do, or looks so: full-width letters are other characters that
+    read the same.
+    """
     return normalize("NFKC", name).startswith(MADE)
 
 
 def made_of(*parts: str) -> str:
-    """Readable where each part is plain, and otherwise a digest: `a/b` of one part and `a`, `b` of two are not one."""
+    """Return a readable name if each part is plain, and otherwise a digest:
+
+    `a/b` as one part differs from `a`, `b` as two.
+    """
     readable = "/".join(parts)
     if all(parts) and readable.count("/") == len(parts) - 1 and len(readable) <= READABLE_LENGTH_MAX:
         return readable

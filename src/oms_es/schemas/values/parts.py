@@ -1,7 +1,7 @@
-"""Which parts of an event are personal, and what stands in their place when they are taken out.
+"""The personal parts of an event, and the placeholders that replace them when they are taken out.
 
-Invariant: the parts follow from the marks in the schemas alone. An event without them is a valid event of its class,
-and with them again it is what it was.
+Invariant: the parts follow from the marks in the schemas alone. An event without its personal parts is a valid event of
+its class, and with the parts put back it is what it was.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from oms_es.door import STORED
 from oms_es.schemas.values.personal import Coarse, Personal, shapes_of
 
 PLACEHOLDERS: Sequence[Any] = (None, "", "-", {}, [])
-"""The first that a field takes stands for what it said."""
+"""Placeholders; the first one that is valid for a field replaces its value."""
 
 
 class Part(NamedTuple):
-    """Where it stands in the JSON of its event; `placeholder`: what stands there instead."""
+    """The path of a personal part in the JSON of its event, and the placeholder that replaces it."""
 
     path: tuple[str, ...]
     placeholder: Any
@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
 @cache
 def parts_of(shape: type[BaseModel]) -> tuple[Part, ...]:
-    """Raises TypeError where an event cannot do without something that is personal."""
+    """Return the personal parts of a class. Raise TypeError if an event is not valid without one of them."""
     return tuple({part.path: part for part in _found(shape, (), inside=False)}.values())
 
 
@@ -58,7 +58,7 @@ def _is_coarse_in_part(shape: type[BaseModel]) -> bool:
 
 
 def _is_one(field: FieldInfo) -> bool:
-    """A message, or none."""
+    """Return whether the field is a single message, or None, and no collection."""
     return "Sequence" not in str(field.annotation) and not str(field.annotation).startswith(("list", "tuple", "dict"))
 
 
@@ -75,7 +75,7 @@ def _placeholder(shape: type[BaseModel], name: str, field: FieldInfo) -> Any:
 
 
 def take_out(body: dict[str, Any], parts: Sequence[Part]) -> dict[str, Any]:
-    """What was personal in the event's JSON, by the dotted path of each part; placeholders are in its place."""
+    """Replace the personal parts of the event's JSON by placeholders, and return their values by dotted path."""
     taken = {}
     for path, placeholder in parts:
         holder, name = _holder(body, path), path[-1]
@@ -86,7 +86,7 @@ def take_out(body: dict[str, Any], parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def put_back(body: dict[str, Any], taken: Mapping[str, Any]) -> None:
-    """As it was taken out, of whichever version of its class the event is."""
+    """Put the values back to where they were taken out, whichever version of its class the event has."""
     for path, value in taken.items():
         names = path.split(".")
         holder = _holder(body, names)
@@ -105,7 +105,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def without_personal(message: M) -> M:
-    """As it is read once the key of its order is destroyed."""
+    """Return the message as it is read once the key of its order is destroyed."""
     for path, placeholder in parts_of(type(message)):
         message = _without(message, path, placeholder)
     return message

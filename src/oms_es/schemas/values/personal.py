@@ -1,6 +1,6 @@
-"""What says something of a person: marked where it is declared, so that what shows it knows.
+"""Marks of personal fields, set where a field is declared, so that everything that shows the field knows.
 
-Invariant: a name that is marked is marked wherever it stands, in messages as in read models.
+Invariant: a marked name is marked everywhere, in messages and in read models.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 KEYWORD = "x-personal"
-"""As published schemas have it: `"x-personal": true`."""
+"""The mark in published schemas: `"x-personal": true`."""
 
 
 @dataclass(frozen=True)
 class Personal:
-    """Of a field of a message."""
+    """The mark of a message's field with personal data."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {**handler(core), KEYWORD: True}
@@ -30,21 +30,23 @@ PERSONAL = Personal()
 
 @dataclass(frozen=True)
 class Coarse:
-    """Of a part of a personal field that says of so many people that it may stay when the person is forgotten."""
+    """The mark of a part of a personal field that is the same for so many people that it may stay when the person is
+    forgotten.
+    """
 
 
 COARSE = Coarse()
 PERSONAL_COLUMN: dict[Any, Any] = {"personal": True}
-"""The same of a read model's column, as its `info`."""
+"""The mark of a read model's column, as its `info`."""
 
 
 def personal_fields(shapes: Iterable[type[BaseModel]]) -> frozenset[str]:
-    """The names that are marked in messages, or in what they are made of."""
+    """Return the names of the marked fields of these messages, and of the messages that they contain."""
     return frozenset(name for shape in shapes_in(shapes) for name in _marked(shape))
 
 
 def shapes_in(shapes: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
-    """They, and what they are made of, each once."""
+    """Return these messages and all messages that they contain, each once."""
     found: dict[type[BaseModel], None] = {}
     waiting = list(shapes)
     while waiting:
@@ -56,7 +58,7 @@ def shapes_in(shapes: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
 
 
 def shapes_of(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The shapes that a type names, however it wraps them."""
+    """Yield the message classes that a type contains, however it wraps them."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):

@@ -1,4 +1,4 @@
-"""Sentences that end in what a person said, such as a note or a reason, and may have said nothing."""
+"""Sentences that end with a person's words, such as a note or a reason, which may be empty."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ def with_reason(what: str, reason: str) -> str:
 
 
 def finished(sentence: str) -> str:
-    """Where nothing follows the colon, it ends before it."""
+    """Return the sentence without its colon if nothing follows the colon."""
     return sentence.removesuffix(": ").rstrip()

@@ -1,7 +1,7 @@
-"""The words that every message shares: identifiers, money, places, moments.
+"""The types that all messages share: identifiers, money, places, times.
 
-What a type itself allows is what history may hold. What it has `AtTheDoor` is asked of the sender of a command: a
-name as people and other systems can repeat it, a moment within the calendar, a number whose sums fit.
+A type itself allows what history may contain. What it has `AtTheDoor` is required of the sender of a new command: a
+name that people and other systems can repeat, a time within the calendar, a number whose sums fit.
 """
 
 from __future__ import annotations
@@ -18,43 +18,45 @@ from oms_es.schemas.values.cards import has_card_number, looks_like_a_card_numbe
 
 IDENTIFIER_LENGTH_MAX = 128
 SHORT_NAME_LENGTH_MAX = 60
-"""Of a name that others are made of, as `<return>/<inspection>/<number>`: they fit IDENTIFIER_LENGTH_MAX, too."""
+"""How long a name may be that other names are made of, as `<return>/<inspection>/<number>`: these must fit
+IDENTIFIER_LENGTH_MAX."""
 DERIVED_LENGTH_MAX = 256
-"""Of a name of which the engine made another: two names, and what distinguishes it."""
+"""How long a name may be that the engine makes of two names and what distinguishes it."""
 PLACE_NAME_LENGTH_MAX = 64
-"""Of a bin or a lot."""
+"""How long the name of a bin or a lot may be."""
 TEXT_LENGTH_MAX = 500
 UNITS_MAX = 10**12
-"""Of one SKU in one command: more than any order's lines can sum to."""
+"""How many units of one SKU a command may state: more than any order's lines can sum to."""
 LINE_UNITS_MAX = 1_000_000
-"""Of one line of an order."""
+"""How many units one line of an order may have."""
 COUNT_MAX = 2**53 - 1
-"""Of what is only counted up."""
+"""The largest number of things that are only counted."""
 AMOUNT_MINOR_MAX = 2**53 - 1
 """The greatest integer that every JSON reader keeps exact (RFC 8259, section 6)."""
 YEARS = range(1970, 2200)
-"""In which anything can happen, or be due: any offset, and any term that is added, stays within the calendar."""
+"""The years in which events may occur or be due: with any offset, and any term added, a time stays within the
+calendar."""
 OFFSET_MAX = timedelta(hours=16)
-"""From UTC: PostgreSQL takes offsets below it."""
+"""The largest accepted offset from UTC; PostgreSQL accepts offsets below it."""
 
 UNSEEN = (
     r"\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     r"\u3164\ufeff\uffa0\ufff9-\ufffb"
 )
-"""Control and format characters, line separators, fillers, and those that turn the direction of writing: in a name they
-deceive. Texts keep them, where names of people need them."""
+"""Control and format characters, line separators, fillers, and characters that turn the direction of writing: in a name
+they deceive. Texts may contain them, because names of people need them."""
 SPACES = "\ufeff\u200b\u2060"
-"""Of no width, which `str.strip` leaves."""
+"""Spaces without width, which `str.strip` leaves."""
 _UNSEEN = re.compile(f"[{UNSEEN}\\ud800-\\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]")
 
 
 def _name(length_max: int, *, empty: bool = False) -> AtTheDoor:
-    """In Unicode's normal form C and without spaces around it, so that names that look the same are the same."""
+    """Normalise a name to Unicode's form C without surrounding spaces: names that look the same are the same."""
 
     def kept(value: str) -> str:
         if not (value.isascii() and value.isprintable() and value.strip() == value):
             normal = _stripped(normalize("NFC", value))
-            value = value if value == normal else normal  # itself, where nothing is to be done
+            value = value if value == normal else normal  # keep the same object if nothing changes
             if unseen := _UNSEEN.search(value):
                 code = f"U+{ord(unseen[0]):04X}"
                 raise ValueError(f"a name has no characters that are not seen: leave {code} out")
@@ -74,7 +76,7 @@ def _stripped(value: str) -> str:
 
 
 def at_most(maximum: int) -> AtTheDoor:
-    """A number that its type would let be greater."""
+    """Lower the maximum of a number for senders, below what its type allows."""
 
     def kept(value: int) -> int:
         if value > maximum:
@@ -85,7 +87,7 @@ def at_most(maximum: int) -> AtTheDoor:
 
 
 def at_most_items(maximum: int) -> AtTheDoor:
-    """A list that its type would let be longer."""
+    """Lower the maximum length of a list for senders, below what its type allows."""
 
     def kept(values: Any) -> Any:
         if len(values) > maximum:
@@ -107,7 +109,7 @@ Identifier = Annotated[
     _name(IDENTIFIER_LENGTH_MAX),
 ]
 ShortName = Annotated[Identifier, _name(SHORT_NAME_LENGTH_MAX)]
-"""A name that the engine makes others of."""
+"""A name that the engine makes other names of."""
 Derived = Annotated[
     str,
     StringConstraints(min_length=1, max_length=DERIVED_LENGTH_MAX, pattern=r"^[^\x00]+$"),
@@ -119,12 +121,12 @@ PartName = Annotated[
     StringConstraints(max_length=IDENTIFIER_LENGTH_MAX, pattern=r"^[^\x00]*$"),
     _name(IDENTIFIER_LENGTH_MAX, empty=True),
 ]
-"""Of a part of something; empty where there is only one."""
+"""The name of a part; empty if there is only one part."""
 NAMED_OR_NOT = _name(IDENTIFIER_LENGTH_MAX, empty=True)
 PLACE_NAME = _name(PLACE_NAME_LENGTH_MAX, empty=True)
 NAME = _name(IDENTIFIER_LENGTH_MAX)
 Channel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-"""Where orders come from."""
+"""The source of orders, such as a web shop."""
 
 EXCEPTION_ID_LENGTH_MAX = 600
 ExceptionId = Annotated[
@@ -132,34 +134,34 @@ ExceptionId = Annotated[
     StringConstraints(min_length=1, max_length=EXCEPTION_ID_LENGTH_MAX, pattern=r"^[^\x00]+$"),
     _name(EXCEPTION_ID_LENGTH_MAX),
 ]
-"""What an exception is about: its kind, and the names of what it concerns."""
+"""The id of an exception: its kind, and the names of what it concerns."""
 
 
 def without_card_number(text: str) -> str:
-    """Raises ValueError, which does not repeat it."""
+    """Return the text. Raise ValueError, without repeating the text, if it contains a card number."""
     if has_card_number(text):
         raise ValueError("there is a card number in it, which is never kept here: leave it out")
     return text
 
 
 PlainText = Annotated[str, StringConstraints(max_length=TEXT_LENGTH_MAX, pattern=r"^[^\x00]*$")]
-"""What another system calls something. PostgreSQL cannot keep the character NUL."""
+"""A text of another system. PostgreSQL cannot store the character NUL."""
 Text = Annotated[PlainText, AtTheDoor(without_card_number)]
-"""What a person writes."""
+"""A text that a person writes."""
 QuotedText = Annotated[PlainText, AtTheDoor(masked)]
-"""What others wrote, such as a payment provider. It counts, and a card's number in it is masked."""
+"""A text that others wrote, such as a payment provider. It is accepted, with card numbers masked."""
 
 
 def refuse_card_number(text: str) -> str:
-    """Raises ValueError, which does not repeat it."""
+    """Return the text. Raise ValueError, without repeating it, if it contains or looks like a card number."""
     if looks_like_a_card_number(text) or has_card_number(text):
         raise ValueError("this looks like a card number, which is never kept here: send the provider's token for it")
     return text
 
 
 Token = Annotated[Identifier, AtTheDoor(refuse_card_number)]
-"""A means of payment as people and channels name it: never a card number. Providers and carriers may call what they
-did by 16 digits whose check digit is right: such references are plain identifiers."""
+"""A token for a means of payment, as people and channels send it: never a card number. References of providers and
+carriers may have 16 digits with a right check digit, so they are plain identifiers."""
 
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 """ISO 3166-1 alpha-2 code."""
@@ -175,7 +177,9 @@ BEGINS, ENDS = datetime(YEARS[0], 1, 1, tzinfo=UTC), datetime(YEARS[-1] + 1, 1, 
 
 
 def expressible(moment: datetime) -> datetime:
-    """The same instant, as a database and every reader can express it; at the ends of the calendar the nearest."""
+    """Return the same instant in a form that the database and every reader can express; at the ends of the calendar the
+    nearest one.
+    """
     offset = moment.utcoffset()
     assert offset is not None
     plain = abs(offset) < OFFSET_MAX and not offset.seconds % 60
@@ -189,7 +193,7 @@ def expressible(moment: datetime) -> datetime:
 
 
 def shifted(moment: datetime, by: timedelta) -> datetime:
-    """So much later, or earlier; at the ends of the calendar, where history may stand, its last moment."""
+    """Return the time shifted; beyond the ends of the calendar, which history may contain, the last one within."""
     try:
         return moment + by
     except OverflowError:
@@ -203,7 +207,8 @@ def _within_the_calendar(moment: datetime) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(expressible), AtTheDoor(_within_the_calendar)]
-"""A point in time with its offset: a naive one is refused. An offset of 16 hours and more is taken in UTC."""
+"""A point in time with its offset; one without an offset is refused. An offset of 16 hours and more is converted to
+UTC."""
 
 AmountMinor = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
 """Money in minor units of its currency (cents, yen, fils): never a fraction, never a float."""
@@ -213,11 +218,11 @@ Units = Annotated[int, Field(gt=0, le=UNITS_MAX)]
 """A positive number of pieces."""
 
 LineQuantity = Annotated[Units, at_most(LINE_UNITS_MAX)]
-"""Pieces of one line of an order."""
+"""The number of pieces of one line of an order."""
 
 
 class StockKey(NamedTuple):
-    """Where a promise is kept: one SKU at one location."""
+    """The key of a stock stream: one SKU at one location."""
 
     sku: str
     location: str

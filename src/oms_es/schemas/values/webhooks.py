@@ -1,4 +1,4 @@
-"""Where webhooks go and under which names: what is asked of a URL before anything is sent there."""
+"""The URLs and names of webhooks: what is required of a URL before anything is sent to it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic import AfterValidator, StringConstraints
 URL_LENGTH_MAX = 2_000
 PARTY_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 PartyName = Annotated[str, StringConstraints(pattern=PARTY_PATTERN)]
-"""Of a subscription or a connection, as it stands in paths."""
+"""The name of a subscription or a connection, as it appears in paths."""
 SecretId = Annotated[str, StringConstraints(pattern=r"^sec_[0-9a-f]{24}$")]
-"""Of a secret that is kept apart: an event names it, and does not have it."""
+"""The id of a secret that is kept apart: an event names the secret, and does not contain it."""
 
 
 class Target(NamedTuple):
@@ -23,7 +23,7 @@ class Target(NamedTuple):
 
 
 def target_in(url: str) -> Target:
-    """Raises ValueError."""
+    """Return the parts of a URL. Raise ValueError if it is no plain http or https URL."""
     parts = urlsplit(url)
     port = parts.port
     is_plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= URL_LENGTH_MAX
