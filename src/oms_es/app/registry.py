@@ -17,6 +17,7 @@ from oms_es.aggregates.returns import feedback, policy, rma
 from oms_es.aggregates.shipment import decider as shipment
 from oms_es.aggregates.shipment import tracker
 from oms_es.aggregates.stock import decider as stock
+from oms_es.app import bulk_commands
 from oms_es.channels import DIALECTS
 from oms_es.consumers.order import backorder_filler, order_joiner, order_numberer, order_progress
 from oms_es.consumers.payment import account_keeper, payment_capturer, payment_matcher, payment_requester, refunder
@@ -197,6 +198,7 @@ PARSERS: Mapping[str, Parser] = {
     **DIALECTS,
     **CALLBACKS,
     command_codec.DIALECT: command_codec.parser_of(DECIDERS),
+    bulk_commands.DIALECT: bulk_commands.reader(DECIDERS),
 }
 """How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from oms_es.app import bulk_commands
 from oms_es.app.engine import Runtime
 from oms_es.app.registry import parser_of
 from oms_es.kernel import BadInput, Command, Refused, Skipped
@@ -68,6 +69,9 @@ def _give_again(runtime: Runtime, actor: str, dead_letter: StoredDeadLetter) -> 
 def _understood(runtime: Runtime, dead_letter: StoredDeadLetter) -> Sequence[Command]:
     """Raises BadInput, Refused, Skipped."""
     command = understood(parser_of(dead_letter.dialect), dead_letter.payload)
+    if dead_letter.dialect == bulk_commands.DIALECT:
+        with queries.reading(runtime.database_url) as connection:
+            existence.require(existence.Asking(runtime.store.state_of, connection), command)
     if isinstance(command, AttachLabel):
         with queries.reading(runtime.database_url) as connection:
             existence.require_document(connection, command)

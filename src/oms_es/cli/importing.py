@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from oms_es import rendering as display
-from oms_es.app import PARSERS, Engine
+from oms_es.app import PARSERS, Engine, bulk_commands
 from oms_es.app.connecting.polling import HOURS_MAX, poll, subscribe
 from oms_es.app.connecting.providers import subscriber_of, trackings_of
 from oms_es.channels import DIALECTS
@@ -23,8 +23,8 @@ from oms_es.kernel import Command, GatewayUnavailable, Recorded
 from oms_es.processing.intake import jsonl as lines
 from oms_es.processing.intake.input_files import TRIED_MAX, Input, arrivals_of, opened_input
 from oms_es.processing.intake.jsonl import BadFile
-from oms_es.processing.intake.worker import Intake, Outcome
-from oms_es.reports import queries
+from oms_es.processing.intake.worker import Intake, Outcome, Parser
+from oms_es.reports import existence, queries
 from oms_es.reports.needs import NO_LOCATION
 from oms_es.schemas.order import DuplicateConflictFound, OrderPlaced, PlaceOrder
 
@@ -45,7 +45,9 @@ InputName = Annotated[str, typer.Argument(metavar="FILE|-", help="A line each; g
 Anyway = Annotated[
     bool, typer.Option("--anyway", help="Go on although none of the first lines can be used: all become dead letters.")
 ]
-SHOWN, SELDOM = ("placed", "repeated", "conflicting", "rejected"), ("changed", "skipped")
+SHOWN = ("placed", "repeated", "conflicting", "rejected")
+SELDOM = ("placed", "changed", "conflicting", "skipped")
+"""Shown where there were any."""
 CALLBACKS_SHOWN = ("changed", "repeated", "rejected")
 NoRun = Annotated[bool, typer.Option("--no-run", help="Only take them in.")]
 
@@ -172,27 +174,38 @@ def report_if_all_wait(engine: Engine, tally: Tally) -> None:
 
 
 def import_lines(
-    file: str, dialect: str, *, run: bool, anyway: bool, then: Callable[[Engine, Tally], None] | None = None
+    file: str,
+    dialect: str,
+    *,
+    run: bool,
+    anyway: bool,
+    then: Callable[[Engine, Tally], None] | None = None,
+    batches_of: Callable[[Input], Iterator[lines.LineBatch]] | None = None,
 ) -> Tally:
-    """The whole way of a file into the engine, for any dialect. Raises BadFile."""
+    """The whole way of a file into the engine, for any dialect. Raises BadFile.
+
+    `batches_of` reads a file that does not have one input per line.
+    """
     parse = lines.bounded(PARSERS[dialect])
     settings = set_up("error")
     with opened_input(file) as source:
-        batches = arrivals_of(source, parse, anyway=anyway)
-        with writing(settings, run=run) as engine:
-            intake = Intake(
-                f"import:{source.name}",
-                dialect,
-                parse,
-                engine.store,
-                engine.log,
-                tracked=False,
-                screen=engine.screen,
-            )
+        batches = batches_of(source) if batches_of else arrivals_of(source, parse, anyway=anyway)
+        with writing(settings, run=run) as engine, queries.reading(engine.database_url) as connection:
+            intake = _intake(engine, connection, source, dialect, parse)
             tally = take_in(engine, intake, source, batches, anyway=anyway, run=run)
             if then and not tally.broken:
                 then(engine, tally)
             return tally
+
+
+def _intake(engine: Engine, connection: queries.Connection, source: Input, dialect: str, parse: Parser) -> Intake:
+    """Commands in bulk are checked as they are when they are given alone."""
+    name = f"import:{source.name}"
+    if dialect != bulk_commands.DIALECT:
+        return Intake(name, dialect, parse, engine.store, engine.log, tracked=False, screen=engine.screen)
+    asking = existence.Asking(engine.store.state_of, connection)
+    screen = bulk_commands.screened(asking, engine.screen)
+    return bulk_commands.BulkIntake(name, dialect, parse, engine.store, engine.log, tracked=False, screen=screen)
 
 
 def take_in(

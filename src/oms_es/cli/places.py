@@ -53,6 +53,8 @@ COMMANDS: Mapping[str, str] = {
     "orders": "desk.orders:app",
     "customers": "desk.customers:app",
     "callbacks": "importing:callbacks_app",
+    "commands": "moving.commands:app",
+    "cutover": "moving.cutover:app",
     "report": "desk.reports:app",
     "forecast": "desk.forecasts:forecast_demand",
     "replenish": "desk.replenishing:app",

@@ -1,0 +1,110 @@
+"""A CSV file as a file of commands: each row is one command, and the header names its fields.
+
+Invariant: a row that cannot be read ends the file with its line number; what came before is taken, and nothing after
+it is guessed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from oms_es.kernel import Command
+from oms_es.processing.intake.input_files import Input
+from oms_es.processing.intake.jsonl import LINE_BYTES_MAX, BadFile, LineBatch
+from oms_es.processing.intake.worker import BATCH_MAX, Arrival
+
+COLUMNS_MAX = 100
+DELIMITERS = ",;\t"
+Read = Callable[[str], Any]
+
+
+def batches_of(source: Input, shape: type[Command]) -> Iterator[LineBatch]:
+    """The rows as lines of JSON, at the line numbers at which they end. Raises BadFile."""
+    rows = _rows(source)
+    try:
+        _, header = next(rows)
+    except StopIteration:
+        return
+    readers = _readers(source.name, header, shape)
+    arrivals: list[Arrival] = []
+    try:
+        for number, row in rows:
+            if any(cell.strip() for cell in row):
+                arrivals.append(Arrival(number, _line(source.name, number, row, readers, shape)))
+            if len(arrivals) >= BATCH_MAX:
+                yield LineBatch(arrivals, source.read())
+                arrivals = []
+    except BadFile:
+        yield LineBatch(arrivals, source.read())
+        raise
+    yield LineBatch(arrivals, source.read())
+
+
+def _rows(source: Input) -> Iterator[tuple[int, Sequence[str]]]:
+    """Each row with the number of the line at which it ends."""
+    text = io.TextIOWrapper(source.stream, encoding="utf-8-sig", newline="")
+    reader = None
+    try:
+        first = text.readline(LINE_BYTES_MAX)
+        delimiter = max(DELIMITERS, key=first.count)
+        yield from ((1, row) for row in csv.reader([first], delimiter=delimiter, strict=True) if first)
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        for row in reader:
+            yield reader.line_num + 1, row
+    except (csv.Error, UnicodeDecodeError) as error:
+        line = reader.line_num + 1 if reader else 1
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise BadFile(
+            f"{source.name}, after line {line}: {why}; save it as CSV in UTF-8, and import it again"
+        ) from None
+
+
+def _readers(name: str, header: Sequence[str], shape: type[Command]) -> Mapping[str, Read]:
+    """How the cells of each column are read. Raises BadFile."""
+    columns = [column.strip() for column in header]
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice or len(columns) > COLUMNS_MAX:
+        raise BadFile(
+            f"{name}: {f'column {twice[0]!r} is there twice' if twice else 'too many columns'}; mend the header"
+        )
+    unknown = [column for column in columns if column not in shape.model_fields]
+    if unknown:
+        near = get_close_matches(unknown[0], shape.model_fields, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"the fields are {', '.join(shape.model_fields)}"
+        raise BadFile(f"{name}: {shape.__name__} has no field {unknown[0]!r}; {hint}")
+    missing = [field for field, info in shape.model_fields.items() if info.is_required() and field not in columns]
+    if missing:
+        raise BadFile(f"{name}: {shape.__name__} needs a column for {', '.join(missing)}")
+    declared = shape.model_json_schema()["properties"]
+    return {column: str if _is_text(declared[column]) else _value for column in columns}
+
+
+def _is_text(declared: Mapping[str, Any]) -> bool:
+    choices = declared.get("anyOf") or declared.get("oneOf") or [declared]
+    return any(choice.get("type", "string") == "string" and "$ref" not in choice for choice in choices)
+
+
+def _value(cell: str) -> Any:
+    """A number, a truth value or JSON; anything else stays text, so that the check of the field names the mistake."""
+    try:
+        return from_json(cell)
+    except ValueError:
+        return cell
+
+
+def _line(name: str, number: int, row: Sequence[str], readers: Mapping[str, Read], shape: type[Command]) -> bytes:
+    """An empty cell is a field that is left out. Raises BadFile."""
+    if len(row) != len(readers):
+        raise BadFile(
+            f"{name}, line {number}: {len(row)} cells where the header has {len(readers)} columns; mend the row, and "
+            "import the file again: what came before it is taken, and changes nothing the second time"
+        )
+    cells = zip(readers.items(), (cell.strip() for cell in row), strict=True)
+    fields = {column: read(cell) for (column, read), cell in cells if cell}
+    return to_json({"command": shape.__name__, "fields": fields})

@@ -1,0 +1,165 @@
+"""Two systems side by side: what one has and the other has not, and the figures that differ.
+
+Invariant: every key of both sides is judged once, and only figures that the other system has given are compared.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from oms_es.processing.intake.jsonl import LINE_BYTES_MAX, BadFile
+from oms_es.reports.cutover.figures import Figures, Key
+from oms_es.schemas.problems import problems
+
+ROWS_MAX = 1_000_000
+"""Rows of a file, which are held in memory."""
+DIFFERENCES_MAX = 10_000
+"""Differences that are kept; all are counted."""
+DELIMITERS = ",;\t"
+Kind = Literal["missing_here", "missing_there", "differs"]
+F = TypeVar("F", bound=Figures)
+
+
+class Difference(NamedTuple):
+    """`field` is empty where one side does not have the thing at all."""
+
+    key: Key
+    kind: Kind
+    field: str = ""
+    there: Any = None
+    here: Any = None
+
+
+@dataclass
+class Comparison:
+    """`fields`: how many differ, by figure."""
+
+    listed: int = 0
+    equal: int = 0
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    fields: Counter[str] = field(default_factory=Counter)
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def is_equal(self) -> bool:
+        return not self.kinds
+
+    def note(self, found: list[Difference]) -> None:
+        """The differences of one key."""
+        if not found:
+            self.equal += 1
+            return
+        self.kinds[found[0].kind] += 1
+        self.fields.update(one.field for one in found if one.field)
+        self.differences += found[: DIFFERENCES_MAX - len(self.differences)]
+
+
+def compared(
+    there: Mapping[Key, F],
+    here: Iterable[F],
+    *,
+    is_expected: Callable[[F], bool],
+    names: Collection[str] | None = None,
+) -> Comparison:
+    """`is_expected`: whether the other system should have listed what only this one has. `names`: the figures that are
+    compared; all where it is None."""
+    found = Comparison(listed=len(there))
+    unseen = dict(there)
+    for ours in here:
+        theirs = unseen.pop(ours.key, None)
+        if theirs is not None:
+            found.note([one for one in _differences(theirs, ours) if names is None or one.field in names])
+        elif is_expected(ours) and not ours.is_nothing():
+            found.note([Difference(ours.key, "missing_there")])
+    for theirs in unseen.values():
+        found.note([] if theirs.is_nothing() else [Difference(theirs.key, "missing_here")])
+    return found
+
+
+def _differences(theirs: Figures, ours: Figures) -> Iterator[Difference]:
+    for name in theirs.compared():
+        there, here = getattr(theirs, name), getattr(ours, name)
+        if there is not None and there != here:
+            yield Difference(theirs.key, "differs", name, there, here)
+
+
+def read(name: str, stream: BinaryIO, kind: type[F]) -> dict[Key, F]:
+    """The rows of CSV with a header, or of one JSON object per line. Raises BadFile."""
+    found: dict[Key, F] = {}
+    lines: dict[Key, int] = {}
+    for number, fields in _fields(name, stream, kind):
+        try:
+            one = kind.model_validate(fields)
+        except ValidationError as error:
+            raise BadFile(
+                f"{name}, line {number}: {problems(error, whole='row')}; correct it and compare again"
+            ) from None
+        if one.key in found:
+            raise BadFile(
+                f"{name}, line {number}: {'/'.join(one.key)} is on line {lines[one.key]}, too; list each once"
+            )
+        if len(found) >= ROWS_MAX:
+            raise BadFile(f"{name} has more than {ROWS_MAX:,} rows; compare it in parts, such as one per channel")
+        found[one.key], lines[one.key] = one, number
+    return found
+
+
+def _fields(name: str, stream: BinaryIO, kind: type[Figures]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    number = 1
+    try:
+        first = text.readline(LINE_BYTES_MAX)
+        if first.lstrip().startswith("{"):
+            for number, line in enumerate(_lines(first, text), 1):
+                if line.strip():
+                    yield number, _object(name, number, line)
+            return
+        delimiter = max(DELIMITERS, key=first.count)
+        header = [column.strip() for column in next(csv.reader([first], delimiter=delimiter), [])]
+        _require_columns(name, header, kind)
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        for row in reader:
+            number = reader.line_num + 1
+            if row and len(row) != len(header):
+                raise BadFile(
+                    f"{name}, line {number}: {len(row)} cells where the header has {len(header)}; mend the row"
+                )
+            if row:
+                yield number, {column: cell for column, cell in zip(header, row, strict=True) if cell.strip()}
+    except (csv.Error, UnicodeDecodeError) as error:
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise BadFile(f"{name}, after line {number}: {why}; save it as CSV in UTF-8") from None
+
+
+def _lines(first: str, rest: io.TextIOWrapper) -> Iterator[str]:
+    yield first
+    while line := rest.readline(LINE_BYTES_MAX):
+        yield line
+
+
+def _object(name: str, number: int, line: str) -> Mapping[str, Any]:
+    try:
+        found = from_json(line)
+    except ValueError as error:
+        raise BadFile(f"{name}, line {number}: {error}; write one JSON object per line") from None
+    if not isinstance(found, dict):
+        raise BadFile(f"{name}, line {number}: it is no JSON object; write one per line")
+    return found
+
+
+def _require_columns(name: str, header: list[str], kind: type[Figures]) -> None:
+    twice = next((column for column in header if header.count(column) > 1), None)
+    if twice is not None:
+        raise BadFile(f"{name}: column {twice!r} is there twice; mend the header")
+    if missing := [column for column in kind.KEY if column not in header]:
+        raise BadFile(f"{name} has no column {missing[0]}; it needs {' and '.join(kind.KEY)}")
+    if not set(header) & set(kind.compared()):
+        raise BadFile(f"{name} has no figure to compare; it may have {', '.join(kind.compared())}")
