@@ -1,7 +1,7 @@
 """Composition root: the whole engine, listed.
 
-Every consumer, projection and gateway that exists is named here once; where they run, and on which transport, is
-decided by how they are started.
+Every consumer, projection and gateway is named here once. How the processes are started decides where each runs, and on
+which transport.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The role that delivers webhooks: what happened to orders becomes deliveries, and each is sent until it has arrived.
+"""The role that delivers webhooks: events of orders become deliveries, and each is sent until its receiver accepts it.
 
-Invariant: at least once, and of one order in order: a delivery is marked only after its receiver has said 2xx, and a
-crash before that sends it again, under the same id. What keeps failing disables its subscription, and nothing is lost.
+Invariant: at least once, and in order for each order: a delivery is marked only after its receiver has answered 2xx,
+and a crash before that sends it again, under the same id. A subscription whose deliveries keep failing is disabled, and
+nothing is lost.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ from oms_es.store.http.subscriptions import KEPT_DAYS, PENDING_MAX, Delivery, De
 from oms_es.store.store import OUTAGES
 
 RETRY_SECONDS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
-"""After each failure; after the last one the subscription is disabled."""
+"""Pauses after each failure; after the last the subscription is disabled."""
 JITTER = 0.2
-"""So that what failed together does not come back together."""
+"""Random share by which a pause is longer, so that deliveries that failed together are not repeated together."""
 PARALLEL_MAX = 8
-"""Subscriptions that are sent to at once; to each one after the other."""
+"""Subscriptions that are sent to in parallel; the deliveries of each are sent one after the other."""
 ROUND_MAX = 50
 """Deliveries of a subscription before the others have their turn."""
 REST_SECONDS = 5.0
-"""Of a subscription whose receiver does not answer at all."""
+"""Pause of a subscription whose receiver does not answer at all."""
 ORDER = "order-"
 GONE = 410
 AGENT = "oms-es"
@@ -52,7 +53,7 @@ log = structlog.get_logger(__name__)
 
 
 class Tables(Protocol):
-    """How far each subscription has come, and what waits (store/http/subscriptions.py)."""
+    """The progress of each subscription, and its waiting deliveries (store/http/subscriptions.py)."""
 
     def try_lock(self) -> bool: ...
     def names(self) -> list[tuple[str, int]]: ...
@@ -70,7 +71,7 @@ class Tables(Protocol):
 
 
 class Deciding(Protocol):
-    """The engine, as far as it is used here."""
+    """The part of the engine that this role uses."""
 
     @property
     def store(self) -> Any: ...
@@ -87,7 +88,7 @@ def beside_each_other(send_due: Callable[[Subscription], int], subscriptions: Se
 
 
 class Deliverer:
-    """`tables` begins a session with the database; `send` is the way out."""
+    """The role. `tables` opens a session with the database; `send` sends one webhook."""
 
     def __init__(
         self, runtime: Deciding, tables: Callable[[], Tables], networks: Networks = (), send: Sending = post
@@ -128,7 +129,7 @@ class Deliverer:
             session.close()
 
     def step(self) -> int:
-        """How many deliveries were made or tried; 0 where another process delivers."""
+        """Make and send deliveries; return how many were made or tried, 0 if another process has the role."""
         if self._session is None:
             self._session = self.tables()
         tables = self._session
@@ -143,7 +144,8 @@ class Deliverer:
         return made + tried
 
     def _enabled(self, tables: Tables, name: str, opened_position: int) -> tuple[Subscription, Progress] | None:
-        """As the log has it now: the read model may be behind. None while it is disabled."""
+        """Return the subscription from the log, as the read model may be behind, with its progress; None if it is
+        disabled."""
         subscription, _ = self.runtime.store.state_of(f"subscription-{name}")
         if subscription.disabled:
             return None
@@ -163,7 +165,7 @@ class Deliverer:
         return len(due)
 
     def _row(self, subscription: Subscription, one: Occurred) -> tuple[int, str, str] | None:
-        """Its position, its order and its body; None for what is of another channel."""
+        """Return a delivery's position, order and body, or None for an order of another channel."""
         if not one.stream.startswith(ORDER):
             return None
         state, _ = self.runtime.store.state_of(one.stream)
@@ -182,7 +184,8 @@ class Deliverer:
         return one.position, order_id, to_json(message).decode()
 
     def _send_due(self, subscription: Subscription) -> int:
-        """On a session of its own: this runs in a thread."""
+        """Send the due deliveries of a subscription and return how many were tried. It runs in a thread, and so has its
+        own session."""
         if self.runtime.clock() < self._resting.get(subscription.name, datetime.min.replace(tzinfo=UTC)):
             return 0
         with closing(self.tables()) as tables:
@@ -194,7 +197,7 @@ class Deliverer:
             return len(due)
 
     def _deliver(self, tables: Tables, subscription: Subscription, secrets: Sequence[str], delivery: Delivery) -> bool:
-        """Whether to go on with the next of this subscription."""
+        """Send one delivery; return whether to go on with the next of this subscription."""
         status, error = self._sent(subscription, secrets, delivery)
         now = self.runtime.clock()
         if status is not None and 200 <= status < 300:  # noqa: PLR2004 - what HTTP calls success
@@ -216,7 +219,7 @@ class Deliverer:
         return status is not None and status != GONE
 
     def _sent(self, subscription: Subscription, secrets: Sequence[str], delivery: Delivery) -> tuple[int | None, str]:
-        """The status, or what stood in the way; nothing of the answer."""
+        """Return the status, or the kind of error; nothing of the answer's content."""
         body = delivery.body.encode()
         headers = headers_of(delivery, body, secrets, self.runtime.clock())
         try:
@@ -227,7 +230,7 @@ class Deliverer:
             return None, type(error).__name__
 
     def _disable_failed(self) -> None:
-        """In this thread: the store is asked in one only."""
+        """Disable subscriptions that failed too often, in this thread, which alone uses the store."""
         failed, self._failed = self._failed, {}
         for name, because in failed.items():
             command = DisableSubscription(name=name, because=because, failed=True)
@@ -240,7 +243,7 @@ def stored(database_url: str) -> DeliveryTables:
 
 
 def headers_of(delivery: Delivery, body: bytes, secrets: Sequence[str], now: datetime) -> dict[str, str]:
-    """The id is the event's place in the log: the same whenever it is sent."""
+    """Return the headers of a delivery. Its id is the event's position, and so the same whenever it is sent."""
     message_id, seconds = f"evt_{delivery.position}", int(now.timestamp())
     return {
         "Content-Type": "application/json",

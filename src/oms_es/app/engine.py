@@ -66,17 +66,19 @@ from oms_es.store.sealing.seals import SqlSealing
 from oms_es.store.store import ATTEMPTS_MAX, OUTAGES, Batch, Store
 
 CHAINS = ("chain", "chain_of_answers")
-"""What follows from input, and in the same iteration what follows from the world's answers to it."""
+"""Names of the two chains: what follows from input, and in the same iteration what follows from gateways' answers to
+it."""
 
 LOG_PLACE = "log"
-"""What metrics call the one place that an engine without Kafka reads."""
+"""The label, in metrics, of the log that an engine without Kafka reads."""
 
 IN_HAND_MAX = WINDOW_MAX // 20
-"""Events that the slowest reader may be behind when more input is taken in: a turn makes twenty times as many."""
+"""Events that the slowest reader may be behind when more input is accepted: an iteration makes up to twenty times as
+many."""
 
 
 class Patience(NamedTuple):
-    """How often an outage of the database is waited for, and how long for each connection."""
+    """How often to wait for an outage of the database, and how long for each connection."""
 
     attempts_max: int = ATTEMPTS_MAX
     connect_seconds_max: float = CONNECT_SECONDS_MAX
@@ -84,17 +86,16 @@ class Patience(NamedTuple):
 
 PATIENT = Patience()
 SOON = Patience(attempts_max=2, connect_seconds_max=1.0)
-"""Senders of webhooks wait five seconds, and come again."""
+"""For answers to webhooks: their senders wait five seconds, and try again later."""
 
 
 class Runtime:
-    """What every process of ours is made of, whichever roles it runs and whichever way events come to it.
+    """What every process needs, whichever roles it runs and however events reach it.
 
-    `simulated`: whether simulators stand around it. The command line asks the setting; without them intents wait.
-    `connected`: gateways to real providers, which are asked instead.
-    `answers_soon`: a caller waits for the answer, so an outage of the database is an error after seconds.
-    `cache_bytes_max`: what is remembered of streams, rows and events, by the estimate of `store/caching.py`.
-    `log_key`: signs checkpoints of the log; without it, the key that the database has.
+    `simulated`: whether simulators act as external systems; without them, intents wait. `connected`: gateways to real
+    providers, used in place of simulators. `answers_soon`: a caller waits for the answer, so that an outage of the
+    database becomes an error after seconds. `cache_bytes_max`: the size of the caches of streams, rows and events, as
+    `store/caching.py` estimates it. `log_key`: signs checkpoints of the log; without it, the key in the database does.
     """
 
     def __init__(
@@ -157,11 +158,11 @@ class Runtime:
         self.datastore.close()
 
     def last_position(self) -> int:
-        """Of the newest event; 0 for an empty log."""
+        """Return the position of the newest event; 0 for an empty log."""
         return self.recorder.max_notification_id() or 0
 
     def waiting(self) -> dict[str, int]:
-        """How many intents no gateway has performed yet, by the gateway's name."""
+        """Return how many intents each gateway has not performed yet, by its name."""
         with queries.reading(self.database_url) as connection:
             return intents_waiting(connection, INTENTS)
 
@@ -204,7 +205,7 @@ class Runtime:
         return self.store.execute(batch)
 
     def repeat(self, actor: str, dead_letter: dead_letters.StoredDeadLetter) -> None:
-        """Follow up what a reader put aside. Raises BadInput or Refused if that is still refused."""
+        """Repeat a reaction that a reader put aside. Raise BadInput or Refused if it still fails."""
         reaction, recorded = self._put_aside(dead_letter)
         settled = SettleReaction(reader=reaction.reader, fact_id=reaction.fact_id)
         try:
@@ -214,7 +215,7 @@ class Runtime:
             raise BadInput(*aside.why(error)) from error
 
     def followed_up(self, dead_letter: dead_letters.StoredDeadLetter) -> Sequence[Command]:
-        """The commands that a repeat would give. Raises BadInput, also where a gateway would be asked for them."""
+        """Return the commands that a repeat would give. Raise BadInput, also if a gateway would have to be asked."""
         reaction, recorded = self._put_aside(dead_letter)
         if all(consumer.name != reaction.reader for consumer in self.consumers):
             raise BadInput(Input.NO_REACTION, f"only trying it shows what {reaction.reader} is answered")
@@ -225,7 +226,7 @@ class Runtime:
         return [command for _, commands in followed for command in commands]
 
     def _put_aside(self, dead_letter: dead_letters.StoredDeadLetter) -> tuple[aside.Reaction, Sequence[Recorded]]:
-        """The dead letter of an event that was put aside, if it is the event that the reader failed on."""
+        """Return the reaction in the dead letter, and its event if it is still the one at that position."""
         reaction = aside.read(dead_letter.payload)
         rows = self.recorder.after(reaction.position - 1, 1)
         return reaction, [self.store.codec.decode(row, row.id) for row in rows if row.topic == reaction.fact]
@@ -240,7 +241,7 @@ class Runtime:
         raise BadInput(Input.NO_REACTION, f"{reader} has nothing to do with an event there; is its gateway connected?")
 
     def submit(self, actor: str, commands: Sequence[Command]) -> list[tuple[Command, Refused]]:
-        """Put commands to the engine, all in one transaction if none is refused; the refused ones come back."""
+        """Give the commands, all in one transaction if none is refused; return the refused ones with their errors."""
         try:
             self.append([(Cause(actor), [command]) for command in commands])
         except Refused as refused:
@@ -263,9 +264,9 @@ def projections_looked_up(consumers: Sequence[Consumer]) -> frozenset[str]:
 
 
 class Engine(Runtime):
-    """Everything on one database, in one process, following the log itself. Use as a context manager.
+    """All roles on one database, in one process that follows the log itself. Use as a context manager.
 
-    `alone`: no other engine can run on this database, so that the process that takes input also continues with it.
+    `alone`: no other engine can run on this database; then a process that takes input also processes what follows.
     """
 
     def __init__(
@@ -312,8 +313,8 @@ class Engine(Runtime):
         )
 
     def _chains(self, name: str, consumers: Sequence[ConsumerWorker], background: frozenset[str]) -> Iterator[Chain]:
-        """Where something is decided from facts that are folded elsewhere, this process does not know what follows at
-        once."""
+        """Yield the chain of these consumers, if this process folds all read models that they look up; else there is
+        none."""
         lookups = [worker for worker in self.projection_workers if worker.name not in background]
         if projections_looked_up(self.consumers) <= {worker.name for worker in lookups}:
             yield Chain(consumers, lookups, self.store, self.log, name=name)
@@ -344,7 +345,7 @@ class Engine(Runtime):
         return recorded
 
     def health(self) -> Health:
-        """For the supervisor that restarts it, and monitors that watch how far each reader is behind."""
+        """Return the health checks for the supervisor and monitors, and watch how far each reader is behind."""
         for reader in self.loop.readers():
             self._watch(reader)
         return Health(lambda: self.loop.last_iteration_at, self._not_ready)
@@ -361,22 +362,22 @@ class Engine(Runtime):
             yield f"{name} stopped: {cause_of(cause)}"
 
     def require_the_log(self) -> None:
-        """Raises OnKafka where the workers of Kafka hold the positions: both would do everything."""
+        """Raise OnKafka if workers on Kafka own the positions: with an engine beside them, everything would be done
+        twice."""
         with self.recorder.datastore.cursor() as curs:
             if curs.execute(f"SELECT 1 FROM {relay_store.RELAY} WHERE epoch > 0").fetchone():
                 raise OnKafka("this database is served by workers on Kafka; start `oms-es worker`, not an engine")
 
     def keep_up(self) -> None:
-        """For callers that bring more input than a turn takes: go on until little is left, and the log is still at
-        hand."""
+        """Iterate until little is left, for callers that bring more input than one iteration takes: the log is then
+        still cached."""
         self.require_the_log()
         while self.loop.behind(self.log.end) > IN_HAND_MAX and self.loop.iterate():
             pass
 
     def settle(self) -> int:
-        """Run until nothing is left to do and nothing more will come from the simulated world, and seal the log.
-
-        Raises OnKafka."""
+        """Run until nothing is left to do and no simulated callback is outstanding, seal the log, and return the count
+        of what was done. Raise OnKafka."""
         self.require_the_log()
         total = self.loop.run_until_idle()
         while self.external_systems.outstanding():
@@ -393,7 +394,7 @@ class Engine(Runtime):
 
 @contextmanager
 def engine_on(database_url: str, **options: Any) -> Iterator[Engine]:
-    """Migrate, then open: for the embedded database, which no other program shares."""
+    """Migrate and open the database: for an embedded database, which no other program shares."""
     migrate(database_url)
     with Engine(database_url, **options) as engine:
         yield engine

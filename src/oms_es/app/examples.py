@@ -1,4 +1,4 @@
-"""An example of what a JSON option takes, made of its declaration: what must be there, and nothing else."""
+"""An example of a JSON option's value, generated from its declaration: the required fields only."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ NAMED: Mapping[str, Any] = {
     "document_sha256": "0" * 64,
     "sha256": "0" * 64,
 }
-"""What a person would write there; anything else is `a` name, the least number, the first choice."""
+"""Values as a person would write them; others are `a`, the smallest number, or the first choice."""
 SHAPES: Mapping[str, Any] = {
     "RefundLine": {"line_id": "1", "quantity": 1},
     "LabelDocument": {"sha256": "0" * 64, "media_type": "application/pdf", "byte_count": 1},
 }
-"""Of what is true of several fields together."""
+"""Values for types whose fields have conditions in common."""
 KEYS: Mapping[str, str] = {"carton_numbers": "1", "ruled_out": "berlin"}
-"""Of maps that are not by SKU."""
+"""Keys of maps that are not by SKU."""
 
 
 def example(name: str, field: FieldInfo) -> str:
-    """JSON that the field takes."""
+    """Return JSON that the field accepts."""
     declared = TypeAdapter(field.rebuild_annotation()).json_schema()
     return json.dumps(_value(declared, declared.get("$defs", {}), name), ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""The systems around the engine: gateways, and callbacks that arrive unasked."""
+"""The systems around the engine: gateways, and callbacks that arrive by themselves."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from oms_es.store.documents import table as documents
 
 ALONE = "SELECT bool_and(pg_try_advisory_lock(key)) FROM unnest(%s::bigint[]) AS key"
 LOCK_BITS = (1 << 63) - 1
-"""Of a request's id: PostgreSQL's locks have numbers of 64 bits, with a sign."""
+"""The bits of a request's id that name its lock: PostgreSQL's advisory locks have signed 64-bit numbers."""
 
 
 class OnKafka(OmsError):
-    """This database is served by workers on Kafka, so an engine of its own must not run on it."""
+    """This database is served by workers on Kafka; an engine must not run on it."""
 
     code = "on_kafka"
     exit_code = Code.NO_DATABASE
@@ -44,7 +44,7 @@ class OnKafka(OmsError):
 
 
 def _keep(database_url: str, content: bytes, media_type: str) -> LabelDocument:
-    """In a transaction of its own, before the event that names it. Raises GatewayUnavailable."""
+    """Store a document in a transaction of its own, before the event that names it. Raise GatewayUnavailable."""
     try:
         with psycopg.connect(database_url) as connection:
             kept = documents.keep(connection, content, media_type)
@@ -55,7 +55,11 @@ def _keep(database_url: str, content: bytes, media_type: str) -> LabelDocument:
 
 @contextmanager
 def _alone(database_url: str, keys: Sequence[UUID]) -> Iterator[carrier.StillAlone]:
-    """The locks are a session's, and end with this process at the latest. Raises GatewayUnavailable."""
+    """Hold a lock for each request within the context, and yield the check that the locks still exist. Raise
+    GatewayUnavailable.
+
+    The locks belong to a session, and end with this process at the latest.
+    """
     try:
         session = psycopg.connect(database_url, autocommit=True)
         with closing(session):
@@ -68,13 +72,14 @@ def _alone(database_url: str, keys: Sequence[UUID]) -> Iterator[carrier.StillAlo
 
 
 def _note(database_url: str, circuit: Circuit) -> None:
-    """For questions from other processes; a database that does not answer now hears of the next change."""
+    """Record the circuit's state for other processes; if the database does not answer, only the next change is
+    recorded."""
     with suppress(psycopg.OperationalError), psycopg.connect(database_url) as connection:
         stops.note_circuit(connection, *circuit)
 
 
 def _still_there(session: psycopg.Connection) -> None:
-    """Locks are gone with their session. Raises GatewayUnavailable."""
+    """Raise GatewayUnavailable if the session has ended, and its locks with it."""
     try:
         session.execute("SELECT")
     except psycopg.OperationalError as error:
@@ -82,10 +87,10 @@ def _still_there(session: psycopg.Connection) -> None:
 
 
 class ExternalSystems:
-    """The systems around the engine: gateways, and callbacks that arrive unasked."""
+    """The systems around the engine: gateways, and callbacks that arrive by themselves."""
 
     payment_provider: SimulatedPaymentProvider
-    """Of a simulated world."""
+    """The provider of a simulated world."""
     keep: Callable[[bytes, str], LabelDocument]
     callbacks: Sequence[SimulatedCallbacks] = ()
 
@@ -93,11 +98,11 @@ class ExternalSystems:
         return ()
 
     def outstanding(self) -> int:
-        """Callbacks that are still to come."""
+        """Return how many callbacks are still to come."""
         return 0
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Release the resources that it holds."""
 
 
 class Unconnected(ExternalSystems):
@@ -157,7 +162,7 @@ class SimulatedSystems(ExternalSystems):
         )
 
     def outstanding(self) -> int:
-        """Callbacks that are still to come."""
+        """Return how many callbacks are still to come."""
         return sum(source.outstanding() for source in self.callbacks)
 
     def close(self) -> None:

@@ -42,19 +42,19 @@ from oms_es.store.sealing.seals import SqlSealing
 from oms_es.store.store import Store
 
 CLAIMER = "migrate"
-"""The actor of what a migration records."""
+"""The actor of commands that a migration gives."""
 CLAIMED_MAX = 1_000
-"""Names claimed in one transaction."""
+"""Names that are claimed in one transaction."""
 HELD_BY_ONE = f"""
     SELECT reference, min(payment_id) FROM {payment_references.table.name}
     WHERE reference > %s GROUP BY reference HAVING count(*) = 1 ORDER BY reference LIMIT {CLAIMED_MAX}"""
 
 RebuildProgress = Callable[[str], Callable[[int, int], None]]
-"""Makes, for what is rebuilt, what is given the position reached and the last position."""
+"""Makes, for the name of what is rebuilt, a function that gets the position reached and the last position."""
 
 
 def unseen(_read_model: str) -> Callable[[int, int], None]:
-    """Progress that is not shown."""
+    """Return a progress function that shows nothing."""
     return lambda _reached, _last: None
 
 
@@ -66,12 +66,14 @@ def migrate(
     log_key: SignerKey | None = None,
     data_keys: Sequence[bytes] = (),
 ) -> None:
-    """Make every table of this version, fold again the read models that this version folds otherwise, and seal the log.
+    """Create every table of this version, rebuild read models that this version folds differently, and seal the log.
 
-    Safe to run again, also after it was interrupted, and from several processes at once; whatever works on an older
-    database is to be stopped first. Engines of this version may start while the log is sealed. `published`: read models
-    whose rows are published on Kafka. `log_key`: signs checkpoints; without it, one is made and kept in the database.
-    `data_keys`: with them, personal data is encrypted from now on. Raises NewerDatabase, NoLogKey.
+    Safe to run again, also after an interruption, and from several processes at once; processes of an older version
+    must be stopped first. Engines of this version may start while the log is sealed. `published`: read models whose
+    rows are published on Kafka. `log_key`: signs checkpoints; without it, a key is made and stored in the database.
+    `data_keys`: with them, personal data is encrypted from now on.
+
+    Raise NewerDatabase or NoLogKey.
     """
     with psycopg.connect(database_url, autocommit=True) as connection, datastore_of(database_url) as datastore:
         connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
@@ -83,7 +85,7 @@ def migrate(
             for statement in _tables():
                 connection.execute(statement)
         held = KEYRING.hold(data_keys)
-        subject_keys.require(connection)  # before anything is read without it, or written with another
+        subject_keys.require(connection)  # before anything is read without the key, or written with another
         stale = [projection for projection in PROJECTIONS if schema.stale(stored, projection)]
         end = recorder.end()
         with connection.transaction():
@@ -102,7 +104,8 @@ def migrate(
 
 
 def _claim(connection: psycopg.Connection[Any], recorder: Recorder) -> None:
-    """Page by page; again, it changes nothing. A name that several payments have is left to whom it is reported of."""
+    """Claim names page by page; a repeated run changes nothing. A name that several payments have is not claimed: the
+    next report with it decides."""
     store = Store(DECIDERS, VOCABULARY, recorder, keys=SqlSubjectKeys(recorder.datastore.cursor))
     for held in _held_by_one(connection):
         store.execute([(Cause(CLAIMER), claims(payment_id, (name,))) for name, payment_id in held])
@@ -116,7 +119,7 @@ def _held_by_one(connection: psycopg.Connection[Any]) -> Iterator[Sequence[tuple
 
 
 def _seal(recorder: Recorder, log_key: SignerKey | None, progress: RebuildProgress) -> None:
-    """In batches, each of which stays sealed, whatever interrupts."""
+    """Seal the log in batches; after an interruption, finished batches stay sealed."""
     sealer, end = Sealer(SqlSealing(recorder.datastore, log_key)), recorder.end()
     if sealer.has_more():
         shown = progress("the log's seal")
@@ -143,7 +146,7 @@ def _fold(
 
 
 def _make_missing(connection: psycopg.Connection[Any], projections: Sequence[Projection], end: int) -> None:
-    """An empty table claims to have taken the whole log, from which it is folded at once."""
+    """Create missing tables. An empty table claims to have taken the whole log: it is then rebuilt from it at once."""
     for projection in projections:
         if schema.stored_columns(connection, projection.name):
             continue

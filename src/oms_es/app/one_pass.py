@@ -1,7 +1,7 @@
-"""Many read models folded from one reading of the log, each into a table beside its own.
+"""Folding many read models from one reading of the log, each into a second table beside its own.
 
-Invariant: every event that a read model's positions say it has taken is folded into it once, in the order of positions,
-by one process. Where there are cores, processes share the read models out among them, and each reads what its own need.
+Invariant: every event up to a read model's positions is folded into it once, in order, by one process. With several
+cores, processes share the read models, and each reads the events that its own need.
 """
 
 from __future__ import annotations
@@ -33,30 +33,31 @@ from oms_es.store.recorder import EVENTS, IN_UTC, Advance
 
 SUFFIX = "_rebuilt"
 SAMPLED_MAX = 20_000
-"""Of the newest events, which show how much work each read model is."""
+"""Newest events that are sampled to estimate the work for each read model."""
 EVENTS_PER_PROCESS_MIN = 50_000
-"""Below, a process takes longer to start than to read."""
+"""Events below which a process takes longer to start than to read them."""
 LOOK_SECONDS = 0.2
 
 Connection = psycopg.Connection[dict[str, Any]]
 
 
 class Folded(NamedTuple):
-    """How many events were folded into a read model's rows, and how long that took without reading them."""
+    """The number of events that were folded into a read model, and the seconds that this took without reading them."""
 
     events: int
     seconds: float
 
 
 class BesideRows(SqlRows):
-    """Rows that are not read yet: their progress is not published, and what is half done is begun again."""
+    """Rows of the second table. No one reads them yet: their progress is not published, and an interrupted fold begins
+    again."""
 
     def advance(self, _connection: Any, _advance: Advance) -> None:
-        """They have no position."""
+        """Do nothing: the second table has no position."""
 
 
 class Beside(ReadModel):
-    """Of the table beside, which is written to and not remembered."""
+    """The read model on its second table, which is written and not cached."""
 
     rows: BesideRows
 
@@ -67,11 +68,11 @@ def beside(projection: Projection, engine: Engine) -> Beside:
 
 
 def unseen(_reached: int, _last: int) -> None:
-    """Progress that is not shown."""
+    """Show no progress."""
 
 
 def cores() -> int:
-    """That this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -82,7 +83,7 @@ def fold_all(
     progress: Callable[[int, int], None],
     processes: int,
 ) -> dict[str, Folded]:
-    """By the read model's name."""
+    """Fold all projections, in up to `processes` processes; return the result by the read model's name."""
     last = max((_last_position(projection, reached) for projection in projections), default=0)
     shares = _shares(database_url, projections, min(processes, last // EVENTS_PER_PROCESS_MIN))
     if len(shares) == 1:
@@ -100,7 +101,7 @@ def fold_all(
 def fold_share(
     database_url: str, projections: Sequence[Projection], reached: Progress, progress: Callable[[int], None]
 ) -> dict[str, Folded]:
-    """In this process."""
+    """Fold the projections in this process; return the result by the read model's name."""
     engine = read_model_engine(database_url)
     options = f"{conninfo_to_dict(database_url).get('options') or ''} {IN_UTC}".strip()
     try:
@@ -146,8 +147,10 @@ def _last_position(projection: Projection, reached: Progress) -> int:
 
 
 def _shares(database_url: str, projections: Sequence[Projection], count: int) -> list[list[Projection]]:
-    """The most work first, each to the process that has the least. Another process knows the read models of the
-    program only."""
+    """Share out the projections, the most work first, each to the process with the least.
+
+    Projections that are not in the registry stay in this process: another one does not know them.
+    """
     if count <= 1 or not set(map(id, projections)) <= set(map(id, PROJECTIONS)):
         return [list(projections)]
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -164,7 +167,7 @@ def _shares(database_url: str, projections: Sequence[Projection], count: int) ->
 
 
 _counters: Any = ()
-"""In a process that was started: how far each of them is."""
+"""In a child process, the position that each process has reached."""
 
 
 def _begin(counters: Any, data_keys: Sequence[bytes]) -> None:

@@ -1,9 +1,9 @@
-"""Rebuild: a read model's rows folded again from history, beside those in use, which they then replace in one moment.
+"""Rebuild: a read model's rows folded again from history in a second table, which then replace those in use in one
+transaction.
 
-Invariant: at every moment the rows are those of one generation, and as far as the projection's positions say. Readers
-never wait; the projection waits for the last step alone, and then reads its position and its rows again.
-
-Only what differs is written, so that rows that were right are not touched, and the difference is what was wrong.
+Invariant: at every moment the rows are those of one generation, up to the projection's positions. Readers never wait;
+the projection waits for the last step alone, and then reads its position and its rows again. Only differences are
+written: correct rows are not touched, and the difference shows what was wrong.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from oms_es.store.recorder import IDLE_SECONDS_MAX, TRACKING, Advance, Recorder
 from oms_es.store.schema import created, record_read_models, reshaped, stored_columns
 
 ROUNDS_MAX = 10
-"""How often what happened meanwhile is folded before the projection has to wait."""
+"""How often new events are folded before the projection has to wait."""
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -47,9 +47,9 @@ class AlreadyRebuilding(OmsError):
 
 
 class Rebuilt(NamedTuple):
-    """`events` were folded into `rows`; of those, so many were `written`, because they were missing or others, and so
-    many that should not have been there `removed`. Of the `seconds` that were its own, the projection had to wait for
-    `waited_seconds`; reading the log is for all that are rebuilt together."""
+    """The result. `events` were folded into `rows`; of those, `written` rows were missing or different, and `removed`
+    ones should not have existed. Of the `seconds` for this read model, the projection had to wait for `waited_seconds`;
+    reading the log is counted for all that are rebuilt together."""
 
     projection: str
     events: int
@@ -61,7 +61,7 @@ class Rebuilt(NamedTuple):
 
 
 class Rebuild:
-    """`published`: with Kafka, every row that the rebuild changes is published."""
+    """The rebuild of one read model. `published`: every row that changes is published on Kafka."""
 
     def __init__(
         self,
@@ -85,11 +85,11 @@ class Rebuild:
         self.keys, self.columns = rows.key_columns, rows.columns
 
     def run(self, progress: Callable[[int, int], None] = unseen) -> Rebuilt:
-        """Calls `progress` with (position reached, last position). Raises AlreadyRebuilding."""
+        """Rebuild the read model; `progress` gets (position reached, last position). Raise AlreadyRebuilding."""
         return rebuild_together([self], self.database_url, progress)[0]
 
     def finish(self, connection: Connection, known: Progress, folded: Folded) -> Rebuilt:
-        """Fold what was recorded since `known` into the second table, then write the differences to the first."""
+        """Fold the events since `known` into the second table, then write the differences to the first."""
         began = time.monotonic()
         known, events = self._caught_up(connection, known)
         connection.execute(SQL("ANALYZE {}").format(self.beside))
@@ -119,7 +119,7 @@ class Rebuild:
 
     @contextmanager
     def table_beside(self, connection: Connection) -> Iterator[None]:
-        """Raises AlreadyRebuilding."""
+        """Create the second table for the context. Raise AlreadyRebuilding."""
         lock = rebuild_lock_of(self.projection.name)
         free = connection.execute("SELECT pg_try_advisory_lock(%s) AS free", [lock]).fetchone()
         if not (free and free["free"]):
@@ -131,11 +131,12 @@ class Rebuild:
             yield
         finally:
             connection.execute(drop)
-            # a session ends on the server some time after its connection, and the next rebuild may be there before
+            # released explicitly: a server session may outlive its connection for a moment, in which the next rebuild
+            # could begin
             connection.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
     def _caught_up(self, connection: Connection, known: Progress) -> tuple[Progress, int]:
-        """Fold until one read is left, or until it is clear that writers are faster."""
+        """Fold until less than one batch of events is left, or until it is clear that writers are faster."""
         events = 0
         for _ in range(ROUNDS_MAX):
             reached = Progress.stored(connection)
@@ -146,7 +147,7 @@ class Rebuild:
         return known, events
 
     def _fold(self, known: Progress, reached: Progress) -> int:
-        """Fold the events after `known`; returns how many there were."""
+        """Fold the events after `known` and return how many there were."""
         name = self.projection.name
         before, now = known.topic_partitions(name), reached.topic_partitions(name)
         moved = [
@@ -172,7 +173,7 @@ class Rebuild:
         return folded
 
     def _replace(self, connection: Connection) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
-        """The keys of the rows that were written, and of those that were removed."""
+        """Write the differences; return the keys of the rows that were written, and of those that were removed."""
         if alterations := reshaped(self.projection.table, stored_columns(connection, self.projection.name)):
             return self._replace_all(connection, alterations)
         same = self._on("l", "b")
@@ -203,7 +204,7 @@ class Rebuild:
     def _replace_all(
         self, connection: Connection, alterations: Sequence[Composed]
     ) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
-        """Replace the table when its columns differ: every row is written, and readers wait meanwhile."""
+        """Replace a table whose columns differ: every row is written, and readers wait meanwhile."""
         old = connection.execute(SQL("SELECT * FROM {}").format(self.live)).fetchall() if self.published else []
         connection.execute(SQL("TRUNCATE {}").format(self.live))
         for alteration in alterations:
@@ -234,15 +235,15 @@ class Rebuild:
 
 
 def rebuild_lock_of(name: str) -> int:
-    """The advisory lock of who folds its rows beside them."""
+    """Return the number of the advisory lock for folding the read model beside itself."""
     return lock_of(f"{name}{SUFFIX}")
 
 
 def hold_rows(connection: Connection, name: str) -> None:
-    """No other process changes a row of the read model or moves its position until this transaction ends; afterwards,
-    none goes on from what it remembers.
+    """Lock the read model until this transaction ends: no process changes its rows or position, and none relies on its
+    cache afterwards.
 
-    In the order in which a projection takes them: the lock of the rows, the rows, the position.
+    The locks are taken in the order of a projection: the advisory lock, the rows, the position.
     """
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_of(name)])
     connection.execute(SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(Identifier(name)))
@@ -256,9 +257,10 @@ def hold_rows(connection: Connection, name: str) -> None:
 def rebuild_together(
     rebuilds: Sequence[Rebuild], database_url: str, progress: Callable[[int, int], None] = unseen, processes: int = 1
 ) -> list[Rebuilt]:
-    """The log is read once for all of them, or once by each of so many processes, which share them out.
+    """Rebuild several read models from one reading of the log, or one reading by each of several processes, which share
+    them.
 
-    Calls `progress` with (position reached, last position). Raises AlreadyRebuilding; then nothing was done.
+    `progress` gets (position reached, last position). Raise AlreadyRebuilding; then nothing was done.
     """
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection, ExitStack() as tables:
         connection.execute(f"SET idle_in_transaction_session_timeout = '{int(IDLE_SECONDS_MAX)}s'")

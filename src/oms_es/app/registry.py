@@ -192,7 +192,7 @@ GATEWAYS = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.Carrier
 INTENTS: Mapping[str, frozenset[str]] = {
     gateway.name: frozenset(intent.__name__ for intent in gateway.intents) for gateway in GATEWAYS
 }
-"""What waits for each gateway, by the name of the event."""
+"""The events that wait for each gateway, by name."""
 
 PARSERS: Mapping[str, Parser] = {
     **DIALECTS,
@@ -200,9 +200,9 @@ PARSERS: Mapping[str, Parser] = {
     command_codec.DIALECT: command_codec.parser_of(DECIDERS),
     bulk_commands.DIALECT: bulk_commands.reader(DECIDERS),
 }
-"""How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""
+"""The parser of each dialect: used when input arrives, and again when a dead letter is replayed."""
 
 
 def parser_of(dialect: str) -> Parser:
-    """Also where a dialect is spoken by one channel alone. Raises KeyError."""
+    """Return the parser of a dialect, also one that belongs to a single channel. Raise KeyError."""
     return channels.parser_of(dialect) or PARSERS[dialect]

@@ -1,4 +1,4 @@
-"""A dead letter that is tried again: decided as if it had just come, and settled if it is taken now."""
+"""Replay of a dead letter: it is decided as if it had just come, and settled if it is accepted now."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from oms_es.store.encoding.codec import Cause
 
 
 def replayed(runtime: Runtime, actor: str, dead_letter: StoredDeadLetter) -> str:
-    """Why it still cannot be used; empty if it was. A kill between the two steps leaves it to be replayed again,
-    which decides nothing."""
+    """Replay the dead letter; return why it still cannot be used, or an empty string if it was used.
+
+    A crash between the two steps leaves it open: a repeated replay then decides nothing, and settles it.
+    """
     if dead_letter.is_masked:
         return dead_letters.MASKED
     given_by = f"{actor}, replaying {dead_letter.source}"
@@ -38,14 +40,15 @@ def replayed(runtime: Runtime, actor: str, dead_letter: StoredDeadLetter) -> str
 
 
 class Foreseen(NamedTuple):
-    """`why` it still cannot be used, empty if it could be; `events`: the names of those that it would lead to."""
+    """The result of a preview. `why` the dead letter still cannot be used, or empty; `events`: names of the events that
+    it would lead to."""
 
     why: str
     events: Sequence[str] = ()
 
 
 def foreseen(runtime: Runtime, dead_letter: StoredDeadLetter) -> Foreseen:
-    """What a replay would come to; nothing does. Of what asks a gateway only trying it shows that."""
+    """Return what a replay would result in; nothing is changed. A request to a gateway cannot be previewed."""
     if dead_letter.is_masked:
         return Foreseen(dead_letters.MASKED)
     try:
@@ -67,7 +70,7 @@ def _give_again(runtime: Runtime, actor: str, dead_letter: StoredDeadLetter) -> 
 
 
 def _understood(runtime: Runtime, dead_letter: StoredDeadLetter) -> Sequence[Command]:
-    """Raises BadInput, Refused, Skipped."""
+    """Return the commands in the dead letter. Raise BadInput, Refused or Skipped."""
     command = understood(parser_of(dead_letter.dialect), dead_letter.payload)
     if dead_letter.dialect == bulk_commands.DIALECT:
         with queries.reading(runtime.database_url) as connection:

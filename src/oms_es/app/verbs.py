@@ -1,6 +1,7 @@
-"""Every command of the vocabulary as something that one can ask for: ENTITY VERB, in the terminal and over HTTP.
+"""Every command of the vocabulary by name: ENTITY VERB, in the terminal and over HTTP.
 
-Invariant: whatever a decider accepts has one name, made of its class; nothing here knows what a command means.
+Invariant: every command that a decider accepts has one name, made from its class; nothing here knows what a command
+means.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ GROUP_OF = {
     "reconciliation": "reconcile",
     "document": "documents",
 }
-"""Where people say it otherwise than the stream does."""
+"""Names of entities for people that differ from the streams'."""
 WORD = re.compile(r"[A-Z][a-z0-9]*")
 GIVEN_HERE = frozenset({"now"})
-"""Fields that the edge gives, unless the caller does."""
+"""Fields that the command line or the server sets, unless the caller does."""
 
 
 class Verb(NamedTuple):
-    """A command, and what it is called."""
+    """A command with its entity and verb."""
 
     group: str
     name: str
@@ -45,7 +46,7 @@ def verbs(deciders: Iterable[Decider[Any]]) -> Iterator[Verb]:
 
 
 def verb_of(command: type[Command], nouns: Sequence[str]) -> str:
-    """The words of its class without the noun that it is about: what cancels an order is `cancel`."""
+    """Return the words of the command's class without the noun of its entity: CancelOrder becomes `cancel`."""
     verb, *rest = (word.lower() for word in WORD.findall(command.__name__))
     return "-".join([verb, *(rest[1:] if rest and rest[0] in nouns else rest)])
 
@@ -56,10 +57,8 @@ def is_for_the_engine(command: type[Command]) -> bool:
 
 @contextmanager
 def named_as_typed(orders: Mapping[str, str]) -> Iterator[None]:
-    """A refusal names orders as people typed them, not by the ids that were made of that, nor by their streams.
-
-    `orders`: what was typed, by the id.
-    """
+    """Within the context, a refusal names orders as people typed them, in place of ids and streams. `orders`: typed
+    names by id."""
     try:
         yield
     except Refused as refused:
@@ -73,14 +72,14 @@ def named_as_typed(orders: Mapping[str, str]) -> Iterator[None]:
 
 
 def changed(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
-    """The fields of a state that differ, as plain values a person or a program can read."""
+    """Return the fields of a state that differ, as plain values that a person or a program can read."""
     old, new = _fields_of(before), _fields_of(after)
     pairs = {name: (plain(old.get(name)), plain(new.get(name))) for name in dict.fromkeys((*old, *new))}
     return {name: (was, now) for name, (was, now) in pairs.items() if was != now}
 
 
 def _fields_of(state: Any) -> dict[str, Any]:
-    """Of a state of any kind: none yet, one event, or several parts."""
+    """Return the fields of a state of any kind: None, one event, or several parts."""
     if isinstance(state, BaseModel):
         return dict(state)
     return {} if state is None else dict(state._asdict())

@@ -1,7 +1,7 @@
-"""The same engine on Kafka: every role that app lists, as a consumer group, in as many processes as one likes.
+"""The same engine on Kafka: every role of the registry as a consumer group, in any number of processes.
 
-A process runs any roles. Events reach it by way of topics, and what it appends reaches the others by way of the relay;
-PostgreSQL holds the log, the positions and the read models.
+A process runs any roles. It gets events from topics, and the relay publishes what it appends; PostgreSQL holds the log,
+the positions and the read models.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ from oms_es.store.log import Log, NullFeed
 from oms_es.store.store import OUTAGES
 
 PARTITIONS = 6
-"""Of every topic that is made here; it never changes afterwards."""
+"""Partitions of every topic that is created here; the number never changes afterwards."""
 SETTLED_SECONDS_MAX = 600.0
 CHANNEL_ORDERS_ROLE = "channel_orders"
 TICKER_ROLE = "ticker"
@@ -87,7 +87,7 @@ INTERESTS: Mapping[str, frozenset[type[Event]]] = {
     **{projection.name: frozenset(projection.folds) for projection in PROJECTIONS},
     **{gateway.name: frozenset(gateway.intents) for gateway in GATEWAYS},
 }
-"""What each role that reads events is interested in."""
+"""The events that each role reads."""
 TOPICS_OF: Mapping[str, Sequence[str]] = {
     role: sorted({EVENT_TOPICS[CATEGORY_OF[event]] for event in events}) for role, events in INTERESTS.items()
 }
@@ -100,11 +100,12 @@ GROUPS_OF_ROLES: Mapping[str, Sequence[str]] = {
     "gateways": [*(gateway.name for gateway in GATEWAYS), *CALLBACK_ROLES],
     "all": ROLES,
 }
-"""Names that stand for several roles. Something is decided from facts, and nothing from read models for people."""
+"""Names that stand for several roles. Consumers decide from the looked-up read models; those for people are
+only shown."""
 
 
 class NoGateways(OmsError):
-    """No gateways are set, and nothing else was asked for."""
+    """Only gateway roles were named, and no gateways are configured."""
 
     code = "no_gateways"
     exit_code = Code.USAGE
@@ -120,9 +121,7 @@ class UnknownRole(OmsError):
 
 
 def roles_that_run(roles: Sequence[str], connected: Collection[str]) -> list[str]:
-    """Roles that would have to reach a gateway which is not `connected` are left out. Raises NoGateways if none is
-    left.
-    """
+    """Return the roles without gateways that are not `connected`. Raise NoGateways if none is left."""
     out_of_reach = set(GROUPS_OF_ROLES["gateways"]).difference(connected)
     running = [role for role in roles if role not in out_of_reach]
     if not running:
@@ -134,7 +133,7 @@ def roles_that_run(roles: Sequence[str], connected: Collection[str]) -> list[str
 
 
 def roles_of(names: Iterable[str]) -> list[str]:
-    """Raises UnknownRole."""
+    """Return the roles that the names stand for. Raise UnknownRole."""
     roles = dict.fromkeys(role for name in names for role in GROUPS_OF_ROLES.get(name, (name,)))
     for role in roles:
         if role not in ROLES:
@@ -143,13 +142,14 @@ def roles_of(names: Iterable[str]) -> list[str]:
 
 
 def dialects(channels: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The dialect of each topic that channels write to; `channels` have topics of their own. Raises UnknownDialect."""
+    """Return the dialect of each input topic; `channels` have topics of their own. Raise UnknownDialect."""
     own = {channel_topic(name): dialect_of(name, dialect) for name, dialect in (channels or {}).items()}
     return {CHANNEL_ORDERS: CANONICAL, **own}
 
 
 def topics(partitions: int = PARTITIONS, channels: Mapping[str, str] | None = None) -> list[Topic]:
-    """Every topic that we publish or read; `channels` have topics of their own. Raises UnknownDialect."""
+    """Return every topic that the engine publishes or reads; `channels` have topics of their own. Raise
+    UnknownDialect."""
     return [
         *(Topic(name, partitions, compacted=False, bytes_max=MESSAGE_BYTES_MAX) for name in EVENT_TOPICS.values()),
         *(Topic(state.topic, partitions, compacted=True, bytes_max=MESSAGE_BYTES_MAX) for state in STATES),
@@ -173,7 +173,8 @@ class Workers(Runtime):
         channels: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
-        """`channels` have topics of their own, in the dialect that is named, which are read besides the common one."""
+        """`channels`: channels with a topic of their own, each with its dialect; these topics are read beside the
+        common one."""
         super().__init__(database_url, **options)
         self.dialects = dialects(channels)
         self.kafka = kafka
@@ -181,7 +182,8 @@ class Workers(Runtime):
         self.cloudevents = CloudEventsCodec(VOCABULARY, keys=self.subject_keys)
         self.watermark = Watermark(self.recorder, TOPICS_OF)
         self._covered: dict[frozenset[str], int] = {}
-        """How far the roles asked for have come, as found in this turn: every partition of a consumer asks the same."""
+        """The position that each set of roles has reached, cached for one iteration: every partition of a consumer asks
+        for the same."""
         self.published = Published(self.recorder)
         deciding = CONSUMER_ROLES & {*roles}
         self.log = Log(self.recorder, self.store.codec, self.shares.events) if deciding else NullFeed()
@@ -209,7 +211,8 @@ class Workers(Runtime):
         return self
 
     def _alive(self) -> None:
-        """Between two batches: a turn of a role that has many partitions takes longer than a process may be silent."""
+        """Report between two batches that the process is alive: an iteration of a role with many partitions takes
+        longer than a process may be silent."""
         self.heartbeats()
         self.loop.last_iteration_at = time.monotonic()
 
@@ -220,14 +223,15 @@ class Workers(Runtime):
         super().close()
 
     def settled(self) -> bool:
-        """Whether every role, here and elsewhere, has done everything that there is, and nothing more will come."""
+        """Return whether every role, in any process, has processed the whole log, and no callback is outstanding."""
         if self.external_systems.outstanding():
             return False
         covered = self.watermark.position(INTERESTS)
         return covered == self.last_position() and not self.external_systems.outstanding()
 
     def settle(self) -> int:
-        """Run until `settled`; how many deliveries there were. Raises TimeoutError, and what stopped a partition."""
+        """Run until `settled` and return the number of deliveries. Raise TimeoutError, and the error that stopped a
+        partition."""
         total, deadline = 0, time.monotonic() + SETTLED_SECONDS_MAX
         while not self.settled():
             if time.monotonic() > deadline:
@@ -243,7 +247,7 @@ class Workers(Runtime):
         return Health(lambda: self.loop.last_iteration_at, self._not_ready)
 
     def _has_pending(self) -> bool:
-        """Whether any role has work left; a relay must be asked, as nothing notifies it."""
+        """Return whether any role has work left; a relay must always be asked, as nothing notifies it."""
         return self.relay is not None or any(p.has_pending for p in self.loop.workers if isinstance(p, GroupWorker))
 
     def _not_ready(self) -> Iterator[str]:
@@ -290,7 +294,8 @@ class Workers(Runtime):
                 stops.clear(curs, Relay.name)
 
     def _with_chains(self, workers: Sequence[Worker]) -> Iterator[Worker]:
-        """What follows from input in the same turn, and what follows from the world's answers to it."""
+        """Yield the workers with two chains: for what follows from input, and for what follows from gateways' answers
+        to it."""
         own = [w for w in workers if isinstance(w, GroupWorker) and w.name in CONSUMER_ROLES | LOOKED_UP]
         others = [worker for worker in workers if worker not in own]
         yield from (worker for worker in others if worker.name in INPUT_ROLES)

@@ -1,4 +1,4 @@
-"""Connections in the terminal: who sends webhooks here, and under which secrets."""
+"""`oms-es connection`: systems that send webhooks to this server, and the secrets that verify them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def create_connection(
     secret_stdin: Stdin = False,
     json: Json = False,
 ) -> None:
-    """Open a connection: its sender may send webhooks. A secret that is made here is shown once."""
+    """Open a connection, so that its sender may send webhooks. A secret that is made here is shown once."""
     if dialect not in SENDERS:
         known = ", ".join(SENDERS)
         raise typer.BadParameter(f"there is no dialect {dialect!r}{nearest(dialect, SENDERS)}; there are {known}")
@@ -55,7 +55,7 @@ def create_connection(
 
 
 def list_connections(*, json: Json = False) -> None:
-    """Connections by name, also those that are not heard; never a secret."""
+    """Connections by name, including disabled ones; never a secret."""
     with reading(set_up()) as connection:
         found = connection.execute("SELECT * FROM connections ORDER BY name LIMIT 1000").fetchall()
     columns: Mapping[str, Callable[[Row], Any]] = {
@@ -72,7 +72,7 @@ def list_connections(*, json: Json = False) -> None:
 def rotate_connection(
     name: Name, *, secret_stdin: Stdin = False, overlap_hours: Overlap = OVERLAP_HOURS, json: Json = False
 ) -> None:
-    """Give a connection another secret; the one before is good for a while."""
+    """Give a connection another secret; the previous one stays valid for a while."""
     with reading(set_up()) as connection:
         row = connection.execute("SELECT dialect FROM connections WHERE name = %s", [name]).fetchone()
     if row is None:
@@ -84,8 +84,11 @@ def rotate_connection(
 
 
 def give_with_secret(secret: str, command: Callable[[str], Command]) -> None:
-    """The secret is kept first: a kill between the two leaves one that nothing names. Raises Refused."""
-    command("sec_" + "0" * 24)  # what cannot be is refused before anything is kept
+    """Store the secret, then give the command that names it. Raise Refused.
+
+    The secret is stored first: if the process is killed in between, a secret remains that nothing refers to.
+    """
+    command("sec_" + "0" * 24)  # an invalid command is refused before the secret is stored
     with writing(set_up()) as engine:
         with connected(engine.database_url) as rows:
             secret_id = webhook_secrets.keep(rows, secret, datetime.now(UTC), who())
@@ -97,7 +100,7 @@ def moment_or_nothing(moment: datetime | None) -> str:
 
 
 def _secret(dialect: str, *, from_stdin: bool) -> str:
-    """As it is given, but for the end of its line."""
+    """Return a new secret, or the line on stdin without its end."""
     if not from_stdin:
         if SENDERS[dialect].makes_secrets:
             raise typer.BadParameter(f"{dialect} makes the secret: give it with --secret-stdin")
@@ -116,7 +119,7 @@ def _secret(dialect: str, *, from_stdin: bool) -> str:
 
 
 def _show(name: str, secret: str | None, *, json: bool) -> None:
-    """A secret that its sender made is nothing that anybody has to be shown."""
+    """Print the connection; a secret that its sender made need not be shown."""
     if json:
         print_json({"name": name, **({"secret": secret} if secret else {})})
         return

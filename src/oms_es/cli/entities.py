@@ -1,4 +1,4 @@
-"""One group of commands per entity of the vocabulary: what is shown of it, and every command that it accepts."""
+"""One group of commands per entity of the vocabulary: its lists and views, and every command that it accepts."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "rotate": "subscriptions:rotate_subscription",
     },
 }
-"""Beside the commands of the vocabulary."""
+"""Commands of each group beside those of the vocabulary."""
 WITH_A_SECRET: tuple[type[Command], ...] = (OpenConnection, RotateConnection, OpenSubscription, RotateSubscription)
-"""Given with a secret, which is kept first."""
+"""Commands of the vocabulary that refer to a secret, which must be stored first."""
 GIVEN_ELSEWHERE = (*exceptions.GIVEN_HERE, *WITH_A_SECRET)
 VERBS = [verb for verb in verbs(DECIDERS) if verb.command not in GIVEN_ELSEWHERE]
 
@@ -90,7 +90,7 @@ def makers(entity: str) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 
 def __getattr__(entity: str) -> Any:
-    """The group of an entity, by its name."""
+    """Return the group of an entity by its name."""
     if entity not in {verb.group for verb in VERBS}:
         raise AttributeError(entity)
     only_the_engine = all(is_for_the_engine(verb.command) for verb in VERBS if verb.group == entity)

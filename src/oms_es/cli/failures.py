@@ -1,4 +1,4 @@
-"""What a person and a program read when a command fails: one line that says what to do next, and an exit code.
+"""Failures of a command for people and programs: one line that says what to do next, and an exit code.
 
 With OMS_LOG_LEVEL=debug the traceback comes before it.
 """
@@ -35,7 +35,7 @@ def failed(failure: Exception) -> tuple[Code, str]:
 
 
 def _answer(failure: Exception) -> tuple[Code, str]:
-    """A full disk comes first: it is the cause of whatever else is said."""
+    """Return the exit code and the message. A full disk is tested first, since it causes any of the others."""
     if isinstance(failure, ValidationError):
         return Code.USAGE, _problems(failure)
     if is_disk_full(failure):
@@ -54,7 +54,7 @@ def _answer(failure: Exception) -> tuple[Code, str]:
 
 
 def _why(failure: Exception) -> str:
-    """A pool says only that it has waited; a single connection says why."""
+    """Return the reason of a database failure: a pool says only that it has waited; a new connection says why."""
     url = Settings().database_url
     if url and POOL_WAITED in str(failure):
         try:

@@ -1,8 +1,8 @@
 """Every command of the vocabulary as a command of the terminal: `oms-es ENTITY VERB`.
 
-Invariant: whatever a decider accepts can be given by hand, by the same door: nothing here knows what a command means.
-The fields that name the stream are arguments, the others are options; what is neither a text, a number nor a moment is
-JSON, or `@FILE` with JSON in it.
+Invariant: every command that a decider accepts can be given by hand, through the same checks; nothing here knows what a
+command means. The fields that name the stream are arguments, the others are options; a value that is neither text,
+number nor moment is JSON, or `@FILE` with JSON in it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from oms_es.schemas.order import order_id_of
 JSON_OR_FILE = "JSON|@FILE"
 SCALARS = (str, int, float, datetime)
 CALLED = "called"
-"""What an order is called that may not have come: as a person named it, where nothing else is said."""
+"""The field with the order's external name, for an order that may still be to come: the name that the person typed,
+unless another was given."""
 
 
 def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
-    """`do` is given the command, whether to print JSON, and whether only to preview.
+    """Add the verb to the group. `do` gets the command, whether to print JSON, and whether only to preview it.
 
-    What only the engine gives is not listed, and is refused unless it is asked for with --as-system.
+    A command that only the engine gives is not listed, and is refused without --as-system.
     """
     fields = verb.command.model_fields
     arguments = stream_fields(verb.command)
@@ -66,7 +67,7 @@ def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
 
 
 def command_of(shape: type[Command], given: Mapping[str, Any]) -> Command:
-    """Raises pydantic's ValidationError, which names the field."""
+    """Build the command from what was typed. Raise pydantic's ValidationError, which names the field."""
     values = {name: _read(shape.model_fields[name], value) for name, value in given.items() if value is not None}
     for name in GIVEN_HERE.intersection(shape.model_fields).difference(values):
         values[name] = datetime.now(UTC)
@@ -80,13 +81,13 @@ def command_of(shape: type[Command], given: Mapping[str, Any]) -> Command:
 
 
 def id_of(name: str) -> str:
-    """An order's id, also of CHANNEL/EXTERNAL_ID."""
+    """Return an order's id, also for CHANNEL/EXTERNAL_ID."""
     channel, slash, external_id = name.partition("/")
     return order_id_of(channel, external_id) if slash else name
 
 
 def _orders_in(given: Mapping[str, Any]) -> Mapping[str, str]:
-    """The ids of those that were named by CHANNEL/EXTERNAL_ID, and these names."""
+    """Return the ids of orders that were named as CHANNEL/EXTERNAL_ID, each with that name."""
     orders = [given.get("order_id")]
     with suppress(ValueError, TypeError):
         orders += from_json(given.get("order_ids") or "[]")

@@ -1,4 +1,4 @@
-"""A command of the vocabulary, given by hand: decided, or only previewed."""
+"""Giving a command of the vocabulary by hand, or previewing it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from oms_es.reports import existence, queries
 from oms_es.store.encoding.codec import Cause
 
 LINES_MAX = 12
-"""Of one field; the others are counted."""
+"""Lines of one field that are printed; the others are counted."""
 LINE_CHARACTERS_MAX = 160
 NOTHING = "-"
 
@@ -45,7 +45,8 @@ def do(command: Command, *, json: bool, preview: bool) -> None:
 
 
 def screened(engine: Engine, command: Command) -> Sequence[Command]:
-    """What is given in its place, where it names something unknown. Raises Refused."""
+    """Return the commands to give: the command itself, or what replaces it if it names something unknown. Raise
+    Refused."""
     (given,) = engine.screen([command])
     if isinstance(given, BadInput):
         raise Refused(given.reason, given.detail)
@@ -53,13 +54,13 @@ def screened(engine: Engine, command: Command) -> Sequence[Command]:
 
 
 def require_what_it_names(engine: Engine, command: Command) -> None:
-    """Raises Refused."""
+    """Raise Refused if something that the command names does not exist."""
     with queries.reading(engine.database_url) as connection:
         existence.require(existence.Asking(engine.store.state_of, connection), command)
 
 
 def show_preview(command: Command, *, json: bool) -> None:
-    """The fold of the events that would happen; nothing is written."""
+    """Print the events that the command would emit and the changes to the state; nothing is written."""
     with writing(set_up(), run=False) as engine:
         require_what_it_names(engine, command)
         screened(engine, command)
@@ -82,7 +83,7 @@ def show_preview(command: Command, *, json: bool) -> None:
 
 
 def before_and_after(old: Any, new: Any) -> tuple[str, str]:
-    """A field of a state in words, no quotes, no braces; of maps only the entries that differ."""
+    """Return a field of a state before and after, in words; of maps only the entries that differ."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         names = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
         was, now = ([_entry(name, side[name]) for name in names if name in side] for side in (old, new))
@@ -91,7 +92,7 @@ def before_and_after(old: Any, new: Any) -> tuple[str, str]:
 
 
 def as_words(value: Any) -> str:
-    """A value in words; each of several compound entries on a line of its own."""
+    """Return a value in words; each of several compound entries on a line of its own."""
     match value:
         case dict():
             return _cut([_entry(name, part) for name, part in _said(value).items()])
@@ -134,7 +135,7 @@ def _cut(lines: Sequence[str]) -> str:
 
 
 def _said(value: Mapping[str, Any]) -> dict[str, Any]:
-    """What is empty inside something says nothing there."""
+    """Return the entries that are not empty."""
     return {name: part for name, part in value.items() if part not in (None, "", [], (), {})}
 
 

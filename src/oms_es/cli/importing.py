@@ -1,4 +1,4 @@
-"""What files bring in: orders, and whatever else comes a line at a time."""
+"""Imports from files: orders, callbacks, and any other dialect with one message per line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from oms_es.schemas.order import DuplicateConflictFound, OrderPlaced, PlaceOrder
 
 
 def _format(dialects: Iterable[str], meaning: str) -> Any:
-    """The option that names one of them; the registry has the list."""
+    """Return the option that chooses one of the dialects."""
     names = sorted(dialects)
 
     def known(given: str) -> str:
@@ -56,13 +56,13 @@ REFUSALS_SHOWN = 20
 
 
 class Tally:
-    """What has become of the lines of a file."""
+    """Counts of the outcomes of a file's lines."""
 
     def __init__(self) -> None:
         self.arrived = self.rejected = 0
         self.given = Counter[str]()
         self.broken: BadFile | None = None
-        """Why not all of the file could be read."""
+        """Why the file could not be read to its end, or None."""
 
     def note(self, outcomes: Sequence[Outcome]) -> None:
         self.given.update(_called(*outcome) for outcome in outcomes)
@@ -94,7 +94,7 @@ def import_orders(
     no_run: NoRun = False,
     anyway: Anyway = False,
 ) -> None:
-    """Take orders in, one per line. A line that cannot be used is kept as a dead letter; the rest goes on."""
+    """Import orders, one per line. A line that cannot be used becomes a dead letter, and the import goes on."""
     taken = import_lines(file, dialect, run=not no_run, anyway=anyway, then=report_if_all_wait)
     report(taken, json=json, hint="a corrected order may simply be imported again")
 
@@ -107,20 +107,17 @@ def import_callbacks(
     no_run: NoRun = False,
     anyway: Anyway = False,
 ) -> None:
-    """Take in what payment providers and carriers reported, one callback per line, such as a provider's export.
-
-    What was taken before changes nothing. A line that cannot be used is kept as a dead letter; the rest goes on.
-    """
+    """Import what payment providers and carriers reported, one callback per line, such as a provider's export. A
+    callback that is known already changes nothing. A line that cannot be used becomes a dead letter, and the import
+    goes on."""
     taken = import_lines(file, dialect, run=not no_run, anyway=anyway)
     report(taken, json=json, hint="a corrected callback may simply be imported again", shown=CALLBACKS_SHOWN)
 
 
 def poll_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
-    """Ask the carrier how far parcels are that are booked or on their way, and take in what it says.
-
-    For who has no address that webhooks can come to, or for a day on which they did not: from cron, as often as it
-    may matter. What was known before changes nothing. kuaidi100 is asked only for parcels that EasyPost does not know.
-    """
+    """Ask the carrier for the status of parcels that are booked or on their way, and record the answers. For
+    installations that webhooks cannot reach, or that missed some: run it from cron. A status that is known already
+    changes nothing. kuaidi100 is asked only for parcels that EasyPost does not know."""
     settings = set_up("error")
     trackings = trackings_of(settings)
     with writing(settings, run=not no_run) as engine:
@@ -143,10 +140,8 @@ def subscribe_callbacks(
     ] = 48,
     json: Json = False,
 ) -> None:
-    """Have each change of a parcel pushed here: by kuaidi100, for parcels that are booked or on their way.
-
-    From cron, after parcels are booked: what is followed already stays so, at no charge.
-    """
+    """Ask kuaidi100 to push each change of parcels that are booked or on their way. Run it from cron, after parcels are
+    booked: a parcel that is followed already stays followed, at no charge."""
     settings = set_up("error")
     subscriber = subscriber_of(settings)
     with database(settings, "reader") as place:
@@ -182,7 +177,7 @@ def import_lines(
     then: Callable[[Engine, Tally], None] | None = None,
     batches_of: Callable[[Input], Iterator[lines.LineBatch]] | None = None,
 ) -> Tally:
-    """The whole way of a file into the engine, for any dialect. Raises BadFile.
+    """Import a file in any dialect, from opening it to the tally. Raise BadFile.
 
     `batches_of` reads a file that does not have one input per line.
     """
@@ -227,7 +222,7 @@ def take_in(
 
 
 def _readable(batches: Iterator[lines.LineBatch], tally: Tally) -> Iterator[lines.LineBatch]:
-    """What comes before a break is taken."""
+    """Yield the batches up to a read error, which is recorded in the tally."""
     try:
         yield from batches
     except BadFile as broken:
@@ -243,7 +238,7 @@ def _nothing_taken(name: str, rejected: int) -> str:
 
 @contextmanager
 def imported(source: Input) -> Iterator[Callable[[], None]]:
-    """How much of a file is read, on a terminal."""
+    """Show on a terminal how much of the file is read."""
     with display.progress_on(display.console_on(sys.stderr), in_bytes=True) as progress:
         task = progress.add_task(f"importing {display.plain(source.name)}", total=source.size)
         yield lambda: progress.update(task, completed=source.read())

@@ -1,6 +1,6 @@
-"""Commands that are imported when they are asked for: a person waits for what one command needs, not for all.
+"""Commands that are imported when they are called: a person waits for the imports of one command, not of all.
 
-Invariant: a command is made at most once, the first time that it is looked up; names are known without it.
+Invariant: a command is made at most once, when it is first looked up; names are known without importing it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 
 class LazyCommands(MutableMapping[str, Any]):
-    """Commands by name, in the order in which they are listed."""
+    """Commands by name, in the order of their listing, each made when it is looked up."""
 
     def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
         self._makers = dict(makers)
@@ -46,14 +46,14 @@ class LazyCommands(MutableMapping[str, Any]):
 
 
 def group_of(makers: Mapping[str, Callable[[], Any]], *, text: str | None, hidden: bool = False) -> TyperGroup:
-    """A group of commands that prints its help when none is given."""
+    """Return a group of commands that prints its help when no command is given."""
     group = TyperGroup(help=text, no_args_is_help=True, hidden=hidden, rich_markup_mode=None)
     group.commands = LazyCommands(makers)
     return group
 
 
 def imported(place: str) -> Callable[[], Any]:
-    """Makes the command, or group of commands, of `module:name` in this package."""
+    """Return a function that imports the command, or group of commands, at `module:name` in this package."""
 
     def make() -> Any:
         module, _, name = place.partition(":")

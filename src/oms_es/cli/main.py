@@ -1,6 +1,7 @@
-"""The command line. Data goes to stdout, messages to stderr; the exit code says what became of it.
+"""The command line's entry point.
 
-Every failure is one line that says what to do next; with OMS_LOG_LEVEL=debug it comes with its traceback.
+Data goes to stdout, messages to stderr; the exit code says how the command ended. Every failure is one line that says
+what to do next; with OMS_LOG_LEVEL=debug it comes with its traceback.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def of_every_command(
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """As by an exception: what was opened is closed, also the embedded database."""
+    """Turn SIGTERM into an exception, so that everything that was opened is closed, including the embedded database."""
 
     def end(signum: int, _: FrameType | None) -> None:
         raise SystemExit(128 + signum)
@@ -76,14 +77,15 @@ def ended_by_sigterm() -> Iterator[None]:
 
 
 def reader_gone() -> int:
-    """The reader of the output has gone, such as `head`: nothing more is said, also not on the way out."""
+    """Return the exit code after the reader of stdout has gone, such as `head`; nothing more is written, also not at
+    exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 128 + signal.SIGPIPE
 
 
 def usage_of(wrong: typer.TyperException) -> str:
-    """What is wrong, and which command says more; the help itself where nothing was asked."""
+    """Return a usage error with the command whose help says more; if no command was given, the help itself."""
     message = wrong.format_message()
     asked: typer.Context | None = getattr(wrong, "ctx", None)
     if message.startswith("Usage:") or not asked:
@@ -93,7 +95,7 @@ def usage_of(wrong: typer.TyperException) -> str:
 
 
 def open_what_is_closed() -> None:
-    """As after `>&-`: what would be said is said to no one, and the command does what it does."""
+    """Replace a closed stdout or stderr (after `>&-`) by /dev/null, so that the command runs all the same."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
@@ -101,12 +103,12 @@ def open_what_is_closed() -> None:
 
 
 def is_text(argument: str) -> bool:
-    """Python reads bytes that are no text in the terminal's encoding as half characters, which nothing can keep."""
+    """Return whether the argument is valid text: Python decodes other bytes as surrogates, which nothing can store."""
     return not any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code."""
+    """Run one command and return its exit code."""
     open_what_is_closed()
     if not all(map(is_text, sys.argv[1:] if arguments is None else arguments)):
         typer.echo(err=True, message=f"oms-es: {NO_TEXT}")
@@ -127,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         typer.echo(masked(usage_of(wrong)), err=True)
         return wrong.exit_code
     except SystemExit as ended:
-        if ended.code == 1:  # as typer and rich end where a pipe is broken
+        if ended.code == 1:  # typer and rich exit with 1 on a broken pipe
             return reader_gone()
         return ended.code if isinstance(ended.code, int) else Code.OK
     except Exception as failure:  # noqa: BLE001 - whatever it is, a person gets one line

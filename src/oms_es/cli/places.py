@@ -1,4 +1,4 @@
-"""Where each command is, by its name in the terminal."""
+"""The module of each command, by the command's name in the terminal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ENTITIES: Mapping[str, str | None] = {
     "connections": "Who sends webhooks here, and under which secrets.",
     "subscriptions": "Who is sent webhooks of what becomes of orders.",
 }
-"""What each group of commands of the vocabulary is about."""
+"""The help text of each group of commands of the vocabulary."""
 COMMANDS: Mapping[str, str] = {
     "demo": "operator.demo:demo",
     "run": "operator.running:run_engine",
@@ -68,4 +68,4 @@ COMMANDS: Mapping[str, str] = {
     "keys": "operator.serving:keys_app",
     "deliveries": "subscriptions:deliveries_app",
 }
-"""Where each is, in this package: it is imported when it is asked for."""
+"""The module and function of each command; imported when the command is called."""

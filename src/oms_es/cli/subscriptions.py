@@ -1,4 +1,4 @@
-"""Webhooks out in the terminal: who is sent what becomes of orders, and what was delivered."""
+"""`oms-es subscription` and `deliveries`: who is sent events of orders as webhooks, and what was delivered."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def create_subscription(
 
 
 def list_subscriptions(*, json: Json = False) -> None:
-    """Subscriptions by name, also those that are disabled, and why; never a secret."""
+    """Subscriptions by name, including disabled ones with the reason; never a secret."""
     with reading(set_up()) as rows:
         found = rows.execute("SELECT * FROM subscriptions ORDER BY name LIMIT 1000").fetchall()
         listed = [{**one, "waiting": DeliveryTables(rows).pending(one["name"])} for one in found]
@@ -86,7 +86,7 @@ def list_deliveries(
     waiting: Annotated[bool, typer.Option("--waiting", help="Only what was not delivered.")] = False,
     json: Json = False,
 ) -> None:
-    """Of one subscription, the newest first."""
+    """Deliveries of one subscription, the newest first."""
     with connection() as rows:
         found = subscriptions.deliveries(rows, name, waiting=waiting)
     columns: Mapping[str, Callable[[Delivery], Any]] = {
@@ -105,7 +105,7 @@ def list_deliveries(
 def send_delivery_again(
     name: Name, position: Annotated[int, typer.Argument(help="As `deliveries list` has it.")]
 ) -> None:
-    """Send one once more, under the same id: also what was delivered."""
+    """Send a delivery again under the same id, also one that was delivered."""
     with connection() as rows:
         if not subscriptions.send_again(rows, name, position, datetime.now(UTC)):
             raise NotFound(f"subscription {name} has no delivery {position}; see `oms-es deliveries list {name}`")
@@ -117,7 +117,7 @@ def _secret(*, asymmetric: bool) -> str:
 
 
 def _show(name: str, secret: str, *, json: bool) -> None:
-    """Of a pair of keys the one that verifies: receivers do not need the other."""
+    """Print the secret; of a pair of keys only the public key, with which receivers verify webhooks."""
     shown = public_key_of(secret) if secret.startswith(PRIVATE_PREFIX) else secret
     if json:
         print_json({"name": name, "secret": shown})

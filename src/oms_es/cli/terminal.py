@@ -1,4 +1,4 @@
-"""What every command of the terminal shares: its database, its words to people and to programs, who gives it."""
+"""What all commands share: the database, output for people and programs, and the actor of what they do."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ T = TypeVar("T")
 
 
 def set_up(level: Level = "warning") -> Settings:
-    """`level`: how loud this command is unless OMS_LOG_LEVEL says otherwise."""
+    """Read the settings and set up logging, keys and documents. `level`: the log level, unless OMS_LOG_LEVEL is set."""
     settings = Settings()
     configure_logging(settings.log_style, settings.log_level if "log_level" in settings.model_fields_set else level)
     KEYRING.hold(data_keys_of(settings))
@@ -71,7 +71,7 @@ def reading(settings: Settings) -> Iterator[queries.Connection]:
 
 
 def migrated(database_url: str, settings: Settings) -> None:
-    """Migrate, with progress on a terminal."""
+    """Migrate the database, with progress on a terminal."""
     with psycopg.connect(database_url) as connection:
         data_keys = data_keys_of(settings, make=not is_encrypted(connection))
     with display.progress_on(display.console_on(sys.stderr)) as progress:
@@ -86,9 +86,9 @@ def migrated(database_url: str, settings: Settings) -> None:
 
 
 def data_keys_of(settings: Settings, *, make: bool = False) -> list[bytes]:
-    """None where a server's personal data is stored in the clear. `make`: one for an embedded database that has none.
+    """Return the data keys; an empty list if a server's personal data is not encrypted. Raise NoDataKey.
 
-    Raises NoDataKey.
+    `make`: create a key for an embedded database that has none.
     """
     if settings.data_key:
         return wrapping.from_text(settings.data_key.get_secret_value())
@@ -103,13 +103,14 @@ def data_keys_of(settings: Settings, *, make: bool = False) -> list[bytes]:
 
 
 def log_key_of(settings: Settings) -> SignerKey | None:
-    """Raises NoLogKey."""
+    """Return the key that signs checkpoints, or None. Raise NoLogKey."""
     return from_file(settings.log_key_file) if settings.log_key_file else None
 
 
 @contextmanager
 def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
-    """To append. Where no other engine runs on an embedded database when it is done, it then does what follows."""
+    """Open an engine to append with. Afterwards it processes what follows, if no other engine runs on an embedded
+    database."""
     with database(settings, "writer") as place:
         if place.alone:
             migrated(place.url, settings)
@@ -130,7 +131,8 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
 def show_list(
     title: str, found: Sequence[Any], columns: Mapping[str, Callable[[Any], Any]], nothing: str, *, json: bool
 ) -> None:
-    """`columns`: each title, and what stands under it. `nothing`: what is said where nothing was found."""
+    """Print the list as a table or JSON. `columns`: a function for each title. `nothing`: the message for an empty
+    list."""
     if json:
         print_json([one._asdict() if hasattr(one, "_asdict") else one for one in found])
     elif found:
@@ -141,9 +143,10 @@ def show_list(
 
 
 def settle_unattended(engine: Engine, place: Database) -> bool:
-    """Until everything is at rest, unless another engine is there to do so; whether it was done.
+    """Process the log until nothing is left to do, unless another engine does so; return whether it was done here.
 
-    A program that appends beside an engine leaves what follows to it: so it looks at the log again after it has left.
+    A program that appends while an engine runs leaves the rest to that engine; therefore this one looks at the log
+    again after it has released its place.
     """
     settled_to = -1
     while engine.last_position() > settled_to and place.take_over():
@@ -156,7 +159,7 @@ def settle_unattended(engine: Engine, place: Database) -> bool:
 
 
 def settle(engine: Engine) -> None:
-    """Until everything is at rest; what is left, and what it waits for, is seen on a terminal."""
+    """Process the log until nothing is left to do; show on a terminal what is left, or what is waited for."""
     engine.require_the_log()
     with display.progress_on(display.console_on(sys.stderr)) as progress:
         task = progress.add_task("doing what follows", total=None)
@@ -170,7 +173,7 @@ def settle(engine: Engine) -> None:
 
 
 def waits_for(engine: Engine) -> str:
-    """What an engine that has nothing else to do waits for; empty if it is at rest."""
+    """Return what an otherwise idle engine waits for, or an empty string."""
     answers = engine.external_systems.outstanding()
     callbacks = [f"{answers:,} answers of the simulated world"] if answers else []
     silent = [f"{name}, which does not answer" for name in engine.loop.paused()]
@@ -182,12 +185,12 @@ def is_simulated(settings: Settings) -> bool:
 
 
 def external(settings: Settings) -> dict[str, Any]:
-    """What stands around an engine, as its parameters."""
+    """Return the engine's parameters for gateways: simulated or connected ones."""
     return {"simulated": is_simulated(settings), "connected": gateways_of(settings)}
 
 
 def reached(settings: Settings) -> frozenset[str]:
-    """Roles whose other side is there."""
+    """Return the gateway roles whose external system is connected or simulated."""
     simulated = GROUPS_OF_ROLES["gateways"] if is_simulated(settings) else ()
     return connected_roles(settings).union(simulated)
 
@@ -197,7 +200,8 @@ def treatments_of(settings: Settings) -> Treatments:
 
 
 def print_waiting(engine: Runtime) -> None:
-    """Of intents that no gateway will perform: to explain why nothing is paid and nothing leaves."""
+    """Print how many intents wait for gateways that are not connected, which explains why no payment or parcel
+    proceeds."""
     there = {gateway.name for gateway in engine.external_systems.gateways()}
     if waiting := {name: count for name, count in engine.waiting().items() if name not in there}:
         counted = ", ".join(f"{count} for {name}" for name, count in waiting.items())
@@ -206,21 +210,21 @@ def print_waiting(engine: Runtime) -> None:
 
 @contextmanager
 def opened(engine: P) -> Iterator[P]:
-    """Closed too if it does not open."""
+    """Open the engine within the context, and close it also if it fails to open."""
     with closing(engine), engine:
         yield engine
 
 
 def who() -> str:
-    """Kept as the actor of what is asked for here."""
+    """Return the actor that is recorded with commands of this terminal."""
     try:
         return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # an account without a name
+    except (KeyError, OSError):  # the account has no name
         return "cli"
 
 
 def actor_of(command: Command) -> str:
-    """Who gives it. What only the engine gives is logged: it is a repair by hand."""
+    """Return the command's actor. A command that only the engine gives is a repair by hand, and is logged."""
     if not isinstance(command, SystemCommand):
         return who()
     actor = f"{who()}, as the system"
@@ -229,13 +233,13 @@ def actor_of(command: Command) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Such as ", did you mean web?"; empty where nothing is like it."""
+    """Return a suggestion such as ", did you mean web?", or an empty string if nothing is similar."""
     alike = get_close_matches(name, list(known), n=1)
     return f", did you mean {alike[0]}?" if alike else ""
 
 
 def moment_of(text: str) -> datetime:
-    """UTC where it does not say otherwise."""
+    """Parse a moment; UTC unless it has another offset."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -244,7 +248,7 @@ def moment_of(text: str) -> datetime:
 
 
 def past_moment_of(text: str) -> datetime:
-    """What was so then can be said of the past alone."""
+    """Parse a moment in the past; a future one is an error."""
     moment = moment_of(text)
     if moment > datetime.now(UTC):
         raise typer.BadParameter(f"{text} is still to come; leave --at out for what is so now")
@@ -252,7 +256,7 @@ def past_moment_of(text: str) -> datetime:
 
 
 def at_of(text: str | None) -> streams.At | None:
-    """A position of the log, or a moment that was. Raises NoMoment, StillToCome."""
+    """Parse a position of the log or a moment in the past. Raise NoMoment or StillToCome."""
     at = moments.at_in(text) if text is not None else None
     if isinstance(at, datetime) and at > datetime.now(UTC):
         raise moments.StillToCome(f"{text} is still to come; leave --at out for what is so now")

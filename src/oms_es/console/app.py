@@ -1,4 +1,5 @@
-"""The console's requests: who asks, whether a form is ours, the page, and whatever goes wrong as a page, too."""
+"""The console's requests: identify the person, verify that a form is from this console, answer with a page, also for
+errors."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ NO_ROUTE = page("", "nowhere", OPEN, pages.nowhere)
 
 
 class Console:
-    """Mounted in the application: answers whatever begins with its path."""
+    """The console as an application; it is mounted at its path, and answers every request below it."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -77,7 +78,7 @@ class Console:
 
 
 async def form_of(asked: Asked) -> tuple[Mapping[str, str], bytes]:
-    """Its fields and the file, where it has one. Raises Malformed, TooLong, WrongMedia."""
+    """Return the form's fields, and the file's bytes or none. Raise Malformed, TooLong or WrongMedia."""
     media_type = (asked.header("content-type") or "").partition(";")[0].strip().lower()
     if asked.route.body is not WITH_FILE or media_type != FILES:
         return await _form(asked), b""
@@ -85,7 +86,7 @@ async def form_of(asked: Asked) -> tuple[Mapping[str, str], bytes]:
 
 
 async def _form(asked: Asked) -> Mapping[str, str]:
-    """Raises Malformed, TooLong, WrongMedia. Of a field that is sent twice the last one counts."""
+    """Return the form's fields; of a field that was sent twice, the last. Raise Malformed, TooLong or WrongMedia."""
     raw = await asked.body(FORM)
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
@@ -97,7 +98,7 @@ async def _form(asked: Asked) -> Mapping[str, str]:
 
 
 def _way_in(request: Request) -> str:
-    """Signing in leads back to where a person wanted to go."""
+    """Return the address of the sign-in page, which leads back to the page that was requested."""
     if request.method != "GET":
         return "/console/sign-in"
     query = f"?{request.url.query}" if request.url.query else ""
@@ -105,6 +106,6 @@ def _way_in(request: Request) -> str:
 
 
 def _remember_once(response: Response, request: Request, person: Person) -> None:
-    """Unless the answer gives another name: that of who has just signed in."""
+    """Set the session's cookie, unless the answer sets it already for a person who has just signed in."""
     if "set-cookie" not in response.headers:
         remember(response, request, person.name)

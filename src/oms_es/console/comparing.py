@@ -1,6 +1,7 @@
-"""Then and now, side by side: what an order, or the stock of a SKU, was at a moment and is now.
+"""Then and now, side by side: an order, or the stock of a SKU, at a past moment and now.
 
-Pure: two answers of the API to rows, each of which says whether it differs; and the moments to choose from.
+Pure: turns two answers of the API into rows, each of which says whether it differs; and lists the moments to choose
+from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from oms_es.console.rendering import moment_of
 TICKS_MAX = 500
 CHANGES_MAX = 60
 BOOKKEEPING = frozenset({"movements"})
-"""Of a state: what it remembers only to recognise a repeated command."""
+"""Fields of a state that only serve to recognise a repeated command."""
 MONEY = frozenset({"total_minor", "refunded_minor", "amount_minor"})
 MOMENTS = frozenset({"promised_at", "next_inbound_at"})
 FACTS = (
@@ -30,7 +31,8 @@ PARTS: Sequence[tuple[str, str, tuple[str, ...]]] = (
 
 
 class Fact(NamedTuple):
-    """`prefix`: of its name's words. `subject`: the line, parcel or place that it is about."""
+    """One value, then and now. `prefix`: of the keys of its words. `subject`: the line, parcel or place that it belongs
+    to."""
 
     prefix: str
     name: str
@@ -45,7 +47,7 @@ class Fact(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A value inside a state that a command would change. `path`: the names that lead to it."""
+    """A value inside a state that a command would change. `path`: the field names that lead to it."""
 
     path: tuple[str, ...]
     before: Any
@@ -53,14 +55,15 @@ class Change(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A moment to go back to. `at`: as the address has it."""
+    """A moment that can be shown. `at`: the value for the page's address."""
 
     at: str
     label: str
 
 
 class Ticks(NamedTuple):
-    """`place`: of the one that is shown; as many as there are where that is now."""
+    """The moments to choose from. `place`: the index of the moment that is shown; the number of ticks if
+    that is now."""
 
     ticks: Sequence[Tick]
     place: int
@@ -75,7 +78,8 @@ class Ticks(NamedTuple):
 
 
 def of_order(then: Mapping[str, Any], now: Mapping[str, Any], order_id: str) -> list[Fact]:
-    """Its facts, then each of its parts, also those that it had only once."""
+    """Return the order's fields, then those of each of its parts, including parts that exist at one of the two times
+    only."""
     found = [_fact("fact", name, "", then, now) for name in FACTS if then.get(name) or now.get(name)]
     for part, key, names in PARTS:
         before, after = ({one[key]: one for one in whole.get(part) or ()} for whole in (then, now))
@@ -88,7 +92,7 @@ def of_order(then: Mapping[str, Any], now: Mapping[str, Any], order_id: str) -> 
 
 
 def of_stock(then: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], names: Iterable[str]) -> list[Fact]:
-    """By location; what was and is nothing is left out."""
+    """Return the counts by location; those that are zero at both times are left out."""
     before, after = ({one["location"]: one for one in levels} for levels in (then, now))
     facts = (
         _fact("stock.count", name, location, before.get(location, {}), after.get(location, {}))
@@ -99,7 +103,7 @@ def of_stock(then: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
 
 
 def of_preview(changed: Mapping[str, Mapping[str, Any]]) -> list[Change]:
-    """Only the values that differ, however deep they lie; of very many, the first ones."""
+    """Return the values that differ, at any depth: the first CHANGES_MAX of them."""
     found = (
         change
         for name, one in changed.items()
@@ -126,7 +130,7 @@ def _fact(prefix: str, name: str, subject: str, then: Mapping[str, Any], now: Ma
 
 
 def ticks(rows: Iterable[Mapping[str, Any]], at: str | None) -> Ticks:
-    """One for each moment at which something was recorded; of very many, the last ones."""
+    """Return one tick for each moment at which something was recorded: the last TICKS_MAX of them."""
     found: dict[datetime, str] = {}
     for row in rows:
         moment = moment_of(row["recorded_at"])

@@ -1,7 +1,5 @@
-"""How much of a SKU was where, over time: a step for each event, a line for each location.
-
-Pure: steps of the API to shapes.
-"""
+"""The stock of a SKU over time: one line for each location, one step for each event. Pure: turns the API's steps into
+shapes."""
 
 from __future__ import annotations
 
@@ -30,7 +28,8 @@ class Mark(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """`across`: numbers at their heights; `along`: times at their places."""
+    """The shapes of the chart. `across`: labels of the vertical axis with their heights; `along`: times
+    with their x."""
 
     width: int
     height: int
@@ -41,7 +40,7 @@ class Curves(NamedTuple):
 
 
 def curves(steps: Sequence[Mapping[str, Any]], measure: str, until: datetime) -> Curves | None:
-    """The locations with most, each to `until`. None of what never was there."""
+    """Return the lines of the locations with most units, up to `until`, or None if there never was any."""
     points: dict[str, list[tuple[datetime, int]]] = {}
     for step in steps:
         points.setdefault(step["location"], []).append((moment_of(step["recorded_at"]), step[measure]))
@@ -73,6 +72,6 @@ def curves(steps: Sequence[Mapping[str, Any]], measure: str, until: datetime) ->
 
 
 def _path(points: Sequence[tuple[float, float]], end: float) -> str:
-    """Level until the next event, and from the last one to the end."""
+    """Return the SVG path of a step line: level until the next event, and after the last one to the end."""
     (first_x, first_y), *others = points
     return f"M{first_x:.1f},{first_y:.1f}" + "".join(f" H{x:.1f} V{y:.1f}" for x, y in others) + f" H{end:.1f}"

@@ -1,7 +1,7 @@
-"""Forms made of the schemas of commands: a field for each that the API takes, and what was filled in as JSON.
+"""Forms generated from the schemas of commands: a field for each that the API takes, and the filled form as JSON.
 
-Invariant: nothing here knows what a command means, and nothing is decided here: what does not fit is sent as it stands,
-and the API says what is wrong with it.
+Invariant: nothing here knows what a command means, and nothing is decided here: a value that does not fit is sent as it
+is, and the API says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from oms_es.console.rendering import as_json
 
 Kind = Literal["text", "number", "decimal", "flag", "choice", "moment", "lines", "rows", "group", "json"]
 ROWS = 3
-"""Empty ones that are offered."""
+"""Empty rows that a new form offers."""
 ROWS_MAX = 50
 WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 DECIMAL = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,12})?", re.ASCII)
 OFFSET = re.compile(r"(?:Z|[+-]\d\d:\d\d)$", re.IGNORECASE)
 SCALARS = frozenset({"text", "number", "decimal", "flag", "choice", "moment"})
 NAMED_BEFORE = frozenset({"line_id"})
-"""A row in which only this stands says nothing."""
+"""Fields that are filled in beforehand: a row with nothing else counts as empty."""
 
 
 class Field(NamedTuple):
-    """`parts`: the columns of rows, the fields of a group."""
+    """One field of a form. `parts`: the columns of its rows, or the fields of its group."""
 
     name: str
     kind: Kind
@@ -40,7 +40,7 @@ class Field(NamedTuple):
 
 
 def fields_of(schema: Mapping[str, Any], example: Mapping[str, Any]) -> list[Field]:
-    """Those that must be there first."""
+    """Return the form's fields, required ones first."""
     shapes, required = schema.get("$defs", {}), set(schema.get("required", ()))
     found = [
         field_of(name, declared, shapes, is_required=name in required, example=example.get(name))
@@ -95,7 +95,7 @@ def _are_scalars(parts: Sequence[Field]) -> bool:
 
 
 def _resolved(declared: Mapping[str, Any], shapes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What it is where it is anything; of several kinds that are texts, a text."""
+    """Return the schema behind references and alternatives; several kinds that are all texts become one text."""
     if "$ref" in declared:
         return _resolved(shapes[declared["$ref"].rpartition("/")[2]], shapes)
     if declared.get("allOf"):
@@ -109,7 +109,7 @@ def _resolved(declared: Mapping[str, Any], shapes: Mapping[str, Any]) -> Mapping
 
 
 def body_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]:
-    """What was filled in; what was left empty is not said, unless it must be."""
+    """Return the JSON body for a filled form; empty fields are left out unless they are required."""
     body = {}
     for field in fields:
         value = _value(field, field.name, form)
@@ -121,7 +121,7 @@ def body_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _value(field: Field, name: str, form: Mapping[str, str]) -> Any:
-    """None for nothing."""
+    """Return the field's value as JSON, or None if it is empty."""
     if field.kind == "rows":
         rows = [_group(field, f"{name}.{number}", form) for number in range(ROWS_MAX)]
         return [row for row in rows if row.keys() - NAMED_BEFORE] or None
@@ -154,7 +154,7 @@ def _read(field: Field, text: str) -> Any:
 
 
 def _json(text: str) -> Any:
-    """What is no JSON is sent as a text, and refused as one."""
+    """Parse the text as JSON, or return it as it is: the API then refuses it."""
     try:
         return from_json(text)
     except ValueError:
@@ -162,7 +162,7 @@ def _json(text: str) -> Any:
 
 
 def filled(fields: Sequence[Field], given: Mapping[str, Any]) -> dict[str, str]:
-    """The texts of a form's inputs, by their names, for a body as JSON."""
+    """Return the texts of a form's inputs, by their names, for a body as JSON."""
     return {name: text for field in fields for name, text in _filled(field, field.name, given.get(field.name))}
 
 
@@ -185,7 +185,7 @@ def _filled(field: Field, name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def rows_of(field: Field, form: Mapping[str, str]) -> range:
-    """As many as are filled, and some more."""
+    """Return the numbers of the rows to show: those that are filled, and some empty ones."""
     taken = {int(name.split(".")[1]) for name in form if name.startswith(f"{field.name}.") and _is_row(name)}
     return range(min(ROWS_MAX, max(taken, default=-1) + 1 + (ROWS if not taken else 1)))
 

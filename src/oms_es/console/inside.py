@@ -1,6 +1,8 @@
-"""The API as the console asks it, in this process: the same routes, handlers and checks, for who is signed in.
+"""The API as the console calls it, in this process: the same routes, handlers and checks, for the person who is signed
+in.
 
-Invariant: whatever a page shows or does has passed the scope of its route, as if the person had sent the request.
+Invariant: whatever a page shows or does has passed the check of its route's scope, as if the person had sent the
+request.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ BYTES = "application/octet-stream"
 
 
 def at(*segments: str, verb: str = "") -> str:
-    """A path of the API, or of the console, whatever its segments hold."""
+    """Return a path of the API or the console; the segments are percent-encoded."""
     path = "/" + "/".join(quote(segment, safe="") for segment in segments)
     return f"{path}:{verb}" if verb else path
 
@@ -46,41 +48,44 @@ class Api:
         return scope is None or scope in self.caller.scopes
 
     async def get(self, path: str, query: Query = NO_QUERY, *, shows: int | None = None) -> Any:
-        """`shows`: the position to which the answer has come, waited for a moment. Raises what the API raises."""
+        """Return what the API answers. `shows`: a position that the answer must include, for which it waits a moment.
+
+        Raise what the API raises.
+        """
         headers = {} if not shows else {HEADER: str(shows)}
         return (await self._ask("GET", path, query, b"", headers))[1]
 
     async def get_soon(self, path: str, query: Query = NO_QUERY, *, shows: int | None = None) -> tuple[Any, bool]:
-        """And whether it has come as far; as it is where it has not."""
+        """Return what the API answers, and whether it includes the position `shows`; if not, the answer is older."""
         try:
             return await self.get(path, query, shows=shows), True
         except NotYet:
             return await self.get(path, query), False
 
     async def maybe(self, path: str, query: Query = NO_QUERY) -> Any | None:
-        """None where the person may not see it."""
+        """Return what the API answers, or None if the person may not see it."""
         try:
             return await self.get(path, query)
         except Forbidden:
             return None
 
     async def every(self, *asked: tuple[str, Query]) -> list[Any | None]:
-        """Several at once, None for each that the person may not see."""
+        """Return the answers to several requests, which run at once; None for each that the person may not see."""
         return await asyncio.gather(*(self.maybe(path, query) for path, query in asked))
 
     async def post(
         self, path: str, body: Any, query: Query = NO_QUERY, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
-        """The status, and what the API says."""
+        """Send a command; return the status and the API's answer."""
         given = {"content-type": JSON, **(headers or {})}
         return await self._ask("POST", path, query, to_json(body), given)
 
     async def send(self, path: str, content: bytes, query: Query = NO_QUERY) -> tuple[int, Any]:
-        """A file as it is: the status, and what the API says."""
+        """Send a file's bytes; return the status and the API's answer."""
         return await self._ask("POST", path, query, content, {"content-type": BYTES})
 
     async def whole(self, path: str) -> Response:
-        """What the API answers, as it stands: a file."""
+        """Return the API's response unchanged, for files."""
         return await self._answered("GET", path, NO_QUERY, b"", {})
 
     async def _ask(

@@ -1,6 +1,6 @@
-"""Where the locations are that an order could ship from, as a plain map: points at their coordinates, north above.
+"""A plain map of the locations that an order could ship from: points at their coordinates, north at the top.
 
-Pure: locations and what the decision made of each to shapes. Lengths are true in the middle of the map.
+Pure: turns locations, and the decision about each, into shapes. Distances are exact in the middle of the map.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ HALF_TURN, TURN = 180.0, 360.0
 
 
 class Spot(NamedTuple):
-    """`label_y`: None where there is no room for its name, which its title says."""
+    """A point of the map. `label_y`: the height of its name, or None if the name has no room and is in the tooltip
+    only."""
 
     x: float
     y: float
@@ -34,13 +35,13 @@ class Map(NamedTuple):
     height: int
     spots: Sequence[Spot]
     ways: Sequence[tuple[Spot, Spot]]
-    """From the chosen locations to the destination, where it is shown."""
+    """Lines from the chosen locations to the destination, if that is shown."""
     scale: float
     scale_km: float
 
 
 def role_of(location: str, decision: Mapping[str, Any]) -> Role:
-    """What a decision of sourcing made of a location."""
+    """Return the location's role in a sourcing decision."""
     if any(one["location"] == location for one in decision.get("assignments", ())):
         return "chosen"
     if any(location in one["locations"] for one in decision.get("candidates", ())):
@@ -51,7 +52,7 @@ def role_of(location: str, decision: Mapping[str, Any]) -> Role:
 def drawn(
     locations: Iterable[Mapping[str, Any]], decision: Mapping[str, Any], destination: tuple[float, float] | None
 ) -> Map | None:
-    """None where fewer than two places have coordinates."""
+    """Return the map, or None if fewer than two points have coordinates."""
     found: list[tuple[str, Role, float, float]] = [
         (row["location"], role_of(row["location"], decision), float(row["latitude"]), float(row["longitude"]))
         for row in locations
@@ -83,18 +84,18 @@ def _map(places: Sequence[tuple[str, Role, float, float]]) -> Map:
 
 
 ORDER: Mapping[Role, int] = {"destination": 0, "chosen": 1, "weighed": 2, "ruled-out": 3, "other": 4}
-"""What has its name written first, and is drawn above the others."""
+"""Order of drawing: a lower number is labelled first and drawn above the others."""
 
 
 def _unbroken(longitudes: Sequence[float]) -> Sequence[float]:
-    """What lies on both sides of the date line lies beside each other."""
+    """Return the longitudes without a jump at the date line, so that neighbours across it are drawn side by side."""
     if max(longitudes) - min(longitudes) <= HALF_TURN:
         return longitudes
     return [one + TURN if one < 0 else one for one in longitudes]
 
 
 def _labelled(spots: Sequence[Spot]) -> list[Spot]:
-    """Beside its point, or a line lower or higher, where no other name stands."""
+    """Place each name beside its point, or a line lower or higher, where no other name is."""
     taken: list[tuple[float, float]] = []
     made = []
     for spot in spots:
@@ -107,6 +108,6 @@ def _labelled(spots: Sequence[Spot]) -> list[Spot]:
 
 
 def _round_below(length: float) -> float:
-    """1, 2 or 5 times a power of ten."""
+    """Return the largest of 1, 2 or 5 times a power of ten that is not above the length."""
     power = 10.0 ** floor(log10(length))
     return next(times * power for times in (5, 2, 1) if times * power <= length)

@@ -1,7 +1,8 @@
-"""Who uses the console: signed in with a key of the API, or on this machine as long as no key was ever made.
+"""Sessions of people: signed in with a key of the API, or on this machine as long as no key was ever made.
 
-Invariant: the cookie holds a random name and nothing else; who it is, is kept on the server. A form is taken only
-from a page of ours: it repeats what only such a page could know of the cookie, and no other site sent it.
+Invariant: the cookie holds a random name and nothing else; the person behind it is stored on the server. A form is
+accepted only from a page of this console: it repeats a proof that only such a page can derive from the cookie, and no
+other site sent it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ SAME_SITE = ("same-origin", "none")
 
 
 class Person(NamedTuple):
-    """`name`: what the cookie holds. `is_new`: it is sent to the browser with this answer."""
+    """The person behind a request. `name`: what the cookie holds. `is_new`: the cookie is set with this answer."""
 
     caller: Caller
     name: str
@@ -49,12 +50,13 @@ class Person(NamedTuple):
 
     @property
     def proof(self) -> str:
-        """What every form of a page for this person repeats."""
+        """Return the proof that every form on a page for this person repeats."""
         return sha256(b"form\n" + self.name.encode()).hexdigest()
 
 
 async def person_of(services: Services, request: Request) -> Person:
-    """Raises Forbidden where another machine or site asks while there are no keys, TooMany."""
+    """Return the person behind the request. Raise TooMany; without any keys, raise Forbidden for another machine or
+    site."""
     sent = request.cookies.get(COOKIE, "")
     is_new = not NAME.fullmatch(sent)
     name = secrets.token_urlsafe(SECRET_BYTES) if is_new else sent
@@ -81,7 +83,10 @@ def _signed_in(services: Services, name: str) -> Caller | None:
 
 
 def sign_in(services: Services, token: str) -> Person:
-    """Under a new name, so that a name that was known before is good for nothing. Raises NoAccess."""
+    """Open a session for the key's holder. Raise NoAccess.
+
+    The session has a new name, so that a name from before signing in is worthless.
+    """
     caller = services.keys.caller(token)
     parts = parts_of(token)
     assert parts
@@ -92,7 +97,7 @@ def sign_in(services: Services, token: str) -> Person:
 
 
 def sign_in_as(services: Services, caller: Caller) -> Person:
-    """Who has signed in at a provider, under a new name, too. Until the session ends they may what they might then."""
+    """Open a session for a person who signed in at a provider; it keeps the rights of that moment until it ends."""
     name, now = secrets.token_urlsafe(SECRET_BYTES), datetime.now(UTC)
     services.write(lambda rows: sessions.open_as(rows, _hashed(name), session_of(caller), now))
     return Person(caller, name, is_new=True)
@@ -103,7 +108,7 @@ def sign_out(services: Services, person: Person) -> None:
 
 
 def require_own_form(request: Request, person: Person, proof: str) -> None:
-    """Raises Forbidden."""
+    """Raise Forbidden unless the form came from a page of this console, made for this person."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     is_own = site in SAME_SITE if site is not None else True
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
@@ -117,7 +122,7 @@ def remember(response: Response, request: Request, name: str) -> None:
 
 
 def by_tls(request: Request) -> bool:
-    """Whether the browser came so: TLS ends before this server."""
+    """Return whether the browser uses HTTPS; TLS may end at a proxy before this server."""
     origin = request.headers.get("origin", "")
     return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto")) or origin.startswith("https:")
 

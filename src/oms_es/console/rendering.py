@@ -1,4 +1,4 @@
-"""Templates, which escape whatever they are given, and how values are written on a page."""
+"""Templates, which escape whatever they are given, and the formats of values on a page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Static(NamedTuple):
 
 @cache
 def statics() -> Mapping[str, Static]:
-    """What the browser fetches beside pages, all of it from here."""
+    """Return the static files that pages refer to, by name."""
     found = {}
     for file in files("oms_es.console").joinpath("static").iterdir():
         ending = file.name.rpartition(".")[2]
@@ -40,7 +40,7 @@ def statics() -> Mapping[str, Static]:
 
 
 def static_url(name: str) -> str:
-    """It changes with what is in it, so that a browser may keep it for ever."""
+    """Return the file's address; it changes with the content, so that a browser may cache it for ever."""
     return f"/console/static/{name}?v={statics()[name].digest}"
 
 
@@ -50,7 +50,7 @@ def moment_of(value: Any) -> datetime:
 
 
 def moment(value: Any) -> Markup:
-    """In UTC, to the minute; a program, or a pointer on it, sees all of it."""
+    """Format a moment in UTC, to the minute; the attributes hold all digits, for programs and tooltips."""
     if not value:
         return Markup("–")
     at = moment_of(value)
@@ -67,7 +67,7 @@ def second(value: Any) -> Markup:
 
 
 class Age(NamedTuple):
-    """How long ago, in its largest unit, for which there are words."""
+    """How long ago something was, in its largest unit; the unit is a key of the texts."""
 
     number: int
     unit: str
@@ -90,7 +90,7 @@ def as_json(value: Any) -> str:
 
 
 def shown(value: Any) -> Markup:
-    """A value of any shape: what is large is folded away."""
+    """Format a value of any shape; lists and maps are shown as JSON."""
     if value is None or value in ("", [], {}):
         return Markup("–")
     if isinstance(value, dict | list):

@@ -1,4 +1,4 @@
-"""The console's pages as routes: matched, and let in by scope, as those of the API are."""
+"""The console's pages as routes: matched, and authorised by scope, like those of the API."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from oms_es.http.routing import Body, Handler, Parameter, Route
 
 Page = Callable[[Visit], Awaitable[Response]]
 OPEN = None
-"""Also for people who have not signed in."""
+"""Scope of pages for everybody, also without signing in."""
 ANY = ""
-"""For everybody who has signed in, with any scopes."""
+"""Scope of pages for everybody who has signed in, with any rights."""
 FILES = "multipart/form-data"
 WITH_FILE = Body(dict, dict, (FILES,))
 
@@ -28,13 +28,13 @@ def page(
     many: tuple[str, ...] = (),
     takes_more: bool = False,
 ) -> Route:
-    """What is shown. `many`: the parameters that may be repeated."""
+    """Return the route of a page. `many`: the parameters that may be repeated."""
     given = (*(Parameter(one, one, many=one in many) for one in (*parameters, "done")),)
     return Route("GET", f"/console{path}", name, name, scope, cast("Handler", handler), given, takes_more=takes_more)
 
 
 def form(path: str, name: str, scope: str | None, handler: Page, *, takes_file: bool = False) -> Route:
-    """What a form of a page is sent to, with a file beside its fields or without."""
+    """Return the route that a form is sent to, with a file beside its fields or without."""
     body = WITH_FILE if takes_file else None
     return Route("POST", f"/console{path}", name, name, scope, cast("Handler", handler), body=body)
 

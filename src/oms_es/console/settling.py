@@ -1,7 +1,7 @@
-"""What settles each kind of exception: commands, filled in from what it is about, and where else to look.
+"""The commands that settle each kind of exception, filled in from the exception, and pages that show more about it.
 
-Pure: a row of the inbox to names of commands and pages. What the engine settles by itself, once the cause is mended
-somewhere else, has a place to look at instead.
+Pure: a row of the inbox to names of commands and pages. An exception that the engine settles by itself once its cause
+is mended has a page instead of commands.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 HELD = "held"
-"""The kinds of what is held, one for each kind of hold, are settled alike."""
+"""The prefix of the kinds for holds: all kinds of hold are settled by the same commands."""
 
 
 class Look(NamedTuple):
-    """A page of the console. `key`: of its name among the texts."""
+    """A page of the console that shows more. `key`: of its name in the texts."""
 
     key: str
     scope: str
@@ -64,7 +64,7 @@ SETTLES: Mapping[str, tuple[str, ...]] = {
     "put_aside": (),
     "subscription_disabled": ("subscriptions.enable", "subscriptions.change"),
 }
-"""What mostly settles a kind, the likeliest first: `GROUP.VERB`."""
+"""Commands that usually settle a kind of exception, the likeliest first: `GROUP.VERB`."""
 ENDS: Mapping[str, str] = {
     "no_location": "location.open",
     "no_stock": "stock.receive",
@@ -79,7 +79,7 @@ ENDS: Mapping[str, str] = {
     "parcel_without_rate": "shipment.book",
     "parcel_given_back": "shipment.book",
 }
-"""What ends a wait of an order, where a command of a person does: `GROUP.VERB`."""
+"""The command that ends an order's wait, where a person can give one: `GROUP.VERB`."""
 SHAPES: Mapping[str, re.Pattern[str]] = {
     **{
         kind: re.compile(r"[^/]+/(?P<shipment>.+)", re.DOTALL)
@@ -94,13 +94,13 @@ SHAPES: Mapping[str, re.Pattern[str]] = {
     "unmatched_report": re.compile(r"[^/]+/[^/]+/(?P<q>.+)", re.DOTALL),
     "subscription_disabled": re.compile(r"[^/]+/(?P<name>.+)", re.DOTALL),
 }
-"""What the id of an exception says, beside its order: as the read model writes it. Where a slash could end two of its
-parts, nothing is guessed."""
+"""Patterns of exception ids, as the read model writes them, with the values they hold beside the order. An id that can
+be split in two ways matches none."""
 HOLDS_FOR = frozenset(
     {"capture_refused", "capture_failed", "reauthorization_declined", "dispute", "payment_unanswered"}
     | {"payment_contradiction", "refunded_elsewhere"}
 )
-"""Kinds about money, whose order is held for it."""
+"""Kinds of exceptions about money, for which the order is held."""
 
 
 def kind_of(row: Mapping[str, Any]) -> str:
@@ -109,13 +109,14 @@ def kind_of(row: Mapping[str, Any]) -> str:
 
 
 def commands_for(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Groups and verbs. What is about an order is asked of one that is known only."""
+    """Return the group and verb of each command that settles the exception; commands on an order only if the order is
+    known."""
     named = (one.partition(".") for one in SETTLES.get(kind_of(row), ()))
     return tuple((group, verb) for group, _, verb in named if group != "order" or row["order_id"] or verb == "place")
 
 
 def values_of(row: Mapping[str, Any]) -> dict[str, str]:
-    """What of a command is known from the exception."""
+    """Return values for the command's form that the exception gives."""
     exception_id: str = row["exception_id"]
     shape = SHAPES.get(row["kind"])
     found = shape.fullmatch(exception_id) if shape else None
@@ -128,7 +129,7 @@ def values_of(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def looks_at(row: Mapping[str, Any]) -> Look | None:
-    """The page of the console that shows more about an exception."""
+    """Return the page of the console that shows more about the exception, or None."""
     values = values_of(row)
     match row["kind"]:
         case "put_aside" | "order_missing":

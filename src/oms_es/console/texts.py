@@ -1,4 +1,4 @@
-"""What the console says, in the languages that it has: all of it stands in the catalogues."""
+"""The texts of the console by language; all of them are in the catalogues."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ TAGS: Mapping[str, str] = {"en": "en", "zh": "zh-Hans"}
 WEIGHT_OF_NOTHING_SAID = 1.0
 ACCEPTED_MAX = 20
 CODES: Mapping[str, str] = {"kind": "hold"}
-"""Parameters of exceptions that are codes, and where their words stand."""
+"""Parameters of exceptions that are codes, with the prefix of their words."""
 
 
 class Texts(NamedTuple):
-    """Of one language, by dotted keys."""
+    """The texts of one language, by dotted keys."""
 
     language: str
     entries: Mapping[str, str]
@@ -28,15 +28,17 @@ class Texts(NamedTuple):
         return TAGS[self.language]
 
     def __call__(self, key: str, **values: Any) -> str:
-        """Raises KeyError: a text that is not in the catalogue is a mistake of ours."""
+        """Return the text with the values filled in. Raise KeyError: a key that the catalogue lacks is a fault of this
+        program."""
         return self.entries[key].format(**values) if values else self.entries[key]
 
     def coded(self, prefix: str, code: str) -> str:
-        """A code in words, where there are any for it; otherwise the code as words."""
+        """Return the words for a code, or the code itself with spaces."""
         return self.entries.get(f"{prefix}.{code}", code.replace("_", " "))
 
     def detail(self, exception: Mapping[str, Any]) -> str:
-        """What an exception says, made of its parameters; in the language of the engine as it stands."""
+        """Return the detail of an exception, made from its parameters; without a template, the engine's
+        English text."""
         template = self.entries.get(f"detail.{exception['says']}")
         if template is None:
             said: str = exception["detail"]
@@ -46,7 +48,7 @@ class Texts(NamedTuple):
         return template.format(**words).removesuffix("：")
 
     def need(self, need: Mapping[str, Any], order_id: str) -> str:
-        """What an order waits for; its parcels by their number, as its page names them."""
+        """Return the words for what an order waits for; its parcels are named by their number, as on the page."""
         parameters: Mapping[str, str] = need["parameters"]
         words = {name: self.coded(CODES[name], value) if name in CODES else value for name, value in parameters.items()}
         if "shipment" in words:
@@ -54,7 +56,7 @@ class Texts(NamedTuple):
         return self(f"need.{need['says']}", **words)
 
     def under(self, prefix: str) -> Mapping[str, str]:
-        """Words by the codes that they stand for."""
+        """Return all words below a prefix, by code."""
         begin = f"{prefix}."
         return {key.removeprefix(begin): text for key, text in self.entries.items() if key.startswith(begin)}
 
@@ -74,7 +76,7 @@ def _flat(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def language_of(chosen: str | None, accepted: str | None) -> str:
-    """What a person chose, or the first that the browser wants and we have."""
+    """Return the language that the person chose, or the browser's first choice that exists here."""
     if chosen is not None and chosen in LANGUAGES:
         return chosen
     wanted = sorted(_weighted(accepted or ""), key=lambda pair: -pair[1])

@@ -1,6 +1,7 @@
-"""An order's story as a picture: a lane for each stream, a point for each event, an arc for each "because of".
+"""An order's timeline as a picture: a lane for each stream, a point for each event, an arc from each cause to its
+effect.
 
-Pure: rows of the timeline to shapes. Time runs to the right, not to scale: pauses are marked with their length.
+Pure: turns rows of the timeline into shapes. Time runs to the right, not to scale: pauses are marked with their length.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MINOR = frozenset(
     | {"ShipmentHeardOf", "PaymentAnswerAwaited", "PaymentAnswerChased", "OrderShipmentDispatched"}
     | {"OrderShipmentDelivered", "PaymentCaptureRequested", "OrderNumbered", "StockReleased"}
 )
-"""What one does not look for first: others of the story say the same."""
+"""Events that are drawn less prominently, since others of the timeline say the same."""
 
 
 class Point(NamedTuple):
@@ -63,7 +64,7 @@ class Picture(NamedTuple):
     arcs: Sequence[Arc]
     gaps: Sequence[Gap]
     until: int | None = None
-    """Where the moment is as of which the order is shown."""
+    """The x of the moment that the order is shown as of, or None for now."""
 
 
 def is_bad(event: str) -> bool:
@@ -81,7 +82,10 @@ def picture(
     moment: str | None = None,
     words: Mapping[str, str] = NO_WORDS,
 ) -> Picture:
-    """`called`: how people call the order. What is after `moment` is marked as later. `words`: for kinds of streams."""
+    """Return the picture. `called`: the order's name for people. `words`: for kinds of streams.
+
+    Events after `moment` are marked as later.
+    """
     lanes = _lanes(rows, order_id, called, words)
     of_stream = {lane.stream: lane for lane in lanes}
     points, gaps = _points(rows, of_stream)
@@ -94,7 +98,8 @@ def picture(
 
 
 def _until(points: Sequence[Point]) -> int | None:
-    """Between the last event that counts and the first that does not."""
+    """Return the x between the last event before the moment and the first after it, or None if there is
+    none after it."""
     first = next((number for number, point in enumerate(points) if point.is_later), None)
     if first is None:
         return None
@@ -115,7 +120,7 @@ def _lanes(rows: Sequence[Mapping[str, Any]], order_id: str, called: str, words:
 
 
 def _label(stream: str, called: str, words: Mapping[str, str]) -> str:
-    """Parts of an order are called after it, and a number distinguishes them."""
+    """Return a lane's label: parts of an order are named by its name and their number."""
     code, _, name = stream.partition("-")
     kind = words.get(code, code)
     own = name.removeprefix(called)

@@ -1,6 +1,7 @@
-"""A form with a file, as a browser sends it (RFC 7578): its fields, and the bytes of the file as they are.
+"""Forms with a file, as a browser sends them (RFC 7578): the fields, and the file's bytes.
 
-Invariant: what is read has a bound before it is read: the length is said, few parts are taken, and one file.
+Invariant: the size is bounded before anything is read: Content-Length is required, and only a few fields and one file
+are accepted.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from oms_es.store.documents.places import SHELF
 FIELDS_MAX = 50
 FIELD_BYTES_MAX = 20_000
 AROUND_MAX = FIELDS_MAX * FIELD_BYTES_MAX
-"""Bytes of what is sent beside the file."""
+"""Bytes that a form may have beside the file."""
 
 
 async def read(request: Request) -> tuple[Mapping[str, str], bytes]:
-    """Raises Malformed, TooLong, TooSlow."""
+    """Return the fields and the file's bytes. Raise Malformed, TooLong or TooSlow."""
     length = request.headers.get("content-length", "")
     if not NUMBER.fullmatch(length):
         raise Malformed("say how long the form is, in Content-Length")

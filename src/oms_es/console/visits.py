@@ -1,4 +1,5 @@
-"""One request to the console: who asks, in which language, of which API, and the page that is made of it."""
+"""One request to the console: the person, the language, the API as that person may use it, and the page
+that answers."""
 
 from __future__ import annotations
 
@@ -28,12 +29,13 @@ HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""The referrer stays within: without one a browser sends forms as if another site had."""
+"""Headers of every page. The referrer is sent within the console only; without any, browsers would mark forms as sent
+by another site."""
 SEE_OTHER = 303
 
 
 class Section(NamedTuple):
-    """In the navigation, for those with the scope. `also`: other paths that belong to it."""
+    """A section of the navigation, for people with its scope. `also`: other paths that belong to it."""
 
     key: str
     path: str
@@ -41,7 +43,7 @@ class Section(NamedTuple):
     also: tuple[str, ...] = ()
 
     def holds(self, path: str) -> int:
-        """How much of a path is its own: the place that has most of it is where a person is."""
+        """Return how many characters of the path are this section's: the section with most is the current one."""
         return max((len(own) for own in (self.path, *self.also) if path.startswith(own)), default=0)
 
 
@@ -77,11 +79,11 @@ class Visit:
 
     @property
     def values(self) -> Mapping[str, str]:
-        """Of the path."""
+        """Return the variables of the path."""
         return self.asked.values
 
     def one(self, name: str) -> str | None:
-        """A parameter; a form's field that was left empty is none."""
+        """Return a parameter's value; None also for a form's field that was left empty."""
         return self.asked.one(name) or None
 
     def many(self, name: str) -> list[str]:
@@ -89,7 +91,7 @@ class Visit:
 
     @property
     def done(self) -> int | None:
-        """The position of what this person has just done; 0 where it changed nothing."""
+        """Return the position of the person's last command; 0 if it changed nothing, None if there was none."""
         text = self.one("done")
         return int(text) if text and NUMBER.fullmatch(text) else None
 
@@ -121,12 +123,12 @@ class Visit:
         return Response(html, status, media_type="text/html; charset=utf-8")
 
     def go(self, path: str, **query: Any) -> Response:
-        """After a form: a page that may be loaded again."""
+        """Redirect after a form to a page that can be reloaded."""
         given = {name: value for name, value in query.items() if value is not None}
         return RedirectResponse(f"{path}?{urlencode(given)}" if given else path, SEE_OTHER)
 
 
 def own_path(text: str | None) -> str:
-    """Of the console, whatever was sent."""
+    """Return the text if it is a path of the console, else the console's start page."""
     is_own = (bool(text) and text == "/console") or (text or "").startswith(("/console/", "/console?"))
     return text if text and is_own and text.isascii() and text.isprintable() and "\\" not in text else "/console"

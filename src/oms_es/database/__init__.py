@@ -1,4 +1,1 @@
-"""Which PostgreSQL: the embedded one, started on this machine, or a given server.
-
-Imports: settings.
-"""
+"""The choice of PostgreSQL: the embedded one, started on this machine, or a given server. Imports: settings."""

@@ -1,4 +1,4 @@
-"""The account that the embedded server runs as: ours, or another where we are root."""
+"""The operating-system account of the embedded server: ours, or another one if we are root."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ PROBE_SECONDS_MAX = 10
 
 
 class Account(NamedTuple):
-    """Who runs the server: an account to drop to, or, without a uid, ourselves."""
+    """The account that runs the server; without a uid it is our own."""
 
     uid: int | None = None
     gid: int | None = None
 
     def give(self, path: Path, mode: int) -> None:
-        """No link is followed: root may be in a user's home, and would give away what the link names."""
+        """Set the owner and the mode of a path. Links are not followed: as root, this would give away what a link in a
+        user's home names."""
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             os.fchmod(descriptor, mode)

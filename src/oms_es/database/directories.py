@@ -1,4 +1,4 @@
-"""The embedded database's directory: where it is, its locks, and files that are written whole.
+"""The directory of the embedded database: its path, its locks, and files that are written atomically.
 
 Invariant: a lock ends with the last process that holds its descriptor, however that process ends.
 """
@@ -19,7 +19,7 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 
 START_SECONDS_MAX = 300
-"""Long, because a server that was killed first reads its log again; one that cannot start says so at once."""
+"""Long, because a server that was killed replays its log first; a server that cannot start fails at once."""
 
 STOP_SECONDS_MAX = 60
 
@@ -30,11 +30,11 @@ POLL_SECONDS = 0.02
 ENGINE_LOCK = "engine.lock"
 
 REACHABLE_ROOT = Path("/var/lib/oms-es")
-"""Where root keeps what the server's account must reach and cannot reach elsewhere."""
+"""The directory in which root stores what the server's account must be able to reach."""
 
 
 class EmbeddedError(OmsError):
-    """The embedded server cannot be had. The text says why, and what to do next."""
+    """The embedded server cannot be used; the message says why, and what to do next."""
 
     code = "no_embedded_database"
     exit_code = Code.NO_DATABASE
@@ -42,7 +42,7 @@ class EmbeddedError(OmsError):
 
 
 class EngineRunning(EmbeddedError):
-    """Another engine has this home."""
+    """Another engine runs on this home."""
 
     code = "engine_running"
 
@@ -52,7 +52,8 @@ def default_home() -> Path:
 
 
 class Lock:
-    """An advisory lock on a file. It ends with the last holder of its descriptor, however that one ends."""
+    """An advisory lock on a file. It ends with the last process that holds its descriptor, however that
+    process ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -96,18 +97,18 @@ class Lock:
 
 
 def engine_pid(home: Path) -> str | None:
-    """Of the engine that runs on this home, if one does."""
+    """Return the pid of the engine that runs on this home, or None."""
     engine = Lock(home.expanduser() / ENGINE_LOCK)
     try:
         return None if engine.take(fcntl.LOCK_SH) else engine.signature()
-    except OSError:  # there is no such home, or it is not ours to look at
+    except OSError:  # the home does not exist, or belongs to another account
         return None
     finally:
         engine.drop()
 
 
 def make_directory(path: Path, mode: int) -> None:
-    """Only a directory that we make gets our mode."""
+    """Make a directory with this mode; an existing directory keeps its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         path.mkdir(mode)
@@ -115,7 +116,7 @@ def make_directory(path: Path, mode: int) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """All of it or nothing, and readable by its owner only."""
+    """Write a file atomically, readable by its owner only."""
     half = path.with_name(f".{path.name}.half")
     half.unlink(missing_ok=True)
     with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

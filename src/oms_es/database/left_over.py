@@ -1,6 +1,6 @@
-"""Databases of programs that were killed: found by the next one, ended, and removed.
+"""Databases of programs that were killed: found by the next program, stopped, and removed.
 
-Invariant: one that is in use is never touched: who uses it holds its engine's lock, and dies with it.
+Invariant: a database in use is never touched: the program that uses it holds its engine's lock until it ends.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from oms_es.database.directories import EmbeddedError
 from oms_es.database.embedded import EmbeddedPostgres
 
 HOME = "home"
-"""In a temporary directory, the database's own: the server's account passes through what is above it."""
+"""The database's directory within the temporary directory, which the server's account must be able to pass through."""
 
 
 def remove_left_over(root: Path, prefix: str) -> list[Path]:
-    """Of temporary directories in `root` whose program was killed; those that cannot be ended stay."""
+    """Remove temporary directories in `root` whose program was killed; those that cannot be stopped stay."""
     removed = []
     for directory in _ours(root, prefix):
         with suppress(OSError, EmbeddedError):
@@ -31,7 +31,7 @@ def remove_left_over(root: Path, prefix: str) -> list[Path]:
 
 
 def _ours(root: Path, prefix: str) -> Iterator[Path]:
-    """Another account's directory of that name is another's, and a link leads elsewhere."""
+    """Yield our directories with this prefix; those of other accounts, and links, are skipped."""
     for directory in sorted(root.glob(f"{prefix}*")):
         with suppress(FileNotFoundError):
             found = directory.lstat()
@@ -40,7 +40,7 @@ def _ours(root: Path, prefix: str) -> Iterator[Path]:
 
 
 def _ended(home: Path) -> bool:
-    """Whether its server is stopped, and no one uses it. A database that was not whole yet is left as it is."""
+    """Return whether the server is stopped and unused. A database that was never complete is left as it is."""
     if not (home / "password").exists():
         return False
     server = EmbeddedPostgres(home)

@@ -1,4 +1,4 @@
-"""What a database says went wrong, without what stood in its rows: no address belongs in a log."""
+"""Error messages of databases without the content of rows: personal data must not be in a log."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ NO_SPACE = ("no space left on device", "disk full")
 
 
 def without_rows(text: str) -> str:
-    """PostgreSQL repeats rows in the lines DETAIL and CONTEXT, SQLAlchemy in those of the statement."""
+    """Return the message without rows: PostgreSQL repeats them in the lines DETAIL and CONTEXT, SQLAlchemy with the
+    statement."""
     return _ROWS.sub("", text).strip() if "\n" in text else text
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether a database failed because its disk has no room, whichever library reports it."""
+    """Return whether a database failed because its disk is full, whichever library reports it."""
     return any(
         isinstance(one, DiskFull) or any(words in str(one).lower() for words in NO_SPACE) for one in _causes(error)
     )

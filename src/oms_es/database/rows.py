@@ -1,4 +1,4 @@
-"""A connection whose rows are maps, by the names of their columns."""
+"""A connection whose rows are maps by column name."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from psycopg.rows import dict_row
 
 Rows = psycopg.Connection[dict[str, Any]]
 Reading = Rows | psycopg.Cursor[dict[str, Any]]
-"""Either way to ask."""
+"""A connection or a cursor, for functions that query."""
 
 
 @contextmanager
 def connected(database_url: str) -> Iterator[Rows]:
-    """Each statement by itself, unless a transaction is begun."""
+    """Open a connection in autocommit mode: each statement is a transaction, unless one is begun."""
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
         yield connection

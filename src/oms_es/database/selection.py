@@ -1,7 +1,7 @@
-"""Which database a command works on: the embedded one in its home, or the server that OMS_DATABASE_URL names.
+"""The database that a command works on: the embedded one in its home, or the server of OMS_DATABASE_URL.
 
-Invariant: only the one engine of a home, which holds its lock, migrates it and runs the loop on it; a process that
-comes besides only reads, rebuilds what is read, or appends for that engine to go on with.
+Invariant: only the one engine of a home, which holds its lock, migrates it and runs the loop on it; other processes
+only read, rebuild read models, or append for that engine to process.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from oms_es.exit_codes import Code
 from oms_es.settings import Settings
 
 Part = Literal["engine", "writer", "reader"]
-"""An engine must be alone on its home, a writer is if it can be, a reader never asks."""
+"""How a process uses the database: an engine must be alone on its home, a writer is alone if it can be, a
+reader never."""
 
 
 class NoDatabase(OmsError):
-    """There is nothing to read yet, or what was given does not name a database."""
+    """There is no database yet, or the setting does not name one."""
 
     code = "no_database"
     exit_code = Code.NO_DATABASE
@@ -33,10 +34,8 @@ class NoDatabase(OmsError):
 
 
 class Database(NamedTuple):
-    """`alone`: it is embedded, and this program is its one engine until it calls `leave`.
-
-    `take_over`: whether it is so from now on, because no other program is; never on a server.
-    """
+    """An open database. `alone`: it is embedded, and this program is its one engine until it calls `leave`.
+    `take_over`: become the engine if no other program is, and return whether it did; never on a server."""
 
     url: str
     place: str
@@ -47,7 +46,7 @@ class Database(NamedTuple):
 
 @contextmanager
 def database(settings: Settings, part: Part) -> Iterator[Database]:
-    """Raises NoDatabase, EngineRunning, EmbeddedError."""
+    """Open the database of the settings. Raise NoDatabase, EngineRunning or EmbeddedError."""
     if settings.database_url:
         yield Database(_checked(settings.database_url), "the server of OMS_DATABASE_URL", alone=False)
         return
@@ -63,12 +62,12 @@ def database(settings: Settings, part: Part) -> Iterator[Database]:
 
 
 def engine_of(settings: Settings) -> str | None:
-    """The pid of the engine that has this home; None without one, or where the server is another's."""
+    """Return the pid of the engine on this home; None if there is none, or if the settings name a server."""
     return None if settings.database_url else engine_pid(settings.home or default_home())
 
 
 def _checked(url: str) -> str:
-    """Nothing of it is repeated in the message: a password may stand in it."""
+    """Return the URL, or raise NoDatabase without repeating the URL: it may contain a password."""
     try:
         conninfo_to_dict(url)
     except ProgrammingError:

@@ -1,4 +1,1 @@
-"""A shop of one week, and history of a real data set.
-
-Imports: app and below.
-"""
+"""A simulated week of a shop, and a replay of a real data set. Imports: app and below."""

@@ -1,4 +1,4 @@
-"""What one sees while the demo runs: a live board on a terminal, otherwise a line every few seconds."""
+"""Progress of the demo: a live board on a terminal, otherwise a line every few seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 DRAWN_SECONDS_MIN = 0.125
-"""Eight pictures a second are enough for an eye."""
+"""The shortest time between two redraws: eight a second."""
 COUNTED_SECONDS_MIN = 0.5
 LINE_SECONDS = 3.0
 ALLOCATED = ("awaiting_payment", "fulfilling", "cancelling", "shipped", "completed")
@@ -24,7 +24,7 @@ SHIPPED = ("shipped", "completed")
 
 
 class Counts(NamedTuple):
-    """Orders by how far they have come: each contains the ones after it up to `delivered`."""
+    """Counts of orders by progress: each count includes the ones after it up to `delivered`."""
 
     orders: int = 0
     allocated: int = 0
@@ -55,7 +55,7 @@ class Counts(NamedTuple):
 
 
 class Board:
-    """Called as often as one likes, it counts and draws only as often as is of use."""
+    """The board. It may be called at any rate; it counts and redraws only as often as is useful."""
 
     def __init__(self, console: Console, count: Callable[[], Counts], total: int) -> None:
         self.console = console

@@ -1,4 +1,4 @@
-"""The made-up shop: sites, cities, products, and how often each is bought."""
+"""The invented shop: locations, cities, products, and how often each product is bought."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Site(NamedTuple):
     city: str
     postal_code: str
     share: int
-    """How much of the stock lies here, relative to the others."""
+    """The site's share of the stock, relative to the others."""
 
 
 def _site(kind: str, name: str, city: str, postal_code: str, country: str, at: tuple[float, float], share: int) -> Site:
@@ -99,7 +99,8 @@ class Product(NamedTuple):
 
 
 def _product(rank: int) -> Product:
-    """Two of three warehouses hold a SKU, and every second store: some orders need two shipments."""
+    """Return the product. Two of three warehouses stock it, and about every second store, so that some orders need two
+    shipments."""
     chance = Random(f"product/{rank}")
     price = round(chance.lognormvariate(PRICE_MEDIAN_LOG, PRICE_SPREAD) / 100) * 100 - 1
     away = rank % len(WAREHOUSES)

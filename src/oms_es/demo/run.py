@@ -1,7 +1,7 @@
-"""The demo: a world's orders through the whole engine while one looks on, then what has become of them.
+"""The demo: sends a world's orders through the whole engine with progress, then shows the outcome.
 
-Invariant: each command is given to the engine once: how many were given is a position that is committed together with
-what they brought about, so a demo that was killed goes on where it was.
+Invariant: each command is given to the engine once: the number of given commands is a position that is committed
+together with their events; therefore a demo that was killed continues where it was.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from oms_es.verification.verify import Report
 
 ACTOR = "demo"
 BATCH = 100
-"""Small, so that one sees something move."""
+"""Orders of one batch; small, so that progress is visible."""
 TURNS_PER_BATCH = 2
 CALLBACK_POLL_SECONDS = 0.05
 TRANSIT_SECONDS = 1.0
@@ -51,14 +51,14 @@ def chaos_of(seed: int) -> Chaos:
 
 
 class World(Protocol):
-    """Commands that are the same every time they are asked for."""
+    """A source of commands that gives the same ones every time."""
 
     def acts(self) -> Iterator[Iterator[Command]]:
-        """Each is sent after everything that followed from the one before it."""
+        """Yield acts of commands; each is sent after everything that follows from the act before it."""
 
 
 class DemoInput(NamedTuple):
-    """A world, under the name by which a database remembers how much of it was sent."""
+    """A world, and the name under which a database stores how much of it was sent."""
 
     name: str
     world: World
@@ -78,7 +78,7 @@ def made_up(orders: int, seed: int) -> DemoInput:
 
 
 def complete_journey(orders: int) -> DemoInput:
-    """Raises MissingExtra."""
+    """Return the demo on real baskets. Raise MissingExtra."""
     return DemoInput(f"{ACTOR}/{COMPLETE_JOURNEY}/{orders}", baskets(orders), orders)
 
 
@@ -87,7 +87,7 @@ class PendingCallbacks(Protocol):
 
 
 class RunsOrders(Protocol):
-    """What the demo needs of the engine."""
+    """The part of the engine that the demo uses."""
 
     database_url: str
     store: Store
@@ -104,7 +104,8 @@ class RunsOrders(Protocol):
 
 
 class Ran(NamedTuple):
-    """`seconds`: from the first order sent to the last one settled. `refused`: requests that came too late."""
+    """The outcome of sending. `seconds`: from the first order sent to the last one settled. `refused`: requests that
+    came too late."""
 
     counts: Counts
     mix: Mapping[str, int]
@@ -122,7 +123,7 @@ MAY_BE_REFUSED = (CancelOrder, RefundOrder, RequestReturn, ReceiveRma, InspectRm
 
 
 class Sender:
-    """Sends an engine the commands that were not sent yet."""
+    """Gives an engine the commands that were not given yet."""
 
     def __init__(self, engine: RunsOrders, name: str) -> None:
         self.engine = engine
@@ -131,7 +132,7 @@ class Sender:
         self.refused = 0
 
     def send(self, commands: Sequence[Command]) -> None:
-        """What may come too late is sent alone: its refusal delays nothing else."""
+        """Give the commands. One that may be refused is given alone, so that its refusal delays no other."""
         for is_alone, alike in groupby(commands, key=lambda command: isinstance(command, MAY_BE_REFUSED)):
             for batch in [(command,) for command in alike] if is_alone else [tuple(alike)]:
                 self._submit(batch)
@@ -148,7 +149,7 @@ class Sender:
 
 
 def run(engine: RunsOrders, demo_input: DemoInput, console: Console) -> Ran:
-    """Raises OtherDemo."""
+    """Run the demo. Raise OtherDemo."""
     with queries.reading(engine.database_url) as connection:
         _refuse_another(connection, demo_input.name)
         with Board(console, lambda: _count(connection, engine), demo_input.orders) as board:
@@ -168,7 +169,8 @@ def _refuse_another(connection: queries.Connection, name: str) -> None:
 
 
 def _send_all(engine: RunsOrders, demo_input: DemoInput, board: Board) -> tuple[int, int, float]:
-    """How many orders were sent now, how many cancellations came too late, and when the first order came."""
+    """Send all commands; return how many orders were sent now, how many requests were refused, and when the first order
+    was sent."""
     sender = Sender(engine, demo_input.name)
     orders_before, orders, began, given = 0, 0, 0.0, sender.given
     for commands in demo_input.world.acts():
@@ -188,7 +190,7 @@ def _send_all(engine: RunsOrders, demo_input: DemoInput, board: Board) -> tuple[
 
 
 def _settle(engine: RunsOrders, look: Callable[[], None]) -> None:
-    """What `settle` does, looked on: it comes last, and finds little left."""
+    """Run until nothing is left to do, showing progress; the engine's own `settle` at the end finds little left."""
     while (taken := engine.loop.iterate()) or engine.external_systems.outstanding():
         look()
         if not taken:
@@ -201,7 +203,7 @@ def _count(connection: queries.Connection, engine: RunsOrders) -> Counts:
 
 
 def refuse_begun(engine: RunsOrders, name: str) -> None:
-    """Of a demo whose providers are gone with the process that had them. Raises OtherDemo."""
+    """Raise OtherDemo if the demo was begun before: its providers ended with the process that ran them."""
     if engine.store.recorder.position(name):
         raise OtherDemo(
             f"this database holds {name} already, and its providers have ended with it; give another --seed "
@@ -210,7 +212,7 @@ def refuse_begun(engine: RunsOrders, name: str) -> None:
 
 
 class Protocols(NamedTuple):
-    """What went to providers and came from them over HTTP, and their bills beside what moved here."""
+    """Requests to the providers and their reports, and their reconciled bills."""
 
     requests: Mapping[str, int]
     mishaps: int
@@ -232,7 +234,7 @@ class Story(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Everything there is to say in the end."""
+    """The whole outcome of a demo."""
 
     ran: Ran
     story: Story | None
@@ -261,7 +263,7 @@ class Outcome(NamedTuple):
         }
 
     def as_text(self) -> RenderableType:
-        """One page of a terminal."""
+        """Return the outcome on one terminal page."""
         ran = self.ran
         parts: Iterable[RenderableType | None] = (
             summary.headline(ran.counts._asdict(), ran.sent, ran.seconds, ran.refused),
@@ -272,7 +274,7 @@ class Outcome(NamedTuple):
         return Group(*(part for part in parts if part is not None))
 
     def as_tables(self) -> RenderableType:
-        """Everything, however long it gets."""
+        """Return the outcome with all tables, of any length."""
         parts: Iterable[RenderableType | None] = (
             _summary(self.ran),
             self.story and display.story(self.story.order, self.story.timeline),

@@ -1,6 +1,6 @@
-"""The demo's last screen: what happened, one order's story, and whether every promise held. It fits one terminal page.
+"""The demo's last screen: the outcome, one order's timeline, and the verification. It fits one terminal page.
 
-Invariant: no question that failed is left out, however long the page gets.
+Invariant: no failed check is left out, however long the page gets.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from oms_es.verification.verify import Report
 
 Row = Mapping[str, Any]
 STEPS_MAX = 24
-"""Lines of the story of one order; `--all` has every step."""
+"""Lines of the timeline of one order; `--all` has every step."""
 SAID_TWICE = frozenset(
     {"OrderLineAllocated", "OrderShipmentDispatched", "OrderShipmentDelivered", "ShipmentMilestoneReached"}
 )
-"""Another stream says the same a moment earlier."""
+"""Events that repeat what another stream recorded a moment earlier."""
 ATTEMPT = re.compile(r",? ?attempt \d+")
 PARCEL = re.compile(r"^shipment-(?P<order>.+)\.(?P<number>\d+)$")
 
 
 class Step(NamedTuple):
-    """`times`: how often this was said of the same thing; `at` is the last of them."""
+    """A line of the timeline. `times`: how often the same was recorded; `at` is the last time."""
 
     at: str
     about: str
@@ -38,7 +38,8 @@ class Step(NamedTuple):
 
 
 def steps_of(order_id: str, timeline: Sequence[Row]) -> list[Step]:
-    """A person's view: each thing once, where it was said last, and parcels by their number in the order."""
+    """Return the timeline for a person: each step once, where it was recorded last, and parcels by their number in the
+    order."""
     found: dict[tuple[str, str, str], Step] = {}
     for row in timeline:
         if row["event"] in SAID_TWICE:
@@ -58,7 +59,7 @@ def _about(stream: str) -> str:
 
 
 def headline(counts: Mapping[str, int], sent: int, seconds: float, refused: int) -> Text:
-    """One sentence of what has become of the orders."""
+    """Return a sentence on the outcome of the orders."""
     ends = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in ("delivered", "backordered", "cancelled")]
     rate = f" in {seconds:.1f} s, {sent / seconds:,.0f} a second to their very end" if sent and seconds else ""
     lines = [
@@ -83,7 +84,7 @@ def story(order: Row, timeline: Sequence[Row]) -> RenderableType:
 
 
 def _page(steps: Sequence[Step]) -> Iterator[Step]:
-    """Of a long story its beginning and its end."""
+    """Yield the beginning and the end of a long timeline."""
     if len(steps) <= STEPS_MAX:
         yield from steps
         return
@@ -94,7 +95,7 @@ def _page(steps: Sequence[Step]) -> Iterator[Step]:
 
 
 def verified(report: Report, shown_max: int) -> RenderableType:
-    """One line where everything holds; what does not is shown with its differences."""
+    """Return one line if every check passed; failed checks are shown with their differences."""
     asked = sum(check.checked for check in report.checks)
     where = f"over {report.position:,} events in {report.streams:,} streams"
     failed = tuple(check for check in report.checks if check.failed)
@@ -106,7 +107,7 @@ def verified(report: Report, shown_max: int) -> RenderableType:
 
 
 def reconciled(protocols: Mapping[str, Any], accounts: Sequence[Account]) -> Text:
-    """A line for each account: what its bill says beside what moved here."""
+    """Return a line for each account: its bill compared with what moved here."""
     asked = ", ".join(f"{name} {count:,}" for name, count in protocols["requests"].items())
     lines = [
         f"\nOver HTTP: {asked} requests, {protocols['mishaps']:,} with a mishap; {protocols['reports']:,} reports."

@@ -1,7 +1,7 @@
-"""The demo's world, made up from a seed: places, stock that nearly suffices, a week of orders with their mishaps.
+"""The demo's world, generated from a seed: locations, stock that is nearly enough, a week of orders with mishaps.
 
-Invariant: the same (seed, order_count) gives the same commands in every program that asks, however far it iterates:
-each order is drawn from the seed and its own index alone.
+Invariant: the same (seed, order_count) gives the same commands in every program, however far it iterates: each order is
+drawn from the seed and its own index alone.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ from oms_es.schemas.stock import ReceiveStock, SetPresaleLimit, SetSafetyStock
 
 
 class Wish(NamedTuple):
-    """What the customer of one order draws: whether something comes back, and what for."""
+    """The random choices of one order's customer: whether something comes back, and for what."""
 
     number: int
     chance: float
@@ -131,7 +131,7 @@ class Workload:
         ]
 
     def safety_stocks(self) -> list[SetSafetyStock]:
-        """Stores keep a little of what sells best."""
+        """Return the safety stock of stores, for the SKUs that sell best."""
         return [
             SetSafetyStock(sku=product.sku, location=site.location.location, quantity=SAFETY_STOCK)
             for product in CATALOGUE[:SAFETY_SKUS]
@@ -140,7 +140,8 @@ class Workload:
         ]
 
     def late_receipts(self) -> list[tuple[int, ReceiveStock]]:
-        """Each comes after the order of its index, and fills a part of what waits for it."""
+        """Return late receipts, each with the index of the order that it comes after; they cover a part of the waiting
+        orders."""
         receipts = []
         for i, rank in enumerate(SCARCE_RANKS):
             product = CATALOGUE[rank]
@@ -156,17 +157,17 @@ class Workload:
         return (self.order(index) for index in range(self.order_count))
 
     def order(self, index: int) -> PlaceOrder:
-        """A new order, or an earlier one sent again: mostly word for word, a few times with other content."""
+        """Return a new order, or an earlier one sent again: mostly unchanged, a few times with other content."""
         first_sent = self._first_sent(index)
         order = self._new_order(first_sent)
         return _with_one_more(order) if first_sent != index and index in self._conflicts else order
 
     def cancellations(self) -> Iterator[tuple[int, CancelOrder]]:
-        """Each comes after the order of its index, in the order of these."""
+        """Yield cancellations, each with the index of the order that it comes after, in that order."""
         waiting: list[tuple[int, int]] = []
         for index in range(self.order_count):
             if self._draw("cancel", index) < CANCEL_SHARE and self._first_sent(index) == index:
-                # Cubed: most change their mind at once, some when the parcel is packed.
+                # Cubed: most customers cancel at once, some when the parcel is packed.
                 delay = int(self._draw("regret", index) ** 3 * CANCEL_DELAY_ORDERS_MAX)
                 heapq.heappush(waiting, (min(index + delay, self.order_count - 1), index))
             while waiting and waiting[0][0] <= index:
@@ -175,13 +176,14 @@ class Workload:
                 yield after, CancelOrder(order_id=order_id, reason="the customer changed their mind")
 
     def acts(self) -> Iterator[Iterator[Command]]:
-        """Each after everything that followed from the one before it: nothing comes back that did not arrive."""
+        """Yield the acts. Each is sent after everything that follows from the one before it: only delivered goods come
+        back."""
         yield self.commands()
         yield iter(self.requests())
         yield iter(self.arrivals())
 
     def requests(self) -> Iterator[Command]:
-        """What customers want once their orders have come: to send something back, or a little money."""
+        """Yield what customers request after delivery: a return, or a small refund."""
         for order, at in self._first_orders():
             if at.chance < RETURN_SHARE:
                 yield self._return_of(order, at)
@@ -192,7 +194,7 @@ class Workload:
                 )
 
     def arrivals(self) -> Iterator[Command]:
-        """Those parcels come back, and are looked at."""
+        """Yield the arrivals and inspections of returned parcels."""
         for _, at in self._first_orders():
             if at.chance < RETURN_SHARE and at.wish >= KEPT_SHARE:
                 back = LineUnits(line_id="1", quantity=1)
@@ -230,7 +232,7 @@ class Workload:
         )
 
     def presale(self) -> SetPresaleLimit:
-        """Enough for a command that needs one before it exists."""
+        """Return the limit of the presale, with enough units for all orders of it."""
         at = WAREHOUSES[0].location.location
         return SetPresaleLimit(sku=PRESALE_SKU, location=at, quantity=self._presold())
 
@@ -238,7 +240,7 @@ class Workload:
         return max(ceil(self.order_count * PRESALE_SHARE * 2), 1)
 
     def commands(self) -> Iterator[Command]:
-        """Everything up to the last order, in order: the places and their stock first."""
+        """Yield everything up to the last order: locations and their stock first."""
         yield from self.locations()
         yield from self.receipts()
         yield from self.safety_stocks()
@@ -274,7 +276,8 @@ class Workload:
         return index in self._conflicts or self._draw("repeat", index) < REPEAT_SHARE
 
     def _first_sent(self, index: int) -> int:
-        """Where the order of this index was sent first: here, unless it repeats one that was new."""
+        """Return the index at which the order was first sent: the same index, unless the order repeats an
+        earlier one."""
         if not self._repeats(index):
             return index
         earlier = index - 1 - int(self._draw("distance", index) * REPEAT_DISTANCE_MAX)
@@ -321,7 +324,7 @@ class Workload:
         )
 
     def _customer(self, index: int) -> Customer:
-        """A few come back; at the till no one says who they are."""
+        """Return the customer. A few come back; orders at a till name none."""
         number = int(self._draw("customer", index) ** 2 * self.order_count)
         return Customer(customer_id=f"C-{number:06d}", email=f"c{number}@example.com", language="de")
 
@@ -331,7 +334,8 @@ class Workload:
         return (Tender(method="gift_card", payment_token=f"gift-{index}", amount_minor=GIFT_CARD_MINOR),)
 
     def _placed_at(self, index: int) -> datetime:
-        """Orders spread over the week as its hours weigh; a later index is never earlier."""
+        """Return when the order was placed: orders are spread by the weights of hours, and a later index is never
+        earlier."""
         point = (index + self._draw("moment", index)) / self.order_count * WEEK_SO_FAR[-1]
         hour = min(bisect_right(WEEK_SO_FAR, point), len(WEEK) - 1)
         within = 1 - (WEEK_SO_FAR[hour] - point) / WEEK[hour]
@@ -343,14 +347,15 @@ class Workload:
 
 
 def in_batches(commands: Iterable[Command], batch: int, start: int = 0) -> Iterator[Sequence[Command]]:
-    """From batch `start` on. The commands before it are made and dropped: that keeps every batch as it was."""
+    """Yield batches from batch `start` on. Earlier commands are generated and dropped, so that every batch stays the
+    same."""
     rest = islice(commands, start * batch, None)
     while taken := tuple(islice(rest, batch)):
         yield taken
 
 
 def _lines(chance: Random) -> tuple[OrderLine, ...]:
-    """SKUs are drawn one by one, so that now and then one order has two lines of the same."""
+    """Return the order's lines. SKUs are drawn one by one, so that an order may have two lines of one SKU."""
     (count,) = chance.choices(LINES, LINE_WEIGHTS)
     products = chance.choices(CATALOGUE, cum_weights=WEIGHTS_SO_FAR, k=count)
     quantities = chance.choices(QUANTITIES, QUANTITY_WEIGHTS, k=count)

@@ -1,9 +1,9 @@
-"""A circuit breaker for one gateway: after so many failures in a row it is asked no more for a while, then once.
+"""A circuit breaker for one gateway: after several failures in a row the gateway gets no request for a while, then one.
 
-Invariant: while it is open nothing is asked. When its time is over it is half open: one request goes out, each time
-another one, and what becomes of it closes it, or opens it for another while. One request that is never answered opens
-no circuit: failures in a row are of several. It decides about no request: what is not asked is not answered,
-and stays where it is.
+Invariant: while the circuit is open, nothing is sent. After that time it is half open: one request is sent, another one
+each time; its outcome closes the circuit or opens it again. A single request that is never answered opens no circuit:
+the failures in a row must be of several requests. The breaker decides about no request: one that is not sent stays
+where it is.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class Circuit(NamedTuple):
-    """`why`: what the gateway said, or did not, when it was opened; empty where it is closed."""
+    """The state of a circuit. `why`: the error that opened it; empty while it is closed."""
 
     gateway: str
     state: State
@@ -36,14 +36,14 @@ class Circuit(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """`failures_max`: in a row, before it opens; `open_seconds`: until it is asked again."""
+    """`failures_max`: failures in a row that open the circuit; `open_seconds`: how long it then stays open."""
 
     failures_max: int = FAILURES_MAX
     open_seconds: float = OPEN_SECONDS
 
 
 class Breaker:
-    """`note` hears each change, and the first success of a process."""
+    """The breaker of one gateway. `note` is called with each change, and with a process's first success."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Breaker:
         self.monotonic = monotonic
         self.circuit = Circuit(gateway, "closed", datetime.now(UTC))
         self.tries = 0
-        """How often it was half open: which of the waiting requests is sent then."""
+        """How often the circuit was half open: it determines which of the waiting requests is sent next."""
         self._failures = 0
         self._failed: set[UUID] = set()
         self._opened_at = 0.0
@@ -70,7 +70,7 @@ class Breaker:
         return self.circuit.state != "closed"
 
     def allowed(self, wanted: int) -> slice:
-        """Which of so many requests may go out now: all, one, or none."""
+        """Return the slice of `wanted` requests that may be sent now: all of them, one, or none."""
         with self._lock:
             if self.circuit.state == "closed":
                 return slice(0, wanted)
@@ -90,7 +90,7 @@ class Breaker:
                 self._change("closed", "")
 
     def failed(self, why: str, keys: Iterable[UUID]) -> None:
-        """`keys`: of the requests that were not answered."""
+        """Count a failure. `keys`: of the requests that were not answered."""
         with self._lock:
             self._failures += 1
             self._failed.update(keys)
@@ -100,7 +100,8 @@ class Breaker:
                 self._change("open", why)
 
     def _change(self, state: State, why: str) -> None:
-        """Open again after a vain attempt, it is open since it was opened first."""
+        """Change the circuit's state. If an attempt failed and it opens again, the time when it first
+        opened is kept."""
         reopened = self.circuit.state == "half_open" and state == "open"
         since = self.circuit.since if state == "half_open" or reopened else datetime.now(UTC)
         if self.circuit.state == "closed" or state == "closed":

@@ -1,6 +1,6 @@
-"""No gateway is asked: people and other systems see the work in the read models and record it by command.
+"""A gateway that sends nothing: people and other systems see the work in read models, and record it by command.
 
-Reads    what the gateway in whose stead it stands reads
+Reads    the events of the gateway that it replaces
 Decides  nothing, and emits nothing
 """
 

@@ -1,6 +1,6 @@
-"""Dialects in which payment providers and carriers report: bytes in, a command out, or BadInput that says why not.
+"""Dialects of payment providers and carriers: each turns bytes into a command, or raises BadInput with the reason.
 
-CALLBACKS registers each once: `callbacks import` and the replay of dead letters take them from there.
+CALLBACKS registers each dialect once: `callbacks import` and the replay of dead letters take them from there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a provider reports over HTTP, opened: verified, perhaps decrypted, and found to be for us.
+"""Reports of providers over HTTP: verified, decrypted where necessary, and checked to be for this merchant.
 
-Invariant: nothing of a report is read before its signature is good. What cannot be decided now is neither taken nor
-refused: its sender is asked to send it again.
+Invariant: nothing of a report is read before its signature is verified. A report that cannot be decided now is neither
+accepted nor refused: its sender is asked to send it again.
 """
 
 from __future__ import annotations
@@ -13,43 +13,44 @@ from oms_es.gateways.outgoing import ProtocolError
 
 Headers = Sequence[tuple[str, str]]
 WINDOW_SECONDS = 300
-"""Before and after now: what was signed outside of it is not taken."""
+"""Seconds by which the time of a signature may differ from now, either way."""
 
 
 class Forged(ProtocolError):
-    """It is not signed by its provider, or too long ago."""
+    """The report is not signed by its provider, or was signed too long ago."""
 
 
 class CannotDecide(ProtocolError):
-    """It may be good: what it would be verified with is not here, or not yet."""
+    """The report may be valid, but the key that would verify it is not here, or not yet."""
 
 
 class NotForUs(ProtocolError):
-    """It is good, and for another merchant or app."""
+    """The report is valid, and for another merchant or app."""
 
 
 class Reply(NamedTuple):
-    """What a provider wants to hear: `media_type` and the bytes."""
+    """The reply that a provider expects: its media type and bytes."""
 
     media_type: str
     body: bytes
 
 
 class Opener(Protocol):
-    """Of one provider. `secrets`: those of the connection that are good now."""
+    """The verifier and decrypter of one provider's reports. `secrets`: the connection's secrets that are valid now."""
 
     def open(self, headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> bytes:
-        """What its dialect reads. Raises Forged, CannotDecide and NotForUs."""
+        """Return the content for the provider's dialect. Raise Forged, CannotDecide or NotForUs."""
 
     def answer(self, *, taken: bool, why: str) -> Reply: ...
 
 
 Openers = Mapping[str, Opener]
-"""By the dialect of a connection."""
+"""The openers by the dialect of a connection."""
 
 
 def one_header(headers: Headers, name: str, length_max: int = 2_000) -> str:
-    """Two could be read differently on the way. Raises Forged."""
+    """Return the value of a header. Raise Forged if it is missing or repeated: proxies could differ in
+    which they read."""
     values = [value.strip() for given, value in headers if given.lower() == name]
     if len(values) != 1 or not 0 < len(values[0]) <= length_max:
         raise Forged(f"{name} is not there once")

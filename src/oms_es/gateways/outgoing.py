@@ -1,6 +1,8 @@
-"""One request to a provider over HTTP: sent once, never redirected, over before SECONDS_MAX, its answer bounded.
+"""One HTTP request to a provider: sent once, never redirected, finished within SECONDS_MAX, with an answer of bounded
+size.
 
-Invariant: a request whose answer does not arrive whole raises NoAnswer; whether it was done is not known then.
+Invariant: a request whose answer does not arrive whole raises NoAnswer; it is then not known whether the request was
+done.
 """
 
 from __future__ import annotations
@@ -21,19 +23,20 @@ BYTES_MAX = 2_000_000
 
 
 class ProtocolError(Exception):
-    """Of a provider's protocol. It ends within the gateways or at the way in, as an answer or one of our errors."""
+    """An error in a provider's protocol. It ends within the gateways or the HTTP routes, as an answer or one of our
+    errors."""
 
 
 class NoAnswer(ProtocolError):
-    """Of one request: it may have been done."""
+    """A request got no answer: it may have been done."""
 
 
 class TooLong(NoAnswer):
-    """It would be as long if it were asked for again."""
+    """The answer is too large, and would be again if the request were repeated."""
 
 
 class Reply(NamedTuple):
-    """`headers`: by their names in lower case."""
+    """An HTTP answer. `headers`: by their names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,7 +44,7 @@ class Reply(NamedTuple):
 
 
 def request(base: str, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
-    """`base`: scheme, host and port; `path` with its query. Raises NoAnswer."""
+    """Send a request and return its answer. `base`: scheme, host and port; `path`: with its query. Raise NoAnswer."""
     place = urlsplit(base)
     host = place.hostname or ""
     asking = (
@@ -74,6 +77,6 @@ def _tls() -> ssl.SSLContext:
 
 
 def _cut(asking: http.client.HTTPConnection) -> None:
-    """Also where a byte comes from time to time."""
+    """Shut the socket down, so that an answer that trickles in ends, too."""
     with suppress(OSError, AttributeError):
         asking.sock.shutdown(socket.SHUT_RDWR)

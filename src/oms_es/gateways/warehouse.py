@@ -1,9 +1,9 @@
-"""A warehouse that packs what it is asked for at once: it stands where a warehouse system will be connected.
+"""A simulated warehouse that packs every parcel at once, in the place of a connected warehouse system.
 
 Reads    ShipmentRequested
 Emits    PackShipment, RecordCollection
-Decides  the parcel's weight: of its cartons, if it is planned in cartons, else from its units. A customer who
-         collects it stands at the counter already.
+Decides  the parcel's weight: of its cartons, if it is planned in cartons, else from its units. A customer
+         who collects a parcel is assumed to be at the counter already.
 """
 
 from __future__ import annotations

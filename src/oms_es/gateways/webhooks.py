@@ -1,7 +1,7 @@
-"""One webhook sent out: to a public address only, once, without following anybody elsewhere.
+"""Sending one webhook: to a public address only, once, without following redirects.
 
 Invariant: the address that is checked is the one that the socket is connected to, so that no name can be resolved to
-another between the check and the sending; no receiver makes it last longer than SECONDS_MAX or read more than
+another between check and sending; no receiver can make it last longer than SECONDS_MAX or make it read more than
 BYTES_MAX.
 """
 
@@ -24,31 +24,32 @@ SECONDS_MAX = 15.0
 CONNECT_SECONDS_MAX = 5.0
 ADDRESSES_MAX = 4
 BYTES_MAX = 4_096
-"""Of an answer, of which only the status counts."""
+"""Bytes of an answer that are read; only its status counts."""
 COMPATIBLE = IPv6Network("::/96")
-"""Addresses of IPv4 as they were written before RFC 4291."""
+"""IPv6 addresses that contain an IPv4 address in the form before RFC 4291."""
 TRANSLATED = ip_network("64:ff9b::/96")
-"""Addresses of IPv6 that stand for one of IPv4 (RFC 6052)."""
+"""IPv6 addresses that are translated to IPv4 (RFC 6052)."""
 Address = IPv4Address | IPv6Address
 Networks = Sequence[Any]
 
 
 class BadUrl(OmsError):
-    """Webhooks are not sent there: give an https URL without credentials or fragment."""
+    """Webhooks cannot be sent to this URL: give an https URL without credentials or fragment."""
 
     code = "bad_url"
     exit_code = Code.USAGE
 
 
 class NotPublic(OmsError):
-    """The name leads to an address that is not public: name its network in OMS_WEBHOOK_NETWORKS if it is yours."""
+    """The URL's name resolves to an address that is not public: list its network in OMS_WEBHOOK_NETWORKS if it is
+    yours."""
 
     code = "not_public"
     exit_code = Code.USAGE
 
 
 def target_of(url: str) -> Target:
-    """Raises BadUrl."""
+    """Return the parts of the URL. Raise BadUrl."""
     try:
         return target_in(url)
     except ValueError as error:
@@ -56,7 +57,7 @@ def target_of(url: str) -> Target:
 
 
 def is_public(address: Address) -> bool:
-    """Also of the address of IPv4 that one of IPv6 stands for."""
+    """Return whether the address is public; of an IPv6 address that contains an IPv4 address, whether that one is."""
     if isinstance(address, IPv6Address):
         if (inner := address.ipv4_mapped or address.sixtofour or _translated(address)) is not None:
             return is_public(inner)
@@ -70,18 +71,18 @@ def _translated(address: IPv6Address) -> IPv4Address | None:
 
 
 def is_allowed(address: Address, networks: Networks) -> bool:
-    """In one of the networks that the operator has named."""
+    """Return whether the address is in one of the networks that the operator has listed."""
     plain = address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
     return any(plain in network for network in networks)
 
 
 def networks_of(text: str) -> Networks:
-    """Raises ValueError."""
+    """Parse a list of networks. Raise ValueError."""
     return [ip_network(one.strip()) for one in text.split(",") if one.strip()]
 
 
 def post(url: str, headers: Mapping[str, str], body: bytes, networks: Networks = ()) -> int:
-    """The status. Raises OSError, http.client.HTTPException, BadUrl, NotPublic."""
+    """Send a webhook and return the status. Raise OSError, http.client.HTTPException, BadUrl or NotPublic."""
     target = target_of(url)
     asking = http.client.HTTPConnection(target.host, target.port)
     cutting = Timer(SECONDS_MAX, _cut, [asking])
@@ -96,7 +97,7 @@ def post(url: str, headers: Mapping[str, str], body: bytes, networks: Networks =
 
 
 def _connected(target: Target, networks: Networks) -> socket.socket:
-    """To the first address that answers; each is checked where the socket is, not where the name was."""
+    """Connect to the first address that answers; the check is made on the connected socket, not on the name."""
     last: OSError = OSError("the name has no address")
     for family, kind, protocol, _, place in _addresses(target):
         _require_reachable(str(place[0]), target, networks)
@@ -121,7 +122,7 @@ def _addresses(target: Target) -> Sequence[Any]:
 
 
 def _require_reachable(host: str, target: Target, networks: Networks) -> None:
-    """Raises NotPublic."""
+    """Raise NotPublic if webhooks may not be sent to the address."""
     address = ip_address(host.partition("%")[0])
     if is_allowed(address, networks):
         return
@@ -148,6 +149,6 @@ def _asked(target: Target, asking: http.client.HTTPConnection, headers: Mapping[
 
 
 def _cut(asking: http.client.HTTPConnection) -> None:
-    """A reader of it goes on with an error: also where a byte comes from time to time."""
+    """Shut the socket down, so that an answer that trickles in ends with an error, too."""
     with suppress(OSError):
         socket.socket.shutdown(asking.sock, socket.SHUT_RDWR)

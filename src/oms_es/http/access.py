@@ -1,8 +1,8 @@
-"""Who asks, and what they may: keys, scopes, roles, and how often.
+"""Callers and their rights: keys, scopes, roles, and rate limits.
 
-Invariant: default deny. A route has one scope, and a caller without it gets nothing of it; commands that only the
-engine gives have a scope that is in no role. As long as no key was ever made, a caller on this machine may do what an
-operator may.
+Invariant: default deny. A route has one scope, and a caller without that scope gets nothing from the route. Commands
+that only the engine gives have a scope that is in no role. As long as no key was ever made, a caller on this machine
+may do what an operator may.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SCOPES: Mapping[str, str] = {
     SYSTEM: "Give, in the engine's place, commands that only the engine gives. In no role.",
 }
 INCLUDED: Mapping[str, frozenset[str]] = {"orders:write": frozenset({PLACE})}
-"""What a scope lets its holder do of others: keys from before there were two for orders may what they could."""
+"""Scopes that a scope implies: keys that were made before `orders:write` was split keep the rights that they had."""
 READS = frozenset(f"{family}:read" for family in FAMILIES)
 WRITES = frozenset(f"{family}:write" for family in FAMILIES)
 ROLES: Mapping[str, frozenset[str]] = {
@@ -61,21 +61,22 @@ ROLES: Mapping[str, frozenset[str]] = {
     "follower": READS | {EVENTS, PERSONAL},
     "operator": READS | WRITES | {PLACE, EVENTS, PERSONAL, KEYS},
 }
-"""Bundles of scopes by what a person or a program does."""
+"""Bundles of scopes, named after what a person or a program does."""
 OF_CHANNELS = frozenset({"channel"})
-"""Roles whose keys are of some channels, unless it is said that they are of all."""
+"""Roles whose keys are limited to named channels, unless ALL_CHANNELS is given explicitly."""
 ALL_CHANNELS = "*"
-"""How that is said."""
+"""The name that is given in place of channels for a key of every channel."""
 
 
 def with_included(scopes: Iterable[str]) -> frozenset[str]:
-    """Those that are known, and what comes with them."""
+    """Return the scopes that are known, together with the scopes that they imply."""
     known = frozenset(scopes) & SCOPES.keys()
     return known.union(*(INCLUDED.get(one, ()) for one in known))
 
 
 def channels_of(roles: Iterable[str], channels: Sequence[str]) -> list[str] | None:
-    """Of which channels a key is to be; None: of all. Raises ValueError."""
+    """Return the channels that a key is limited to, or None for a key of all channels. Raise ValueError if the list is
+    contradictory, or empty for a role that needs channels."""
     if ALL_CHANNELS in channels:
         if len(channels) > 1:
             raise ValueError(f"{ALL_CHANNELS!r} is every channel: leave the others out, or leave it out")
@@ -88,25 +89,26 @@ def channels_of(roles: Iterable[str], channels: Sequence[str]) -> list[str] | No
 
 
 CACHED_SECONDS = 5.0
-"""A key that was revoked is good for so long at most."""
+"""How long a key is cached: a revoked key is accepted for this time at most."""
 CACHED_MAX = 10_000
 BURST_SECONDS = 2.0
 
 
 class Caller(NamedTuple):
-    """`actor` is kept with every event. `channels`: None where it is of all."""
+    """The authenticated caller. `actor` is recorded with every event; `channels` is None for a caller of
+    all channels."""
 
     actor: str
     scopes: frozenset[str]
     channels: frozenset[str] | None = None
 
     def require(self, scope: str) -> None:
-        """Raises Forbidden."""
+        """Raise Forbidden unless the caller has the scope."""
         if scope not in self.scopes:
             raise Forbidden(f"the scope {scope} is needed for this; ask for a key that has it")
 
     def require_all_channels(self, why: str) -> None:
-        """Raises Forbidden."""
+        """Raise Forbidden, with the reason `why`, if the caller is limited to some channels."""
         if self.channels is not None:
             raise Forbidden(f"{why}; ask for a key of all channels")
 
@@ -116,12 +118,12 @@ LOCAL_ONLY = (
     "`oms-es keys create`"
 )
 LOCAL = Caller("http:local", ROLES["operator"])
-"""A caller on this machine, as long as no key was ever made."""
+"""The caller of a request from this machine, as long as no key was ever made."""
 NO_CALLER = Caller("http:nobody", frozenset())
 
 
 class Keys:
-    """What is known of keys, a few seconds old at most. `find` and `is_any_made` ask the database."""
+    """The keys as the database has them, cached for CACHED_SECONDS. `find` and `is_any_made` query the database."""
 
     def __init__(
         self,
@@ -136,19 +138,19 @@ class Keys:
         self._open = (-CACHED_SECONDS, True)
 
     def is_open(self) -> bool:
-        """Whether no key was ever made. Once one was, it stays so."""
+        """Return whether no key was ever made. Once a key was made, the answer is False for ever."""
         at, is_open = self._open
         if is_open and self._monotonic() - at >= CACHED_SECONDS:
             self._open = (self._monotonic(), not self._is_any_made())
         return self._open[1]
 
     def is_known(self, token: str) -> bool:
-        """Whether asking for it needs no database."""
+        """Return whether the token can be checked without a query to the database."""
         parts = parts_of(token)
         return parts is None or self._fresh(parts[0])
 
     def caller(self, token: str) -> Caller:
-        """Raises NoAccess, in the same words whatever is wrong with it."""
+        """Return the caller whose key this is. Raise NoAccess, with the same message for every reason."""
         parts = parts_of(token)
         key = self._key(parts[0]) if parts else None
         if parts is None or key is None or not key.is_valid(parts[1], datetime.now(UTC)):
@@ -156,7 +158,7 @@ class Keys:
         return _caller(key)
 
     def caller_of(self, key_id: str, secret_sha256: bytes) -> Caller | None:
-        """The person who has signed in with this secret of it; None once it is good no more."""
+        """Return the caller who signed in with this secret of the key, or None if the key is no longer valid."""
         key = self._key(key_id)
         if key is None or not key.is_valid_sha256(secret_sha256, datetime.now(UTC)):
             return None
@@ -181,9 +183,9 @@ def _caller(key: ApiKey) -> Caller:
 
 
 class Rates:
-    """How often each may ask: the generic cell rate algorithm, a number per caller.
+    """A rate limit per caller: the generic cell rate algorithm, with one number for each caller.
 
-    `limits`, which does the same, starts a thread per second that it is used; this is five lines.
+    The library `limits` has the same, and starts a thread for each second of use; the algorithm is five lines.
     """
 
     def __init__(self, per_second: float, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -192,7 +194,7 @@ class Rates:
         self._due: OrderedDict[str, float] = OrderedDict()
 
     def take(self, name: str) -> None:
-        """Raises TooMany."""
+        """Count one request of the caller. Raise TooMany if the rate is exceeded."""
         now = self._monotonic()
         due = max(now, self._due.get(name, now))
         if due - now > BURST_SECONDS:

@@ -1,4 +1,4 @@
-"""The application: every request is matched, let in or not, answered, and whatever goes wrong becomes a problem."""
+"""The application: it matches, authorises and answers every request, and turns every error into a problem document."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from oms_es.processing.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 BEARER = "bearer "
 DOTS = 2
-"""At least so many are in a token of OpenID Connect, and none in a key."""
+"""A token of OpenID Connect has at least this many dots; a key has none."""
 METHODS = frozenset({"GET", "HEAD", "POST"})
 THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "[::1]"})
 HEADERS = (
@@ -62,7 +62,7 @@ HEADERS = (
 
 
 def all_routes() -> Sequence[Route]:
-    """Everything that is served."""
+    """Return every route that is served."""
     return (
         *health.ROUTES,
         *openapi.ROUTES,
@@ -97,11 +97,11 @@ def all_routes() -> Sequence[Route]:
 
 
 Mount = Callable[[Request, str], Awaitable[Response]]
-"""Answers, with headers of its own, whatever stands under a path: the request and its id."""
+"""An application mounted under a path: it answers a request, given the request's id, and sets its own headers."""
 
 
 class Application:
-    """An ASGI application. `mounts`: by the first segment of a path."""
+    """The ASGI application. `mounts` is keyed by the first segment of the path."""
 
     def __init__(self, services: Services, routes: Iterable[Route], mounts: Mapping[str, Mount] | None = None) -> None:
         self.services = services
@@ -144,7 +144,7 @@ class Application:
         return () if self._mount(request) else HEADERS
 
     async def _caller(self, request: Request) -> Caller:
-        """Raises NoAccess, Forbidden, TooMany."""
+        """Return the authenticated caller. Raise NoAccess, Forbidden or TooMany."""
         keys = self.services.keys
         authorization = request.headers.get("authorization")
         if authorization is None:
@@ -164,7 +164,10 @@ class Application:
 
 
 async def answered(services: Services, matched: Matched, caller: Caller, request: Request, request_id: str) -> Response:
-    """For a caller who is known: by what was sent, or by a session of the console. Raises what the handler raises."""
+    """Answer a request of a caller who is authenticated, by a key, a token or a session of the console.
+
+    Raise Forbidden without the route's scope, and whatever the handler raises.
+    """
     if matched.route.scope is not None:
         caller.require(matched.route.scope)
     asked = Asked(request, matched.route, matched.values, caller, services, request_id)
@@ -173,12 +176,15 @@ async def answered(services: Services, matched: Matched, caller: Caller, request
 
 
 def _method(name: str) -> str:
-    """For metrics, which have a bound too."""
+    """Return the HTTP method, or "other" for an unknown one: labels of metrics must be bounded."""
     return name if name in METHODS else "other"
 
 
 def require_this_machine(request: Request) -> None:
-    """Without keys, no other site's page may ask on behalf of a person's browser. Raises Forbidden."""
+    """Raise Forbidden unless the request comes from this machine and from no page of another site.
+
+    As long as there are no keys, a page of another site could otherwise make requests through a person's browser.
+    """
     host = request.headers.get("host", "")
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
     if name.lower() not in THIS_MACHINE:

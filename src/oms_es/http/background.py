@@ -1,7 +1,8 @@
-"""Work that takes longer than a request: done in a thread of its own, and joined by who asks for the same again.
+"""Jobs that take longer than a request: each runs in a thread, and a repeated request joins the job that runs already.
 
-Invariant: one at a time, few wait, and one of each caller. The same request joins what is under way until its answer
-was given; by its id, an answer can be read for a minute after its end. Then it is forgotten, given or not.
+Invariant: one job runs at a time, few wait, and a caller has one at most. A repeated request joins the job until its
+answer was delivered. The answer can also be read by the job's id for a minute after its end; then it is forgotten,
+delivered or not.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from oms_es.processing.committer import Busy
 
 WAITING_MAX = 4
 OF_ONE_CALLER_MAX = 1
-"""Under way: what one asks for keeps no one else waiting for long."""
+"""Jobs that a caller may have unfinished at once, so that no caller keeps the others waiting for long."""
 KEPT_MAX = 20
 KEPT_SECONDS = 60.0
-"""After its end: the same request a day later is a new one."""
+"""How long a job is kept after its end. The same request after that begins a new job."""
 STOP_SECONDS = 1.0
 
 
@@ -39,7 +40,7 @@ class Cancelled(OmsError):
 
 
 class Progress:
-    """How far it is. Given to the work, which says so and learns whether it is to end."""
+    """The progress of a job. The job reports it here, and learns here whether it was cancelled."""
 
     def __init__(self) -> None:
         self.done = 0
@@ -47,7 +48,7 @@ class Progress:
         self._cancelled = threading.Event()
 
     def __call__(self, done: int, total: int) -> None:
-        """Raises Cancelled."""
+        """Record that `done` of `total` events are processed. Raise Cancelled if the job was cancelled."""
         self.done, self.total = done, total
         if self._cancelled.is_set():
             raise Cancelled("it was ended before it was done; ask for it again")
@@ -71,35 +72,38 @@ class Job:
 
 
 class Background:
-    """Used in one event loop. Threads do not keep the program from ending: whatever they do may be done again."""
+    """The jobs of one event loop.
+
+    Their threads are daemons, which do not keep the program from ending: whatever they do may be repeated.
+    """
 
     def __init__(self, name: str, kept_seconds: float = KEPT_SECONDS) -> None:
         self.name = name
         self.kept_seconds = kept_seconds
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._joined: dict[Hashable, Job] = {}
-        """By what was asked for, until the answer was given."""
+        """Jobs by the request that began them, until their answer was delivered."""
         self._turn = threading.Lock()
 
     def find(self, job_id: str, caller: str) -> Job | None:
-        """One that the caller began, under way or ended a moment ago."""
+        """Return the job with this id, unfinished or recently ended, if this caller began it; else None."""
         self._forget_old()
         job = self._jobs.get(job_id)
         return job if job and job.caller == caller else None
 
     def latest(self, key: Hashable) -> Job | None:
-        """The one that was begun last under this key, by anyone, unless it is forgotten."""
+        """Return the newest job under this key, begun by any caller, or None if it is forgotten."""
         self._forget_old()
         return next((job for job in reversed(self._jobs.values()) if job.key == key), None)
 
     def again(self, key: Hashable, caller: str, do: Callable[[Progress], Any]) -> Job:
-        """The one that is under way, or a new one where that has ended. Raises Busy."""
+        """Return the unfinished job under this key, or begin a new one if the last has ended. Raise Busy."""
         if (known := self._joined.get(key)) and known.result.done():
             self._leave(known)
         return self.job(key, caller, do)
 
     def job(self, key: Hashable, caller: str, do: Callable[[Progress], Any]) -> Job:
-        """The one that was begun before under this key, or a new one. Raises Busy."""
+        """Return the job that was begun under this key, or begin a new one. Raise Busy if too many are unfinished."""
         self._forget_old()
         if known := self._joined.get(key):
             return known
@@ -113,13 +117,19 @@ class Background:
         return job
 
     def require_room(self, caller: str) -> None:
-        """Before a large body is read; who has one under way may be asking for it. Raises Busy."""
+        """Raise Busy if a new job would be refused; checked before a large body is read.
+
+        A caller with an unfinished job is let through, since the request may join that job.
+        """
         under_way = self._under_way()
         if all(one.caller != caller for one in under_way):
             self._require_room(under_way)
 
     async def ended(self, job: Job, wait_seconds: float) -> bool:
-        """Waits a moment for its end. Its answer is given then, and the same request begins again."""
+        """Wait up to `wait_seconds` and return whether the job has ended.
+
+        If so, its answer counts as delivered, and the same request begins a new job.
+        """
         waited = asyncio.wrap_future(job.result)
         waited.add_done_callback(_retrieve)
         await asyncio.wait([waited], timeout=wait_seconds)
@@ -129,7 +139,7 @@ class Background:
         return True
 
     def close(self) -> None:
-        """Whatever is under way ends at its next step."""
+        """Cancel every job; each ends at its next step."""
         for job in self._jobs.values():
             job.progress.cancel()
         if self._turn.acquire(timeout=STOP_SECONDS):
@@ -170,6 +180,7 @@ class Background:
 
 
 def _retrieve(waited: asyncio.Future[Any]) -> None:
-    """What no one retrieves is logged with a traceback, and that may hold what was sent."""
+    """Retrieve the exception of a job: asyncio logs one that was never retrieved, and its traceback may hold what was
+    sent."""
     if not waited.cancelled():
         waited.exception()

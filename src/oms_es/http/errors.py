@@ -1,4 +1,4 @@
-"""What can be wrong with a request before the engine is asked."""
+"""Errors of a request that are found before the engine is asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oms_es.exit_codes import Code
 
 
 class Malformed(OmsError):
-    """A header, a parameter or the path is not what HTTP or this interface has."""
+    """A header, a parameter or the path is not valid HTTP, or not as this interface defines it."""
 
     code = "malformed_request"
     exit_code = Code.USAGE
@@ -18,7 +18,7 @@ class Malformed(OmsError):
 
 
 class NoAccess(OmsError):
-    """There is no key, or none that is good: send one as Authorization: Bearer."""
+    """The request has no key, or one that is not valid: send a valid key as Authorization: Bearer KEY."""
 
     code = "unauthorized"
     exit_code = Code.USAGE
@@ -40,7 +40,7 @@ class NoResource(NotFound):
 
 
 class WrongMethod(OmsError):
-    """The resource is there, and does not do this: see the header Allow."""
+    """The resource does not support this method: the header Allow lists those that it supports."""
 
     code = "method_not_allowed"
     exit_code = Code.USAGE
@@ -52,9 +52,9 @@ class WrongMethod(OmsError):
 
 
 class NoVerb(NotFound):
-    """The resource has no such command: those that the caller may give are named.
+    """The resource has no such command: the answer names those that the caller may give.
 
-    `scopes`: what each needs; None where no one asks for any.
+    `scopes`: the scope that each command needs, None for a command that needs none.
     """
 
     code = "no_such_command"
@@ -65,12 +65,12 @@ class NoVerb(NotFound):
         super().__init__(f"there is no such command; {listed}")
 
     def of(self, caller_scopes: Container[str]) -> NoVerb:
-        """With what a caller of these may give."""
+        """Return the same error, limited to commands that these scopes allow."""
         return NoVerb({verb: scope for verb, scope in self.scopes.items() if scope is None or scope in caller_scopes})
 
 
 class TooLong(OmsError):
-    """The body is larger than what is read: send less at a time."""
+    """The body is larger than the limit: send less at a time."""
 
     code = "body_too_large"
     exit_code = Code.USAGE
@@ -78,7 +78,7 @@ class TooLong(OmsError):
 
 
 class TooSlow(OmsError):
-    """The body did not come within the time that is waited for it."""
+    """The body did not arrive within the time limit."""
 
     code = "request_timeout"
     exit_code = Code.USAGE
@@ -86,7 +86,7 @@ class TooSlow(OmsError):
 
 
 class WrongMedia(OmsError):
-    """The body is of another media type, or compressed: send it plain, as the type that is named."""
+    """The body has another media type, or is compressed: send it uncompressed, as the type that is named."""
 
     code = "unsupported_media_type"
     exit_code = Code.USAGE
@@ -94,7 +94,7 @@ class WrongMedia(OmsError):
 
 
 class BadParameter(OmsError):
-    """A parameter is not what is expected of it: its name and what is expected are named."""
+    """A parameter is not valid: the answer names the parameter and says what is expected."""
 
     code = "invalid_parameter"
     exit_code = Code.USAGE
@@ -107,19 +107,20 @@ class BadParameter(OmsError):
 
 
 class NoIndex(BadParameter):
-    """Filters that no index gives together: those that there are, are named."""
+    """No index serves these filters together: the answer names the combinations that can be used."""
 
     code = "no_such_filters"
 
 
 class BadCursor(BadParameter):
-    """A page does not go on there: copy the cursor that the page before ended with, and keep the same filters."""
+    """The cursor does not belong to this request: copy the cursor that the page before ended with, and keep its
+    filters."""
 
     code = "invalid_cursor"
 
 
 class TooMany(OmsError):
-    """The key has asked more often than it may: wait as long as Retry-After says."""
+    """The key has made more requests than its rate allows: wait as long as Retry-After says."""
 
     code = "too_many_requests"
     exit_code = Code.USAGE
@@ -131,7 +132,7 @@ class TooMany(OmsError):
 
 
 class QuestionTooLarge(OmsError):
-    """What was asked takes the database longer than a request may: ask for less, such as a shorter period."""
+    """The query takes longer than a request may: ask for less, such as a shorter period."""
 
     code = "question_too_large"
     exit_code = Code.USAGE
@@ -139,7 +140,7 @@ class QuestionTooLarge(OmsError):
 
 
 class NotYet(OmsError):
-    """The read model has not come as far as is asked for: ask again in a moment."""
+    """The read model has not reached the position that the request names: ask again in a moment."""
 
     code = "not_yet"
     exit_code = Code.BEHIND
@@ -147,7 +148,8 @@ class NotYet(OmsError):
 
 
 class OtherContent(OmsError):
-    """The order is known with other content: a person looks at both, and what was sent changes nothing."""
+    """The order is known with other content: a person compares both versions, and the one that was sent changes
+    nothing."""
 
     code = "order_conflict"
     exit_code = Code.REFUSED

@@ -1,4 +1,4 @@
-"""Examples of what is sent, made of the declarations: each is taken as it stands."""
+"""Examples of request bodies, generated from the commands' declarations: each is accepted as it is."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ MORE: Mapping[str, Mapping[str, Any]] = {
     "RecordReport": {"reference": "r-1"},
     "RecordProviderReport": {"report": {"operation": "authorize", "outcome": "succeeded", "reference": "r-1"}},
 }
-"""What is true of several fields together, and so in no declaration."""
+"""Values that several fields together require, which no field's declaration says."""
 
 
 def body_of(command: type[Command]) -> dict[str, Any]:
-    """What must be sent, and nothing else."""
+    """Return an example body of the command with its required fields only."""
     apart = {*stream_fields(command), *GIVEN_HERE}
     needed = {
         name: from_json(example(name, field))
@@ -49,6 +49,6 @@ def body_of(command: type[Command]) -> dict[str, Any]:
 
 
 def values_of(command: type[Command]) -> dict[str, str]:
-    """What the path says."""
+    """Return example values of the fields that the path holds."""
     fields = command.model_fields
     return {name: NO_ID if fields[name].annotation is UUID else PATH.get(name, "a") for name in stream_fields(command)}

@@ -1,4 +1,4 @@
-"""For the supervisor of this process and its monitors: alive, ready, metrics. And what each problem means."""
+"""Routes for supervisors and monitoring: alive, ready, metrics; and the meaning of each problem's reason."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ async def meaning(asked: Asked) -> Response:
 
 
 def _problems(asked: Asked) -> Iterator[str]:
-    """Why not; nothing of what the database said, which anybody may read here."""
+    """Yield each reason why this process is not ready.
+
+    Anyone may read them without a key; therefore no message of the database is repeated.
+    """
     try:
         asked.services.read(lambda connection: schema.require(connection, PROJECTIONS))
     except OUTAGES:

@@ -1,7 +1,7 @@
 """Signing in at an OpenID provider: the authorization code flow (RFC 6749, OpenID Connect Core) with PKCE (RFC 7636).
 
-Invariant: an answer counts once, in the browser that asked: its state is the one that this browser was given, its ID
-token is signed by that issuer for this client, and has the nonce of the same request.
+Invariant: an answer counts once, and only in the browser that sent the request: its state is the one that this browser
+was given, and its ID token is signed by that issuer for this client, with the nonce of the same request.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from oms_es.http.turns import turn
 CODE_LENGTH_MAX = 4_096
 SECRET_BYTES = 32
 AT_ONCE_MAX = 4
-"""Requests to the provider: people without an account can cause them, and take no more threads than that."""
+"""Requests to the provider at once. People without an account can cause such requests; the limit bounds the threads
+that they take."""
 WAIT_SECONDS_MAX = 1.0
 BUSY = "others are signing in"
 _ASKING = threading.BoundedSemaphore(AT_ONCE_MAX)
@@ -37,12 +38,13 @@ log = structlog.get_logger(__name__)
 
 
 def refused() -> NoAccess:
-    """In the same words whatever is wrong with it."""
+    """Return the error for an answer that is not valid: the same message for every reason."""
     return NoAccess("the provider's answer is not good, or too late; sign in again")
 
 
 class Begun(NamedTuple):
-    """What the browser keeps of a request until its answer comes. `to`: where the person wanted to go."""
+    """The state of a sign-in, kept in the browser until the answer comes. `to`: the page that the person wanted to
+    open."""
 
     issuer: str
     state: str
@@ -57,7 +59,7 @@ class Begun(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Raises NoAccess."""
+        """Decode the state from the cookie's text. Raise NoAccess if it is not complete."""
         said = dict(parse_qsl(text, keep_blank_values=True))
         try:
             return cls(**said)
@@ -75,8 +77,11 @@ class Begun(NamedTuple):
 
 @dataclass(frozen=True)
 class Logins:
-    """`issuer`: whose client this is; no other is ever sent its secret. `client_secret`: None of a public client, as
-    which PKCE alone proves it."""
+    """The client of one OpenID provider.
+
+    `issuer`: the provider; the secret is sent to no other. `client_secret`: None for a public client, which is proved
+    by PKCE alone.
+    """
 
     tokens: Tokens
     issuer: str
@@ -85,7 +90,7 @@ class Logins:
     scope: str
 
     def url(self, begun: Begun, redirect_uri: str) -> str:
-        """To send the browser to. Raises IssuerUnavailable, Busy."""
+        """Return the URL of the provider's sign-in page. Raise IssuerUnavailable or Busy."""
         with turn(_ASKING, BUSY, WAIT_SECONDS_MAX):
             place = self._place("authorization_endpoint")
         query = {
@@ -101,9 +106,10 @@ class Logins:
         return f"{place}{'&' if '?' in place else '?'}{urlencode(query)}"
 
     def caller(self, begun: Begun, answer: Mapping[str, str], redirect_uri: str) -> Caller:
-        """Of what the browser brought back: `state`, `code` and, of some, `iss` (RFC 9207).
+        """Return the person who has signed in, from the parameters that the browser brought back: `state`, `code` and,
+        from some providers, `iss` (RFC 9207).
 
-        Raises NoAccess, IssuerUnavailable, Busy.
+        Raise NoAccess, IssuerUnavailable or Busy.
         """
         code = answer.get("code", "")
         if (
@@ -118,11 +124,11 @@ class Logins:
             return self.tokens.person(token, self.issuer, self.client_id, begun.nonce)
 
     def holds(self, caller: Caller) -> bool:
-        """Whether a session that was opened as this caller counts still: its issuer may be set no more."""
+        """Return whether a session of this caller is still valid: the settings may name another issuer by now."""
         return caller.actor.rpartition("#")[0] == f"user:{self.issuer}"
 
     def _exchanged(self, begun: Begun, code: str, redirect_uri: str) -> str:
-        """The ID token that the provider gives for a code."""
+        """Exchange the code at the provider and return the ID token."""
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -144,7 +150,8 @@ class Logins:
             raise refused() from None
 
     def _place(self, name: str) -> str:
-        """By TLS, where the issuer is asked by TLS. Raises IssuerUnavailable."""
+        """Return a URL from the issuer's description. Raise IssuerUnavailable if it is missing, or not HTTPS although
+        the issuer is."""
         place = self.tokens.published[self.issuer].described(name)
         if not place.startswith(f"{self.issuer.partition(':')[0]}://"):
             raise IssuerUnavailable(f"{self.issuer} does not say where to sign in; try again")
@@ -152,7 +159,7 @@ class Logins:
 
 
 def session_of(caller: Caller) -> str:
-    """As it is kept with a session."""
+    """Return the caller as JSON, in the form in which a session is stored."""
     channels = None if caller.channels is None else sorted(caller.channels)
     return json.dumps({"actor": caller.actor, "scopes": sorted(caller.scopes), "channels": channels})
 

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the routes, and a page of it that needs nothing from anywhere else."""
+"""The OpenAPI 3.1 document, generated from the routes, and a page for people that loads nothing from other servers."""
 
 from __future__ import annotations
 
@@ -113,7 +113,8 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _links(route: Route, routes: Iterable[Route]) -> Iterator[tuple[str, Any]]:
-    """What may be asked next of the same thing: of an order that was placed everything, after a command a reading."""
+    """Yield the links of a route: after an order was placed, all requests about it; after another command, those that
+    read."""
     if not route.is_command or route.path.endswith(":batch"):
         return
     names = {part[1:-1]: f"$request.path.{part[1:-1]}" for part in route.segments if part.startswith("{")}
@@ -127,7 +128,7 @@ def _links(route: Route, routes: Iterable[Route]) -> Iterator[tuple[str, Any]]:
 
 
 def _lifted(schema: Mapping[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """Its definitions stand beside all others; one name is one shape."""
+    """Move the schema's definitions into the shared `schemas` and return the rest; one name must mean one shape."""
     left = dict(schema)
     for name, shape in left.pop("$defs", {}).items():
         assert schemas.setdefault(name, shape) == shape, f"two shapes are called {name}"
@@ -156,7 +157,7 @@ def _example(name: str, schema: Mapping[str, Any]) -> Any:
 
 
 def _stated(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Without a title, which only repeats the name."""
+    """Return the schema without its title, which only repeats the name."""
     return {name: value for name, value in schema.items() if name != "title"}
 
 
@@ -239,10 +240,11 @@ ROUTES = (
 
 
 def promises(routes: Sequence[Route]) -> Iterator[tuple[str, bool, str, Mapping[str, Any]]]:
-    """What clients rely on: name, whether it is taken, place and schema of each body and answer."""
+    """Yield what clients rely on, for each body and answer: its name, whether it is received, its route and
+    its schema."""
     for route in routes:
         if route.scope == SYSTEM:
-            continue  # what only the engine gives is its own matter
+            continue  # what only the engine gives is not promised to clients
         place = f"{route.method} {route.path}"
         if route.body:
             yield f"{route.name} body", True, place, _closed(route.body.schema())
@@ -251,6 +253,6 @@ def promises(routes: Sequence[Route]) -> Iterator[tuple[str, bool, str, Mapping[
 
 
 def _closed(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """With references as a schema that stands alone has them."""
+    """Return the schema with references that resolve within it."""
     found: Mapping[str, Any] = json.loads(json.dumps(schema).replace(REFERENCES, "#/$defs/"))
     return found

@@ -1,7 +1,7 @@
-"""Whatever goes wrong, as a problem document (RFC 9457): the only place that words one.
+"""Errors as problem documents (RFC 9457): the only place that words them.
 
-Invariant: what was sent is never repeated, `reason` is stable, and nothing that the engine does not know by name shows
-more than that it is a mistake of ours.
+Invariant: a problem never repeats what was sent, its `reason` is stable, and an unexpected error shows only that it is
+a fault of this program.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ WORDED_HERE: Mapping[str, str] = {
     "unavailable": "the database does not answer; send it again",
     "unexpected": "a mistake of ours; report it with the request_id",
 }
-"""Reasons that no error of ours has."""
+"""The descriptions of reasons that no error class of this program has."""
 
 log = structlog.get_logger(__name__)
 
 
 def problem(error: Exception, request_id: str) -> dict[str, Any]:
-    """Its members, in the order in which a person reads them."""
+    """Return the members of the problem document, in the order in which a person reads them."""
     status, reason, detail = _worded(error)
     shown: dict[str, Any] = {
         "type": f"/v1/problems/{reason}",
@@ -73,7 +73,7 @@ def _worded(error: Exception) -> tuple[HTTPStatus, str, str]:
 
 
 def _errors(error: Exception) -> Iterator[Mapping[str, str]]:
-    """Each field that is wrong, by a JSON Pointer into what was sent."""
+    """Yield each field or parameter that is wrong, a field with a JSON Pointer into what was sent."""
     if isinstance(error, BadParameter):
         yield {"parameter": error.name, "detail": masked(error.detail)[:DETAIL_LENGTH_MAX]}
         return
@@ -85,7 +85,7 @@ def _errors(error: Exception) -> Iterator[Mapping[str, str]]:
 
 
 def pointer_of(path: Sequence[int | str]) -> str:
-    """RFC 6901; a name that the sender made up is shown as far as it is not a card's number."""
+    """Return the JSON Pointer (RFC 6901) to the path; card numbers in names that the sender made up are masked."""
     parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
     return masked("".join(f"/{part}" for part in parts))[:POINTER_LENGTH_MAX]
 
@@ -104,9 +104,10 @@ def _headers(error: Exception, status: int) -> dict[str, str]:
 
 
 def meaning_of(reason: str) -> dict[str, Any]:
-    """What `type` of a problem leads to; where several families refuse for one reason, what each says.
+    """Return what a problem's `type` URL leads to: the meaning of the reason, and each family's own where several use
+    it.
 
-    Raises NoResource.
+    Raise NoResource for an unknown reason.
     """
     found = [*_of_errors(reason), *_of_tables(reason)]
     if reason in WORDED_HERE:

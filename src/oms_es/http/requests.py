@@ -1,4 +1,4 @@
-"""A request as handlers see it: who asks, what the path, the query and the headers say, and a body of bounded size.
+"""A request as handlers see it: its caller, path, query, headers, and a body of bounded size.
 
 Invariant: what is not declared is refused: an unknown parameter, one given twice, a compressed body.
 """
@@ -48,14 +48,14 @@ T = TypeVar("T")
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
-    """The trace's id, where the caller has one (W3C Trace Context)."""
+    """Return the trace's id if the caller sent one (W3C Trace Context), else a new random id."""
     match = TRACE.fullmatch(headers.get("traceparent", ""))
     return match[1] if match else secrets.token_hex(16)
 
 
 @dataclass
 class Asked:
-    """One request, matched and let in."""
+    """One request that was matched to a route and authorised."""
 
     request: Request
     route: Route
@@ -71,14 +71,14 @@ class Asked:
         return self.request.headers.get(name)
 
     def one(self, name: str) -> str | None:
-        """A parameter that may be left out."""
+        """Return the value of an optional parameter, or None."""
         return next(iter(self._query.get(name, ())), None)
 
     def many(self, name: str) -> list[str]:
         return self._query.get(name, [])
 
     def given(self) -> dict[str, str]:
-        """Every parameter that was sent, the first of each."""
+        """Return every parameter that was sent, with its first value."""
         return {name: values[0] for name, values in self._query.items()}
 
     def flag(self, name: str) -> bool:
@@ -106,7 +106,7 @@ class Asked:
         return None if value is None else moment_in(name, value)
 
     def version(self) -> int | None:
-        """What If-Match asks for. Raises Malformed."""
+        """Return the version that If-Match asks for, or None. Raise Malformed."""
         value = self.header("if-match")
         if value is None:
             return None
@@ -124,7 +124,7 @@ class Asked:
         return Key(self.caller.actor, value, sha256_of)
 
     async def body(self, *media_types: str, bytes_max: int = BODY_BYTES_MAX) -> bytes:
-        """Raises TooLong, TooSlow, WrongMedia."""
+        """Return the whole body. Raise TooLong, TooSlow or WrongMedia."""
         parts: list[bytes] = []
         await self.receive(parts.append, *media_types, bytes_max=bytes_max)
         return b"".join(parts)
@@ -136,7 +136,8 @@ class Asked:
         bytes_max: int = BODY_BYTES_MAX,
         seconds_max: float = BODY_SECONDS_MAX,
     ) -> None:
-        """The body, a piece at a time, as it comes. Raises TooLong, TooSlow, WrongMedia, and what `take` raises."""
+        """Pass the body to `take`, a piece at a time, as it arrives. Raise TooLong, TooSlow, WrongMedia, and what
+        `take` raises."""
         media_type = (self.header("content-type") or "").partition(";")[0].strip().lower()
         if media_type not in media_types:
             raise WrongMedia(f"send the body as {' or '.join(media_types)}")
@@ -154,10 +155,12 @@ class Asked:
             raise Malformed("the body ended early") from None
 
     async def read(self, question: Callable[[Connection], T], reads: Collection[str] | None = None) -> T:
-        """Ask the read models, in a thread, within a bounded time: as they are, or of a route that is dated, as they
-        were. `reads`: those that this question needs, where the route cannot say it.
+        """Query the read models in a thread, within a time limit; on a dated route with `at`, query them as they were
+        then.
 
-        Raises NoMoment, StillToCome, NoStateNear, QuestionTooLarge.
+        `reads`: the read models that this query needs, where the route does not declare them.
+
+        Raise NoMoment, StillToCome, NoStateNear or QuestionTooLarge.
         """
         try:
             if self.route.is_dated and (at := self.at()) is not None:
@@ -169,16 +172,16 @@ class Asked:
             raise QuestionTooLarge(TOO_LARGE) from None
 
     def at(self) -> At | None:
-        """As of when, if anything is said. Raises BadParameter."""
+        """Return the moment or position that the parameter `at` names, or None. Raise BadParameter."""
         text = self.one("at")
         return None if text is None else int(text) if POSITION.fullmatch(text) else moment_in("at", text)
 
     async def note_personal(self, subject: str) -> None:
-        """Personal data is about to be shown: who sees it is kept first."""
+        """Record that the caller sees personal data of the subject; called before the data is sent."""
         await run_in_threadpool(self.services.note_access, self.caller.actor, self.route.name, subject, self.request_id)
 
     def json(self, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-        """Without what the caller may not see."""
+        """Answer with the value as JSON, without the fields that the caller may not see."""
         shown = self.services.shown(value, self.caller)
         return Response(
             to_json(shown, inf_nan_mode="null"), status, {"Cache-Control": "no-store", **(headers or {})}, JSON
@@ -238,7 +241,7 @@ def moment_in(name: str, text: str) -> datetime:
 
 
 def check_sent_once(headers: list[tuple[bytes, bytes]]) -> None:
-    """Raises Malformed: where two are sent, programs on the way differ in which of them they read."""
+    """Raise Malformed if such a header was sent twice: proxies differ in which of the two they read."""
     names = [name for name, _ in headers]
     for name in SENT_ONCE:
         if names.count(name) > 1:

@@ -1,6 +1,6 @@
-"""Routes as data: they are matched, listed in the OpenAPI document and tried with every role from the same table.
+"""Routes as data: one table serves matching, the OpenAPI document, and tests that try every route with every role.
 
-Invariant: what a segment of a path holds is what was sent, decoded once: a name may hold a slash or a colon where it is
+Invariant: a path segment holds what was sent, decoded once: a name may contain a slash or a colon if it is
 percent-encoded.
 """
 
@@ -25,7 +25,7 @@ Handler = Callable[["Asked"], Awaitable["Response"]]
 
 @dataclass(frozen=True)
 class Parameter:
-    """Of the query. `many`: it may be repeated."""
+    """A query parameter. `many`: it may be repeated."""
 
     name: str
     description: str
@@ -35,7 +35,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Body:
-    """What is sent: media types, each with the schema of it, and an example that is taken."""
+    """A request body: its media types, each with a schema, and an example that is accepted."""
 
     schema: Callable[[], Mapping[str, Any]]
     example: Callable[[], Any]
@@ -44,11 +44,8 @@ class Body:
 
 @dataclass(frozen=True)
 class Route:
-    """`path` as people read it, `{…}` for what varies; `scope`: None for anybody, also without a key.
-
-    `reads`: the read models that it shows, which Oms-Min-Position waits for. `is_dated`: as of `at`, where that is
-    given, they are shown as they were.
-    """
+    """One route. `path` has `{…}` for its variable parts. `scope` is None for routes that need no key. `reads`: the
+    read models that it shows, which Oms-Min-Position waits for. `is_dated`: with `at`, it shows those as they were."""
 
     method: str
     path: str
@@ -67,9 +64,9 @@ class Route:
     is_command: bool = False
     is_dated: bool = False
     takes_more: bool = False
-    """Parameters that are not listed are ignored: what comes back from elsewhere may have any."""
+    """Undeclared parameters are ignored and not refused: a redirect from another site may carry any."""
     path_schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Of what the path holds, where it is more than some text."""
+    """JSON Schemas of the path's variables that are more than text."""
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -77,7 +74,7 @@ class Route:
 
     @property
     def verb(self) -> str:
-        """After a colon, at the end of the path."""
+        """Return the verb after the colon at the end of the path, or an empty string."""
         return self.path.partition(":")[2]
 
 
@@ -92,11 +89,11 @@ class Router:
         self._by_shape: dict[tuple[int, str], list[Route]] = {}
         for route in self.routes:
             self._by_shape.setdefault((len(route.segments), route.verb), []).append(route)
-        for found in self._by_shape.values():  # what is named goes before what varies
+        for found in self._by_shape.values():  # literal segments match before variables
             found.sort(key=lambda route: [part.startswith("{") for part in route.segments])
 
     def match(self, method: str, raw_path: bytes) -> Matched:
-        """Raises NoResource, NoVerb, WrongMethod, Malformed."""
+        """Return the route for the request, with its variables. Raise NoResource, NoVerb, WrongMethod or Malformed."""
         pieces = _pieces(raw_path)
         name, colon, verb = pieces[-1].rpartition(b":")
         found = self._found([*pieces[:-1], name], verb.decode("latin-1")) if colon else []
@@ -112,7 +109,7 @@ class Router:
         raise WrongMethod(_allowed(found))
 
     def _verbs(self, pieces: Sequence[bytes]) -> dict[str, str | None]:
-        """What may stand after the colon, and the scope that each needs."""
+        """Return the verbs that may follow the colon, each with the scope that it needs."""
         verbs = sorted(verb for count, verb in self._by_shape if verb and count == len(pieces))
         return {verb: found[0].route.scope for verb in verbs if (found := self._found(pieces, verb))}
 

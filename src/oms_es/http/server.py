@@ -1,6 +1,6 @@
-"""The HTTP server in this process: uvicorn, whose headers are bounded and whose end is ours.
+"""The HTTP server in this process: uvicorn, with bounded headers and a shutdown of our own.
 
-Invariant: from SIGTERM on, whatever is under way is answered or cut within GRACE_SECONDS, open streams too.
+Invariant: after SIGTERM, every request is answered or disconnected within GRACE_SECONDS, open streams too.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 class Bounded(HttpToolsProtocol):
-    """httptools reads headers without end; here they have one."""
+    """uvicorn's protocol with a limit on the size of headers, which httptools does not have."""
 
     def on_message_begin(self) -> None:
         self._header_bytes = 0
@@ -57,7 +57,7 @@ class Bounded(HttpToolsProtocol):
             raise ValueError("headers too large")
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the library's words for it are not ours
-        """The same in the form of every other problem."""
+        """Answer a request that cannot be parsed with a problem document, like every other error."""
         status = HTTPStatus.BAD_REQUEST
         body = (
             b'{"type":"/v1/problems/malformed_request","title":"Bad Request","status":400,"reason":"malformed_request"}'
@@ -69,7 +69,7 @@ class Bounded(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Ends when it is asked to, and returns: the exit code is the program's."""
+    """A uvicorn server that returns from `run` after a signal, so that the program sets its own exit code."""
 
     def __init__(self, config: uvicorn.Config, services: Services, started: Callable[[int], None]) -> None:
         super().__init__(config)
@@ -98,7 +98,7 @@ class Server(uvicorn.Server):
                 await self.services.committer.stop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - what a handler is given
-        """The signal is done with: the library would raise it again at the end."""
+        """Stop the server, and do not record the signal: uvicorn would raise a recorded one again after its end."""
         log.info("stopping", signal=signal.Signals(sig).name)
         self.should_exit = True
 
@@ -109,7 +109,7 @@ class Server(uvicorn.Server):
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Raises CannotListen."""
+    """Return a socket that listens on the address. Raise CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -127,7 +127,7 @@ def listening(host: str, port: int) -> socket.socket:
 def serve(
     services: Services, listener: socket.socket, started: Callable[[int], None], mounts: Mapping[str, Mount]
 ) -> None:
-    """Until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT."""
     server: Any = _server(services, started, mounts)
     with suppress(KeyboardInterrupt):
         server.run([listener])
@@ -135,7 +135,7 @@ def serve(
 
 @contextmanager
 def serving_beside(services: Services, listener: socket.socket) -> Iterator[str]:
-    """On a thread of its own, as long as the context lasts: the address."""
+    """Serve in a thread as long as the context lasts, and yield the server's address."""
     started = threading.Event()
     server: Any = _server(services, lambda _port: started.set(), {})
     thread = threading.Thread(target=server.run, args=[[listener]], name="http", daemon=True)

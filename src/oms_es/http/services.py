@@ -1,4 +1,4 @@
-"""What handlers share: the committer, connections for reading, keys, rates, what is shown to whom."""
+"""What handlers share: the committer, connections for reading, keys, rates, and the filter for personal data."""
 
 from __future__ import annotations
 
@@ -49,24 +49,26 @@ WAIT_SECONDS_MAX = 2.0
 STATEMENT_MS_MAX = 2_000
 READ_ONLY = f"-c default_transaction_read_only=on -c statement_timeout={STATEMENT_MS_MAX} -c timezone=UTC"
 PERSONAL_FIELDS = personal_fields(EVENTS.values()).union(SHOWN_OF_PEOPLE, *PERSONAL_COLUMNS.values())
-"""Left out for callers who may not see personal data, wherever they stand."""
+"""Fields that are left out, at any depth, for callers who may not see personal data."""
 OF_CHANNELS = frozenset({"channels", "reserved_by_channel", "channel_atp"})
-"""What says something of each channel: a key of some channels sees what is of those."""
+"""Fields with an entry for each channel: a key of some channels sees their entries only."""
 
 STATES_TRIED = 3
 KEEPERS_WAITING_MAX = 4
+"""Requests that make a past state, or wait for another that makes one."""
 VERIFIED_KEPT_SECONDS = 86_400.0
-"""How long a server shows what its last verification found."""
+"""How long a server keeps the result of its last verification."""
 TRIED_KEPT_SECONDS = 7_200.0
-"""How long after its end a run of a what-if can be looked at, and be what a publication was decided on."""
-"""Requests that make a state of the past, or wait for another that does."""
+"""How long a what-if run is kept after its end, to be read or to be named as the reason of a publication."""
 
 T = TypeVar("T")
 
 
 class Services:
-    """Opened and closed by the server. `not_ready`: what else of this process is not. `interests`: of whom it runs.
-    `openers`: of providers whose reports are not only signed.
+    """What all handlers share; the server opens and closes it.
+
+    `not_ready`: further reasons why this process is not ready. `interests`: the events that each role takes. `openers`:
+    decoders for providers whose reports are encrypted, and not only signed.
     """
 
     def __init__(
@@ -119,7 +121,7 @@ class Services:
             return question(connection)
 
     def read_at(self, names: Collection[str], at: At, question: Callable[[Connection], T]) -> T:
-        """Of these read models as they were then. Raises StillToCome, NoStateNear, Busy."""
+        """Run a query on these read models as they were then. Raise StillToCome, NoStateNear or Busy."""
         models = [one for one in PROJECTIONS if one.name in names]
         position = self.read(lambda connection: moments.position_of(connection, at))
         for _ in range(STATES_TRIED):
@@ -130,7 +132,8 @@ class Services:
         raise Busy("so much is asked of the past that its states do not stay; ask again in a moment")
 
     def _keep(self, models: Collection[Projection], position: int) -> None:
-        """One at a time: it takes a core. Few wait: the threads in which they do are those of all who read."""
+        """Make a past state, one at a time since it takes a core. Few wait: they hold threads that all
+        readers share."""
         what = "another state of the past is being made"
         with turn(self._waiting, what), turn(self._keeping, what, WAIT_SECONDS_MAX):
             states.keep(self.parts.database_url, models, position, "asked", events_max=FOLDED_MAX)
@@ -145,13 +148,13 @@ class Services:
             http_tables.note_access(connection, datetime.now(UTC), actor, resource, subject, request_id)
 
     def write(self, do: Callable[[Connection], T]) -> T:
-        """Rows that are no events; durable once it has returned."""
+        """Write rows that are not events, in a transaction that is durable once this returns."""
         with self._writer.connection(timeout=WAIT_SECONDS_MAX) as connection, connection.transaction():
             connection.execute("SET LOCAL synchronous_commit = on")
             return do(connection)
 
     def sweep(self) -> None:
-        """What is older than it is kept goes; what cannot go now goes next time."""
+        """Delete rows and documents whose retention has passed; what cannot be deleted now is deleted next time."""
         with suppress(*OUTAGES), self._writer.connection(timeout=WAIT_SECONDS_MAX) as connection:
             sessions.sweep(connection, datetime.now(UTC))
             while http_tables.sweep(connection, datetime.now(UTC)):

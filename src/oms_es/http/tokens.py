@@ -1,8 +1,8 @@
-"""Bearer tokens of OpenID Connect: whose each is, and what it may.
+"""Bearer tokens of OpenID Connect: the person or program that each names, with its scopes.
 
-Invariant: a token counts if an issuer that the settings name signed it for us, with a key that it publishes and an
-algorithm of the list, and it is not over. Which algorithm a key is for is its own matter, never the token's alone. Keys
-are kept for so long and asked for so often at most, whatever is sent.
+Invariant: a token is accepted if it has not expired and an issuer from the settings signed it for us, with a key that
+the issuer publishes and an algorithm of the list. The key determines its algorithm, never the token alone. Keys are
+cached, and an issuer is asked for them at a limited rate, whatever is sent.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ ALGORITHMS: Mapping[str, str] = {
     **dict.fromkeys(("ES256", "ES384", "ES512"), "EC"),
     "EdDSA": "OKP",
 }
-"""Those that are taken, each with the kind of key that it needs: neither `none`, nor a shared secret."""
+"""Accepted algorithms, each with the kind of key that it needs: neither `none` nor a shared secret."""
 TOKEN_LENGTH_MAX = 8_192
 SUBJECT_LENGTH_MAX = 255
 LEEWAY_SECONDS = 30
-"""Clocks differ by so much."""
+"""Tolerance for differing clocks."""
 KEYS_KEPT_SECONDS = 600.0
 KEYS_STALE_SECONDS_MAX = 86_400.0
-"""Known keys are good for so long while their issuer does not answer."""
+"""How long cached keys are used while their issuer does not answer."""
 FETCH_SECONDS_MIN = 30.0
-"""Between two times that an issuer is asked, whatever key a token names."""
+"""The shortest time between two requests to an issuer, whichever key a token names."""
 FETCH_TIMEOUT_SECONDS = 3.0
 FETCHED_BYTES_MAX = 200_000
 KEYS_MAX = 100
@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 
 class IssuerUnavailable(OmsError):
-    """The issuer of the token does not say which keys are its own: send the request again in a moment."""
+    """The issuer of the token could not be asked for its keys: send the request again in a moment."""
 
     code = "issuer_unavailable"
     exit_code = Code.UNAVAILABLE
@@ -58,7 +58,7 @@ class IssuerUnavailable(OmsError):
 
 
 def refused() -> NoAccess:
-    """In the same words whatever is wrong with it."""
+    """Return the error for a token that is not valid: the same message for every reason."""
     return NoAccess("the token is not good; sign in again, and send it as Authorization: Bearer TOKEN")
 
 
@@ -68,7 +68,7 @@ class _NoRedirects(HTTPRedirectHandler):
 
 
 def fetched(asked: str | Request) -> Any:
-    """A small JSON document. Raises OSError, ValueError, HTTPException."""
+    """Fetch a small JSON document. Raise OSError, ValueError or HTTPException."""
     request = Request(asked, headers={"Accept": "application/json"}) if isinstance(asked, str) else asked  # noqa: S310 - its scheme is checked below
     if request.type not in ("https", "http"):
         raise ValueError("the issuer names something that is no URL")
@@ -80,7 +80,7 @@ def fetched(asked: str | Request) -> Any:
 
 
 class Published:
-    """The keys of one issuer, by their names; a key without one has the name None."""
+    """The keys of one issuer by their id; a key without an id is under None."""
 
     def __init__(self, issuer: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.issuer = issuer
@@ -91,7 +91,8 @@ class Published:
         self._at = self._tried = float("-inf")
 
     def named(self, kid: str | None) -> Mapping[str, Any]:
-        """Raises NoAccess, IssuerUnavailable."""
+        """Return the key with this id. Raise NoAccess if there is none, IssuerUnavailable if the cached keys are too
+        old."""
         with self._lock:
             age = self._monotonic() - self._at
             if kid not in self._keys or age >= KEYS_KEPT_SECONDS:
@@ -104,7 +105,8 @@ class Published:
             return self._keys[kid]
 
     def described(self, name: str) -> str:
-        """What the issuer's own description has by this name; empty where it does not answer, or says nothing of it."""
+        """Return a member of the issuer's discovery document, or an empty string if it is missing or the issuer does
+        not answer."""
         with self._lock:
             if self._monotonic() - self._at >= KEYS_KEPT_SECONDS:
                 self._fetch()
@@ -112,7 +114,7 @@ class Published:
         return said if isinstance(said, str) else ""
 
     def _fetch(self) -> None:
-        """What was known before stays where it does not answer."""
+        """Fetch the keys again; if the issuer does not answer, the cached ones stay."""
         if self._monotonic() - self._tried < FETCH_SECONDS_MIN:
             return
         self._tried = self._monotonic()
@@ -125,7 +127,8 @@ class Published:
         self._at = self._monotonic()
 
     def _asked(self) -> Sequence[Mapping[str, Any]]:
-        """Raises OSError, HTTPException, ValueError, KeyError, TypeError."""
+        """Fetch the discovery document and the keys. Raise OSError, HTTPException, ValueError, KeyError or
+        TypeError."""
         found = fetched(self.issuer.rstrip("/") + DISCOVERY)
         if found["issuer"] != self.issuer:
             raise ValueError("it calls itself otherwise than the settings do")
@@ -135,7 +138,7 @@ class Published:
 
 
 class Tokens:
-    """Those of the issuers that the settings name. `scopes_claim`: has scopes and roles, as keys do."""
+    """The tokens of all issuers in the settings. `scopes_claim`: the claim that holds scopes and roles."""
 
     def __init__(
         self,
@@ -151,7 +154,7 @@ class Tokens:
         self.published = {issuer: Published(issuer, monotonic) for issuer in issuers}
 
     def caller(self, token: str) -> Caller:
-        """Raises NoAccess, IssuerUnavailable."""
+        """Return the caller that the token names. Raise NoAccess or IssuerUnavailable."""
         if len(token) > TOKEN_LENGTH_MAX:
             raise refused()
         try:
@@ -161,9 +164,9 @@ class Tokens:
             raise refused() from None
 
     def person(self, id_token: str, issuer: str, client_id: str, nonce: str) -> Caller:
-        """Who has signed in at an issuer for this client, in the request with this nonce.
+        """Return the person whom the ID token names, if it was issued to this client for the request with this nonce.
 
-        Raises NoAccess, IssuerUnavailable.
+        Raise NoAccess or IssuerUnavailable.
         """
         if len(id_token) > TOKEN_LENGTH_MAX:
             raise refused()
@@ -205,7 +208,8 @@ class Tokens:
         return claims
 
     def _actor(self, issuer: str, subject: str) -> str:
-        """No issuer has a `#` in it, so that no two are one."""
+        """Return the actor's name. An issuer contains no `#`; therefore two different pairs never give the
+        same name."""
         if not subject or len(subject) > SUBJECT_LENGTH_MAX or not subject.isprintable():
             raise refused()
         return f"user:{issuer}#{subject}"
@@ -216,14 +220,14 @@ class Tokens:
         return with_included(claimed).union(*of_roles)
 
     def _channels(self, claims: Mapping[str, Any]) -> frozenset[str] | None:
-        """Without the claim it is of all, as a key is; with an empty one of none."""
+        """Return the caller's channels: None (all) if the token has no such claim, and none if the claim is empty."""
         if self.channels_claim not in claims:
             return None
         return frozenset(_names(claims[self.channels_claim])[:CHANNELS_MAX])
 
 
 def _names(claim: Any) -> list[str]:
-    """Words of a text, or a list. Raises NoAccess."""
+    """Return the words of a text, or the members of a list. Raise NoAccess for anything else."""
     found = claim.split() if isinstance(claim, str) else claim
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise refused()

@@ -1,4 +1,4 @@
-"""Few at a time: for requests that hold much while they are answered."""
+"""A limit on how many requests do the same at once, for requests that hold much memory or time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oms_es.processing.committer import Busy
 
 @contextmanager
 def turn(of: threading.Semaphore, what: str, seconds_max: float = 0.0) -> Iterator[None]:
-    """One of few at a time. Raises Busy."""
+    """Hold one of the semaphore's turns within the context. Raise Busy after `seconds_max` without one."""
     if not of.acquire(timeout=seconds_max):
         raise Busy(f"{what}; ask again in a moment")
     try:

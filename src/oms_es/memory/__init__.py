@@ -1,5 +1,5 @@
-"""PostgreSQL in memory, as far as the engine knows it: the log, positions and rows, for simulations and for what is
-re-lived.
+"""PostgreSQL in memory, as far as the engine uses it: the log, positions and rows, for simulations and for replays of
+history.
 
 Imports: kafka, processing and below.
 """

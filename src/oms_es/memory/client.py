@@ -1,4 +1,5 @@
-"""Who asks the database in memory: a simulated process, which may meet a fault at any call, or one that meets none."""
+"""Clients of the database in memory: a simulated process, any of whose calls may fail, or one whose calls
+never fail."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ NEVER = 1 << 60
 
 
 class Client(Protocol):
-    """Every call passes `halt` once `calls` has come to `halt_at`; an answer is lost where it was `struck`."""
+    """A client. Once `calls` has reached `halt_at`, every call runs `halt`; an answer is lost if the call
+    was `struck`."""
 
     calls: int
     halt_at: int
@@ -21,25 +23,25 @@ class Client(Protocol):
 
     @property
     def seconds(self) -> float:
-        """The time that it is, since the beginning."""
+        """Return the simulated time, in seconds since the beginning."""
 
     def halt(self, error: type[Exception]) -> None:
-        """What this call meets."""
+        """Raise the fault that this call meets, if any."""
 
     def touched(self, error: type[Exception]) -> None:
-        """The effect is there; whether the client hears of it is another question."""
+        """Note that the call has had its effect; its answer may still be lost."""
 
     def committed(self) -> None:
-        """Events are there that others may wait for."""
+        """Note that events were committed, for which others may wait."""
 
     def park(self) -> None:
-        """Until the lock is given back."""
+        """Wait until the lock is released."""
 
     def unpark(self) -> None: ...
 
 
 class Alone:
-    """The only client of its database: it meets nothing, and waits for no one."""
+    """The only client of its database: its calls never fail, and never wait."""
 
     calls = 0
     halt_at = NEVER
@@ -53,13 +55,13 @@ class Alone:
         """Never called."""
 
     def committed(self) -> None:
-        """There is no one else."""
+        """Do nothing: no other client waits."""
 
     def park(self) -> None:
         raise AssertionError("the only client of a database waits for itself")
 
     def unpark(self) -> None:
-        """It never waits."""
+        """Do nothing: this client never waits."""
 
 
 def outage(error: type[Exception], why: str) -> Exception:

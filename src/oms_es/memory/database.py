@@ -1,7 +1,8 @@
-"""PostgreSQL, as far as the engine knows it: transactions, locks that wait, sequences with gaps, sessions that die.
+"""PostgreSQL in memory, as far as the engine uses it: transactions, locks that wait, sequences with gaps, sessions that
+end.
 
-Invariant: what a transaction did is there wholly after its commit, and not at all before or without it; a client that
-is answered that it failed may still find it done.
+Invariant: the changes of a transaction exist completely after its commit, and not at all before or without it; a client
+that got an error from a commit may still find it done.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def key_columns(table: Table) -> Sequence[str]:
 
 
 class Rows:
-    """A table's rows, and them in the orders in which they are asked for."""
+    """A table's rows, with indexes in the orders that are queried."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -78,7 +79,7 @@ class Rows:
 
 
 class Changed(NamedTuple):
-    """What a transaction will have changed of one read model."""
+    """The changes of one read model in a transaction."""
 
     rows: Rows
     kept: Sequence[Row]
@@ -92,7 +93,7 @@ class Lock:
 
 
 class Database:
-    """What is committed. `on_commit` gets every event when it is committed."""
+    """The committed state. `on_commit` gets every event when it is committed."""
 
     def __init__(self, codec: Codec, tables: Iterable[Table], on_commit: Callable[[list[Notification]], None]) -> None:
         self.codec = codec
@@ -109,10 +110,10 @@ class Database:
         self.deliveries: dict[tuple[str, int], Delivery] = {}
         self.relay_position = self.relay_epoch = 0
         self.published: dict[TopicPartition, int] = {}
-        self.moves = 0  # rises with every position that moves
-        self.generations: Counter[str] = Counter()  # of each read model's rows
+        self.moves = 0  # increases with every position that moves
+        self.generations: Counter[str] = Counter()  # the generation of each read model's rows
         self.away_until = 0.0
-        self.sessions = 0  # rises when all sessions end
+        self.sessions = 0  # increases when all sessions end
         self.sequence = 0
         self.locks: dict[str, Lock] = defaultdict(Lock)
 
@@ -121,8 +122,10 @@ class Database:
         return self.positions[-1] if self.positions else 0
 
     def touching(self, client: Client, error: type[Exception]) -> Callable[[], None]:
-        """What every call of this client passes first: it may meet a fault, another client may go on meanwhile, no
-        one may answer. It is called far more often than anything else, and calls nothing itself while nothing happens.
+        """Return the function that every call of this client runs first: it raises faults and outages, and lets other
+        clients run.
+
+        This function runs more often than any other, and calls nothing as long as nothing happens.
         """
 
         def touch() -> None:
@@ -135,7 +138,7 @@ class Database:
         return touch
 
     def restart(self, seconds: float) -> None:
-        """Every session ends, and for some time there is no new one."""
+        """End every session, and refuse new ones until `seconds`."""
         self.away_until = max(self.away_until, seconds)
         self.sessions += 1
         for lock in self.locks.values():
@@ -143,7 +146,7 @@ class Database:
                 self.release(lock)
 
     def wait_for(self, lock: Lock, client: Client) -> None:
-        """Until it is free."""
+        """Wait until the lock is free."""
         while lock.owner is not None:
             lock.waiting.append(client)
             client.park()
@@ -161,13 +164,15 @@ class Database:
         return stands == advance.previous if advance.previous else stands is None
 
     def may_move_to(self, move: Move) -> bool:
-        """Also whether the rows are of the generation in which the position was asked for."""
+        """Return whether the position may move, and the rows are still of the generation in which the position was
+        read."""
         newest = self.generations[move.name.partition("@")[0]]
         known = move.generation is None or not move.previous or move.generation == newest
         return known and self.may_move(Advance(move.name, move.previous, move.position))
 
     def rebuild(self, name: str, rows: Iterable[Row]) -> bool:
-        """Put these rows in the place of a read model's; not while another transaction is about to commit others."""
+        """Replace the rows of a read model; return False while another transaction is about to commit
+        changes to them."""
         begun = f"tracking/{name}"
         held = (lock.owner for at, lock in self.locks.items() if at == begun or at.startswith(f"{begun}@"))
         if any(owner is not None for owner in held):
@@ -181,7 +186,7 @@ class Database:
         return True
 
     def save(self, client: Client, advance: Advance, error: type[Exception]) -> None:
-        """A transaction that only moves a position."""
+        """Commit a transaction that only moves a position."""
         name = f"tracking/{advance.name}"
         if name in self.locks:
             self.wait_for(self.locks[name], client)
@@ -196,7 +201,7 @@ class Database:
             self.streams.setdefault(str(row.originator_id), []).append(row)
             if isinstance(row.state, Kept):
                 row.state.recorded = Recorded(row.id, *row.state.recorded[1:])
-        if self.positions and rows[0].id < self.positions[-1]:  # only without the append lock
+        if self.positions and rows[0].id < self.positions[-1]:  # can only happen without the append lock
             self.log = sorted([*self.log, *rows], key=lambda row: row.id)
             self.positions = [row.id for row in self.log]
         else:
@@ -211,7 +216,7 @@ class Database:
 
 
 class Session:
-    """A connection that may hold a lock for as long as it lives."""
+    """A connection that may hold a lock for as long as it is open."""
 
     def __init__(self, client: Client, database: Database, lock: str = RELAYING) -> None:
         self.client = client

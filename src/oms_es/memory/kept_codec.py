@@ -1,4 +1,4 @@
-"""Events are not written as JSON in memory: the codec keeps the objects themselves."""
+"""A codec for the database in memory: events are not written as JSON, but kept as objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from oms_es.store.encoding.codec import Codec, StoredRow
 
 
 class Kept(bytes):
-    """Stands for an event's JSON where it is not written: the event itself."""
+    """Takes the place of an event's JSON, and refers to the event itself."""
 
     recorded: Recorded
 
@@ -26,7 +26,7 @@ class Kept(bytes):
 
 
 class KeptCodec(Codec):
-    """Events are not written as JSON: the same objects come back, with their positions."""
+    """The codec: the same event objects come back, with their positions."""
 
     def __init__(self, events: Mapping[str, type[Event]]) -> None:
         self.events = events

@@ -1,4 +1,4 @@
-"""What reactions look up in the database in memory."""
+"""Rows that reactions look up in the database in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oms_es.memory.database import Database
 
 
 class MemoryLookups:
-    """Rows for reactions, whichever they want."""
+    """The lookups of all reactions."""
 
     def __init__(self, client: Client, database: Database) -> None:
         self.database = database

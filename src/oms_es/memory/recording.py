@@ -25,7 +25,7 @@ from oms_es.store.recorder import Advance, EventRow, Move, Snapshot, check_moved
 
 
 class Transaction:
-    """What it will have done, and the locks it holds until then. `begin` takes those that it begins with."""
+    """A transaction: its changes, and the locks that it holds until it ends. `begin`: the locks that it begins with."""
 
     def __init__(
         self, topic_partition: MemoryRecorder | MemoryRows, begin: Callable[[Transaction], None] | None
@@ -70,13 +70,13 @@ class Transaction:
         self.locks.append(lock)
 
     def advance(self, advance: Advance) -> None:
-        """Another writer of the same position waits for this transaction to end."""
+        """Move a position; another writer of the same position waits for this transaction to end."""
         self.lock(f"tracking/{advance.name}")
         check_moved(self.database.may_move(advance) or None, advance)
         self.moved.append(advance)
 
     def move(self, move: Move) -> bool:
-        """The same as one of many."""
+        """Move one of many positions; return whether it may move."""
         self.lock(f"tracking/{move.name}")
         may = self.database.may_move_to(move)
         if may:
@@ -113,7 +113,7 @@ class Transaction:
 
 
 class MemoryRecorder:
-    """The log and the positions, as store/recorder.py has them in PostgreSQL."""
+    """The log and the positions, with the interface that store/recorder.py has for PostgreSQL."""
 
     error = OperationalError
 
@@ -165,7 +165,7 @@ class MemoryRecorder:
         return {move.name for move in sorted(moves) if transaction.move(move)}
 
     def move_at_rest(self, moves: Sequence[Move]) -> set[str]:
-        """In the order of their names, as in PostgreSQL."""
+        """Move positions, in the order of their names, as in PostgreSQL."""
         with self.moving() as transaction:
             return self.move(transaction, moves)
 
@@ -211,7 +211,7 @@ class MemoryRecorder:
 
     def after(self, position: int, limit: int, stop: int | None = None) -> Sequence[Notification]:
         database = self.database
-        if position >= database.end:  # nothing new is what is found most often
+        if position >= database.end:  # the most frequent case: nothing is new
             return ()
         self.touch()
         first = bisect_right(database.positions, position)
@@ -220,7 +220,7 @@ class MemoryRecorder:
 
 
 class MemoryAnswers:
-    """The answers that are kept under the keys of their requests, as store/http/tables.py has them in PostgreSQL."""
+    """The stored answers by idempotency key, with the interface that store/http/tables.py has for PostgreSQL."""
 
     error = OperationalError
 
@@ -241,7 +241,7 @@ class MemoryAnswers:
 
 
 class MemoryRows:
-    """One read model's rows, as processing/read_models/rows.py has them in PostgreSQL."""
+    """The rows of one read model, with the interface that processing/read_models/rows.py has for PostgreSQL."""
 
     error = SqlError
 
@@ -249,7 +249,7 @@ class MemoryRows:
         self.client = client
         self.database = database
         self.rows = database.tables[table.name]
-        self.generations: dict[str, int] = {}  # by the position that was asked for
+        self.generations: dict[str, int] = {}  # by the name of the position that was read
         self.touch = database.touching(client, self.error)
 
     def writing(self) -> Transaction:
@@ -276,14 +276,14 @@ class MemoryRows:
         return self.load(transaction, keys)
 
     def marks(self, _keys: Iterable[Key], _position: int) -> Sequence[Changed]:
-        """The topics of states are not simulated."""
+        """Return nothing: topics of states are not simulated."""
         return ()
 
     def generation(self, name: str) -> int:
         return self.generations.get(name, 0)
 
     def mark(self, _transaction: Transaction, _keys: Iterable[Key], _position: int) -> None:
-        """The topics of states are not simulated."""
+        """Do nothing: topics of states are not simulated."""
 
     def advance(self, transaction: Transaction, advance: Advance) -> None:
         self.touch()
@@ -296,7 +296,7 @@ class MemoryRows:
         self.database.save(self.client, advance, self.error)
 
     def knows(self, advance: Advance) -> bool:
-        """Whether the rows are of the generation in which the position was asked for."""
+        """Return whether the rows are of the generation in which the position was read."""
         newest = self.database.generations[self.rows.table.name]
         return not advance.previous or self.generations.get(advance.name, newest) == newest
 

@@ -1,5 +1,5 @@
-"""What makes the log provable: entries, Merkle trees, tiles, signed checkpoints, and proofs that stand alone.
+"""Cryptographic proofs of the log: entries, Merkle trees, tiles, signed checkpoints, and proofs that need no database.
 
 Pure: no I/O, clock or chance. Imports: errors, exit_codes. The formats are those of RFC 9162 and of C2SP (signed-note,
-tlog-checkpoint, tlog-cosignature, tlog-tiles), so that tools of others read them.
+tlog-checkpoint, tlog-cosignature, tlog-tiles), so that other tools can read them.
 """

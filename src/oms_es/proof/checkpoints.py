@@ -19,12 +19,13 @@ class Checkpoint(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What is signed."""
+        """Return the text that is signed."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
 def checkpoint_of(signed: Note) -> Checkpoint:
-    """Raises BadProof. Lines after the third are of extensions that we do not know; they are signed, too."""
+    """Return the checkpoint in a note. Raise BadProof. Further lines are extensions that are not known here; they are
+    signed, too."""
     lines = signed.text.split("\n")
     try:
         origin, size, encoded = lines[:3]
@@ -39,6 +40,6 @@ def checkpoint_of(signed: Note) -> Checkpoint:
 
 
 def read(text: str) -> tuple[Note, Checkpoint]:
-    """Raises BadProof."""
+    """Return the note and its checkpoint. Raise BadProof."""
     signed = note(text)
     return signed, checkpoint_of(signed)

@@ -1,7 +1,7 @@
 """Signed notes (C2SP signed-note) with Ed25519, and the co-signatures of witnesses (C2SP tlog-cosignature).
 
-Invariant: a note is believed for a key only if a signature of that very key, by name and by hash, verifies its text.
-Signatures of keys that are not asked about are neither believed nor refused.
+Invariant: a note is trusted for a key only if a signature of that very key, by name and by hash, verifies its text.
+Signatures of other keys are neither trusted nor refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from oms_es.proof.tree import BadProof
 NOTE_BYTES_MAX = 1_000_000
 SIGNATURES_MAX = 100
 ED25519, COSIGNATURE = 1, 4
-"""The first byte of a key: what it signs with, and what its signature says."""
+"""The algorithm byte of a key: a plain signature, or a witness's co-signature with a time."""
 SECRET = "PRIVATE+KEY+"
 KEY_BYTES, HASH_BYTES, SECONDS_BYTES = 32, 4, 8
 LINE = re.compile("— (\\S+) (\\S+)")
@@ -29,7 +29,7 @@ NAME = re.compile(r"[^\s+]+")
 
 
 class Signature(NamedTuple):
-    """A line of a note: whose it claims to be, and what was signed."""
+    """A signature line of a note: the name and hash of its key, and the signature."""
 
     name: str
     key_hash: bytes
@@ -40,7 +40,7 @@ class Signature(NamedTuple):
 
 
 class Note(NamedTuple):
-    """`text` ends with a newline."""
+    """A signed note. `text` ends with a newline."""
 
     text: str
     signatures: tuple[Signature, ...]
@@ -50,7 +50,7 @@ class Note(NamedTuple):
 
 
 class VerifierKey(NamedTuple):
-    """The public half, as it is given to those who check."""
+    """The public key, which is given to those who verify."""
 
     name: str
     algorithm: int
@@ -79,7 +79,7 @@ class VerifierKey(NamedTuple):
 
 
 class SignerKey(NamedTuple):
-    """The private half: 32 bytes that no one else knows."""
+    """The private key: 32 bytes that only its owner knows."""
 
     name: str
     secret: bytes
@@ -97,7 +97,7 @@ class SignerKey(NamedTuple):
         return f"SignerKey({self.name!r}, …)"
 
     def sign(self, text: str, seconds: int = 0) -> Signature:
-        """`seconds`: since 1970, of a witness: when it saw the text."""
+        """Return the signature of the text. `seconds`: since 1970; for a witness, when it saw the text."""
         moment = seconds.to_bytes(SECONDS_BYTES) if self.algorithm == COSIGNATURE else b""
         message = _cosigned(text, moment) if moment else text.encode()
         signed = Ed25519PrivateKey.from_private_bytes(self.secret).sign(message)
@@ -121,7 +121,7 @@ def _read(text: str) -> tuple[str, str, int, bytes]:
     hashed, _, encoded = rest.partition("+")
     try:
         key = base64.b64decode(encoded, validate=True)
-    except ValueError:  # also of characters that are not ASCII
+    except ValueError:  # raised also for characters that are not ASCII
         key = b""
     if not NAME.fullmatch(name) or len(key) != KEY_BYTES + 1 or key[0] not in (ED25519, COSIGNATURE):
         raise BadProof("a key is written name+hash+base64, and is of Ed25519; this is not one")
@@ -129,7 +129,7 @@ def _read(text: str) -> tuple[str, str, int, bytes]:
 
 
 def verifier_key(text: str) -> VerifierKey:
-    """Raises BadProof."""
+    """Parse a public key. Raise BadProof."""
     name, hashed, algorithm, public = _read(text.strip())
     key = VerifierKey(name, algorithm, public)
     if key.key_hash.hex() != hashed:
@@ -138,7 +138,7 @@ def verifier_key(text: str) -> VerifierKey:
 
 
 def signer_key(text: str) -> SignerKey:
-    """Raises BadProof, which does not show the text."""
+    """Parse a private key. Raise BadProof, without the text in the message."""
     if not text.strip().startswith(SECRET):
         raise BadProof(f"a private key begins with {SECRET}; this does not")
     name, hashed, algorithm, secret = _read(text.strip().removeprefix(SECRET))
@@ -149,7 +149,7 @@ def signer_key(text: str) -> SignerKey:
 
 
 def note(text: str) -> Note:
-    """Raises BadProof."""
+    """Parse a signed note. Raise BadProof."""
     if len(text) > NOTE_BYTES_MAX or CONTROL.search(text):
         raise BadProof("a signed note is text of at most a megabyte without control characters")
     body, blank, lines = text.rpartition("\n\n")
@@ -171,7 +171,8 @@ def _signature(line: str) -> Signature:
 
 
 def signed_by(signed: Note, keys: Iterable[VerifierKey]) -> list[VerifierKey]:
-    """Those of the keys that have signed it. Raises BadProof if a signature that names one of them is not its own."""
+    """Return the keys that have signed the note. Raise BadProof if a signature under the name of one does
+    not verify."""
     found = []
     for key in keys:
         lines = [one for one in signed.signatures if (one.name, one.key_hash) == (key.name, key.key_hash)]
@@ -183,7 +184,7 @@ def signed_by(signed: Note, keys: Iterable[VerifierKey]) -> list[VerifierKey]:
 
 
 def require(signed: Note, keys: Sequence[VerifierKey], witnesses: Sequence[VerifierKey] = ()) -> None:
-    """Raises BadProof unless one of the keys, and every witness, has signed it."""
+    """Raise BadProof unless one of the keys, and every witness, has signed the note."""
     if not signed_by(signed, keys):
         names = ", ".join(sorted({key.name for key in keys})) or "no key"
         raise BadProof(f"it is not signed by the key that was given ({names})")

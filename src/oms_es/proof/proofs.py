@@ -1,6 +1,7 @@
-"""A proof that stands alone: events, the path of each to a signed checkpoint, and that this continues an older one.
+"""A proof that needs no database: events, the path of each to a signed checkpoint, and that this continues an older
+one.
 
-Invariant: whatever is believed of such a file was computed up to a root that a given key has signed.
+Invariant: everything that a proof shows was computed up to a root that a given key has signed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ PROOF_BYTES_MAX = 256 * 1024 * 1024
 
 
 class ProvedEvent(NamedTuple):
-    """`place`: of its entry in the tree, from 0."""
+    """An event with its proof. `place`: the index of its entry in the tree, from 0."""
 
     event: StoredEvent
     place: int
@@ -30,14 +31,14 @@ class ProvedEvent(NamedTuple):
 
 
 class Older(NamedTuple):
-    """A checkpoint that the newer one continues."""
+    """An older checkpoint, with the proof that the newer one continues it."""
 
     checkpoint: str
     path: Sequence[bytes]
 
 
 class Proof(NamedTuple):
-    """`subject`: what it was asked for, such as an order; it proves nothing by itself."""
+    """A proof. `subject`: what it was requested for, such as an order; the subject itself is not proved."""
 
     subject: str
     checkpoint: str
@@ -46,7 +47,7 @@ class Proof(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What a proof has shown."""
+    """The result of a verified proof."""
 
     checkpoint: Checkpoint
     older: Checkpoint | None
@@ -54,7 +55,7 @@ class Checked(NamedTuple):
 
 
 def check(proof: Proof, keys: Sequence[VerifierKey], witnesses: Sequence[VerifierKey] = ()) -> Checked:
-    """Raises BadProof."""
+    """Verify the proof and return what it shows. Raise BadProof."""
     signed, newest = checkpoints.read(proof.checkpoint)
     notes.require(signed, keys, witnesses)
     previous = -1
@@ -81,7 +82,7 @@ def _older(older: Older | None, newest: Checkpoint, keys: Sequence[VerifierKey])
 
 
 def written(proof: Proof) -> str:
-    """As JSON. The stored bytes of an event are JSON in UTF-8, and so stand as they are."""
+    """Return the proof as JSON. The stored bytes of an event are JSON in UTF-8, and are included unchanged."""
     found: dict[str, Any] = {
         "format": FORMAT,
         "subject": proof.subject,
@@ -106,7 +107,7 @@ def written(proof: Proof) -> str:
 
 
 def read(text: str) -> Proof:
-    """Raises BadProof."""
+    """Parse a proof. Raise BadProof."""
     try:
         found = json.loads(text, object_pairs_hook=_once)
         if found["format"] != FORMAT:

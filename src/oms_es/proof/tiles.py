@@ -1,4 +1,5 @@
-"""A tree cut into tiles of 256 hashes (C2SP tlog-tiles): what is kept, served, and never changes once it is full.
+"""A tree cut into tiles of 256 hashes (C2SP tlog-tiles), which are stored and served, and never change once they are
+full.
 
 Invariant: a tile at level L holds the hashes of perfect subtrees of 256 ** L leaves, from left to right; only the last
 tile of a level may hold fewer than 256.
@@ -20,14 +21,14 @@ LEVELS_MAX = 8
 
 
 class Tile(NamedTuple):
-    """Where a tile is."""
+    """The level and number of a tile."""
 
     level: int
     number: int
 
 
 Hashes = Mapping[Tile, bytes]
-"""Tiles by place, each as its hashes one after the other."""
+"""Tiles with their concatenated hashes."""
 
 
 def hashes_of(tile: bytes) -> list[bytes]:
@@ -35,14 +36,14 @@ def hashes_of(tile: bytes) -> list[bytes]:
 
 
 def subtree(hashes: Sequence[bytes]) -> bytes:
-    """The root of a perfect subtree, from the hashes at its foot."""
+    """Return the root of a perfect subtree from its lowest hashes."""
     while len(hashes) > 1:
         hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
     return hashes[0]
 
 
 def place_of(level: int, index: int) -> tuple[Tile, int, int]:
-    """The tile in which a perfect subtree stands, and from where to where its foot."""
+    """Return the tile that contains a perfect subtree, and the range of its lowest hashes in that tile."""
     tile_level, height = divmod(level, HEIGHT)
     begin = index << height
     at = begin % WIDTH
@@ -50,12 +51,12 @@ def place_of(level: int, index: int) -> tuple[Tile, int, int]:
 
 
 def tiles_of(ranges: Iterable[tuple[int, int]]) -> set[Tile]:
-    """Every tile that the hashes of these ranges are computed from."""
+    """Return every tile that is needed to compute the hashes of these ranges."""
     return {place_of(level, index)[0] for part in ranges for level, index in perfect_subtrees(*part)}
 
 
 def nodes_of(tiles: Hashes) -> Node:
-    """Raises KeyError for what is in none of the tiles."""
+    """Return a function that computes nodes from the tiles; it raises KeyError for a node in none of them."""
 
     @cache
     def node(level: int, index: int) -> bytes:
@@ -69,13 +70,13 @@ def nodes_of(tiles: Hashes) -> Node:
 
 
 class Edge:
-    """The right edge of a growing tree: the last tile of each level, full ones left out.
+    """The right edge of a growing tree: the last tile of each level, without full ones.
 
     Adding a leaf costs two hashes on average, whatever the size.
     """
 
     def __init__(self, size: int = 0, last: Callable[[Tile], bytes] = lambda _tile: b"") -> None:
-        """`last`: the tiles that are not full, of a tree of this size."""
+        """`last`: returns the tiles of a tree of this size that are not full."""
         self.size = size
         self.levels: list[list[bytes]] = []
         for level in range(LEVELS_MAX):
@@ -88,13 +89,13 @@ class Edge:
                 raise KeyError(Tile(level, count // WIDTH))
             self.levels.append(hashes[:width])
         self.changed: dict[Tile, bytes] = {}
-        """Tiles that have grown: full ones since this began."""
+        """Full tiles that have been completed by this object."""
 
     def add(self, leaf: bytes) -> None:
         self.extend([leaf])
 
     def extend(self, leaves: Sequence[bytes]) -> None:
-        """A tile at a time."""
+        """Add leaves, a tile at a time."""
         at = 0
         while at < len(leaves):
             some = leaves[at : at + WIDTH - self.size % WIDTH]
@@ -113,7 +114,7 @@ class Edge:
             self._extend(level + 1, [subtree(hashes)])
 
     def tiles(self) -> dict[Tile, bytes]:
-        """Those that have become full since this began, and those that are not full yet."""
+        """Return the tiles that this object has completed, and those that are not full yet."""
         partial = {
             Tile(level, (self.size >> HEIGHT * level) // WIDTH): b"".join(hashes)
             for level, hashes in enumerate(self.levels)
@@ -133,12 +134,12 @@ def _foot(level: int, index: int) -> slice:
 
 
 def width_of(tile: Tile, size: int) -> int:
-    """How many hashes a tile has in a tree of this size."""
+    """Return how many hashes a tile has in a tree of this size."""
     return max(0, min(WIDTH, (size >> HEIGHT * tile.level) - tile.number * WIDTH))
 
 
 def path_of(tile: Tile, width: int = WIDTH) -> str:
-    """As a static file server has it: groups of three digits, all but the last with an x."""
+    """Return the tile's path on a static file server: groups of three digits, all but the last with an x."""
     digits = f"{tile.number % 1000:03d}"
     above = tile.number // 1000
     while above:
@@ -151,7 +152,7 @@ PATH = re.compile(r"tile/(0|[1-9]\d?)/((?:x\d{3}/){0,5})(\d{3})(?:\.p/([1-9]\d{0
 
 
 def parsed_path(path: str) -> tuple[Tile, int] | None:
-    """The tile and its width, or None if no tile has this path."""
+    """Return the tile and its width, or None if no tile has this path."""
     found = PATH.fullmatch(path)
     if not found:
         return None

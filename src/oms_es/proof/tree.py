@@ -1,6 +1,6 @@
-"""Merkle trees of RFC 9162, section 2.1: roots, inclusion paths and consistency paths, and the checking of both.
+"""Merkle trees of RFC 9162, section 2.1: roots, inclusion paths and consistency paths, and their verification.
 
-Invariant: a path is of use only with a root that is trusted; what is checked is computed from the path up to that root.
+Invariant: a path is meaningful only with a trusted root: verification computes from the path up to that root.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def perfect_subtrees(begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """Of a range as RFC 9162 splits trees, from left to right: level and index of each."""
+    """Yield the level and index of the perfect subtrees of a range, from left to right, as RFC 9162 splits trees."""
     while begin < end:
         level = (end - begin).bit_length() - 1
         yield level, begin >> level
@@ -42,7 +42,7 @@ def perfect_subtrees(begin: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def joined(subtrees: Sequence[bytes]) -> bytes:
-    """The hash of what these perfect subtrees make together, the largest first."""
+    """Return the hash of these perfect subtrees together, the largest first."""
     return reduce(lambda right, left: node_hash(left, right), reversed(subtrees))
 
 
@@ -55,12 +55,12 @@ def root(size: int, node: Node) -> bytes:
 
 
 def _split(begin: int, end: int) -> int:
-    """Where the left subtree ends: the largest power of two below the number of leaves."""
+    """Return where the left subtree ends: the largest power of two below the number of leaves."""
     return begin + (1 << (end - begin - 1).bit_length() - 1)
 
 
 def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
-    """The ranges whose hashes are the inclusion path of a leaf (section 2.1.3.1)."""
+    """Return the ranges whose hashes are the inclusion path of a leaf (section 2.1.3.1)."""
     begin, end = 0, size
     ranges = []
     while end - begin > 1:
@@ -75,7 +75,8 @@ def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
 
 
 def consistency_ranges(old: int, size: int) -> list[tuple[int, int]]:
-    """The ranges whose hashes are the consistency path from an older tree (section 2.1.4.1); none from an empty one."""
+    """Return the ranges whose hashes are the consistency path from an older tree (section 2.1.4.1); none from an empty
+    one."""
     begin, end = 0, size
     ranges = []
     while 0 < old < end:
@@ -100,7 +101,7 @@ def consistency_path(old: int, size: int, node: Node) -> list[bytes]:
 
 
 def check_inclusion(index: int, size: int, leaf: bytes, path: Sequence[bytes], expected: bytes) -> None:
-    """Raises BadProof unless the leaf is at this index of the tree with this root (section 2.1.3.2)."""
+    """Raise BadProof unless the leaf is at this index of the tree with this root (section 2.1.3.2)."""
     if not 0 <= index < size:
         raise BadProof(f"leaf {index} is not in a tree of {size} leaves")
     place, last, found = index, size - 1, leaf
@@ -121,7 +122,7 @@ def check_inclusion(index: int, size: int, leaf: bytes, path: Sequence[bytes], e
 
 
 def check_consistency(old: int, size: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]) -> None:
-    """Raises BadProof unless the older tree is the beginning of the newer one (section 2.1.4.2)."""
+    """Raise BadProof unless the older tree is the beginning of the newer one (section 2.1.4.2)."""
     if not 0 <= old <= size:
         raise BadProof(f"a tree of {old} leaves does not begin one of {size}")
     if old in (0, size):

@@ -1,4 +1,4 @@
-"""Every topic, as an AsyncAPI 3.0 document: who writes what there, under which key, with which headers."""
+"""Every topic as an AsyncAPI 3.0 document: who writes what there, with which key and headers."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def document(messages: Sequence[Described], version: str) -> dict[str, Any]:
 
 
 def _channel(topic: Topic, messages: Sequence[Described]) -> dict[str, Any]:
-    """Raises ValueError for a topic whose content is not declared."""
+    """Return the description of a topic. Raise ValueError for a topic whose content is not declared."""
     names = [message.name for message in messages]
     names += [f"{message.name}Removed" for message in messages if message.kind == "state"]
     if topic.name == DEAD_LETTERS:
@@ -153,7 +153,7 @@ def _channel(topic: Topic, messages: Sequence[Described]) -> dict[str, Any]:
 
 
 def _own_topic(common: Mapping[str, Any]) -> dict[str, Any]:
-    """Like the common topic, for one channel."""
+    """Return the description of a channel's own topic, which is like the common one."""
     kafka = {name: described for name, described in common["bindings"]["kafka"].items() if name != "topic"}
     return {
         **common,
@@ -165,7 +165,7 @@ def _own_topic(common: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _operation(topic: str, messages: Iterable[Described]) -> dict[str, Any]:
-    """From our side: we send what you read."""
+    """Return the operation on a topic, from this program's side: it sends what clients read."""
     listed = CHANNEL_ORDERS if topic == OWN_TOPIC else topic
     kind = next((message.kind for message in messages if message.topic == listed), "event")
     return {"action": WAYS[kind], "channel": {"$ref": f"#/channels/{topic}"}}
@@ -222,7 +222,7 @@ def _checkpoint() -> dict[str, Any]:
 
 
 def headers(fields: Mapping[str, Mapping[str, Any]], **fixed: str) -> dict[str, Any]:
-    """Open: others may come beside them."""
+    """Return the schema of the headers; it is open, since others may be added."""
     exact = {name: {**field, **({"const": fixed[name]} if name in fixed else {})} for name, field in fields.items()}
     return {"type": "object", "properties": exact, "required": [name for name in exact if name not in OPTIONAL]}
 

@@ -1,7 +1,7 @@
-"""Whether everything that one JSON Schema allows is allowed by another: what makes a change safe.
+"""Comparison of JSON Schemas: whether everything that one allows is allowed by another, which makes a change safe.
 
-Invariant: no problem is found only if every instance of `narrow` is an instance of `wide`. The proof is by structure; a
-keyword that is not known here is a problem, not a hope.
+Invariant: no problem is reported only if every instance of `narrow` is an instance of `wide`. The proof is by
+structure; an unknown keyword is reported as a problem.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 from oms_es.schemas.values.personal import KEYWORD
 
 Schema = Any
-"""An object, or True for anything, or False for nothing."""
+"""A JSON Schema: an object, True for anything, or False for nothing."""
 
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 ANNOTATIONS = frozenset(
     {"$schema", "$defs", "title", "description", "default", "examples", "deprecated", "$comment", KEYWORD}
 )
-"""They allow and refuse nothing."""
+"""Keywords that neither allow nor refuse anything."""
 ALTERNATIVES = ("anyOf", "oneOf")
 KEYWORDS: Mapping[str, frozenset[str]] = {
     "any": frozenset({"type", "enum", "const", "$ref", "discriminator", *ALTERNATIVES}),
@@ -37,8 +37,10 @@ KNOWN = ANNOTATIONS.union(*KEYWORDS.values())
 
 @dataclass(frozen=True)
 class Comparison:
-    """Each side with the definitions that its references mean. `assumed`: pairs of references that are being compared,
-    so that a shape that contains itself comes to an end."""
+    """A comparison of two schemas, each with the definitions that its references name.
+
+    `assumed`: pairs of references that are being compared already, so that a recursive schema ends.
+    """
 
     narrow_root: Schema
     wide_root: Schema
@@ -62,7 +64,8 @@ class Comparison:
         yield from deeper._by_alternatives(narrow, wide, path)
 
     def _by_alternatives(self, narrow: Schema, wide: Schema, path: str) -> Iterator[str]:
-        """Each alternative of `narrow` must fit, as a whole, into one of `wide`."""
+        """Yield problems of schemas with alternatives: each alternative of `narrow` must fit, as a whole, into one of
+        `wide`."""
         branches = _alternatives(narrow)
         if branches != [narrow]:
             for branch in branches:
@@ -86,7 +89,7 @@ class Comparison:
             )
 
     def _plain(self, narrow: Schema, wide: Schema, path: str) -> Iterator[str]:
-        """Neither has alternatives: one type each, or one value, or anything."""
+        """Yield problems of schemas without alternatives: one type, one value, or anything."""
         allowed = _values(wide)
         if "const" in narrow:
             yield from self._one_value(narrow["const"], wide, path)
@@ -179,7 +182,7 @@ class Comparison:
 
 
 def problems(narrow: Schema, wide: Schema) -> list[str]:
-    """Why not everything that `narrow` allows is allowed by `wide`; empty if it is."""
+    """Return why `wide` does not allow everything that `narrow` allows; empty if it does."""
     return list(Comparison(narrow, wide).problems(narrow, wide, "$"))
 
 
@@ -209,7 +212,7 @@ def _numbers(kind: str, narrow: Schema, wide: Schema, path: str) -> Iterator[str
 
 
 def _lower(schema: Schema, *, whole: bool) -> tuple[float, bool]:
-    """Comparable: a greater one refuses more."""
+    """Return the lower bound in a comparable form: a greater one refuses more."""
     bounds = [(schema.get("minimum", -inf), False)]
     if (beyond := schema.get("exclusiveMinimum")) is not None:
         bounds.append((beyond + 1, False) if whole and isinstance(beyond, int) else (beyond, True))
@@ -217,7 +220,7 @@ def _lower(schema: Schema, *, whole: bool) -> tuple[float, bool]:
 
 
 def _upper(schema: Schema, *, whole: bool) -> tuple[float, bool]:
-    """Likewise: the negative of the bound."""
+    """Return the negative of the upper bound in a comparable form: a greater one refuses more."""
     bounds = [(-schema.get("maximum", inf), False)]
     if (beyond := schema.get("exclusiveMaximum")) is not None:
         bounds.append((1 - beyond, False) if whole and isinstance(beyond, int) else (-beyond, True))
@@ -234,7 +237,7 @@ def _reference(schema: Schema) -> str:
 
 
 def _resolved(schema: Schema, root: Schema) -> Mapping[str, Any]:
-    """The schema that a reference means. What stands beside a reference must be no more than an annotation."""
+    """Return the schema that a reference names. Beside a reference only annotations are supported."""
     while reference := _reference(schema):
         beside = set(schema) - ANNOTATIONS - {"$ref"}
         if beside or not reference.startswith("#/"):
@@ -249,7 +252,7 @@ def _resolved(schema: Schema, root: Schema) -> Mapping[str, Any]:
 
 
 def _alternatives(schema: Mapping[str, Any]) -> list[Schema]:
-    """Schemas that together allow what `schema` does; itself if it is one plain thing."""
+    """Return schemas that together allow what `schema` does; the schema itself if it has no alternatives."""
     rest = {name: part for name, part in schema.items() if name not in ANNOTATIONS | {"discriminator"}}
     for name in ALTERNATIVES:
         if name in rest:
@@ -268,7 +271,7 @@ def _alternatives(schema: Mapping[str, Any]) -> list[Schema]:
 
 
 def _are_disjoint(schema: Schema, root: Schema) -> bool:
-    """Whether no instance fits two alternatives, which `oneOf` would refuse."""
+    """Return whether no instance fits two alternatives, which `oneOf` would refuse."""
     if "oneOf" not in schema:
         return True
     name = schema.get("discriminator", {}).get("propertyName")
@@ -283,14 +286,14 @@ def _are_disjoint(schema: Schema, root: Schema) -> bool:
 
 
 def _values(schema: Schema) -> list[Any] | None:
-    """The only values that it allows; None if it does not list them."""
+    """Return the only values that the schema allows, or None if it does not list them."""
     if "const" in schema:
         return [schema["const"]]
     return list(schema["enum"]) if "enum" in schema else None
 
 
 def _same(one: Any, other: Any) -> bool:
-    """As JSON has it: true is not 1."""
+    """Return whether the values are the same in JSON, in which true is not 1."""
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 

@@ -1,4 +1,4 @@
-"""The reference as files: what they should hold, writing them, and which are not as they should be."""
+"""The reference as files: what they should contain, writing them, and which are stale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oms_es.reference.json_schemas import messages
 from oms_es.reference.releases import as_text
 
 DIRECTORY = Path("docs") / "reference"
-"""In a checkout of the repository."""
+"""The reference's directory in a checkout of the repository."""
 
 
 def current_version() -> str:
@@ -24,7 +24,7 @@ def current_version() -> str:
 
 
 def contents(app: typer.Typer) -> Mapping[str, str]:
-    """The text of every generated file, by its path in the directory."""
+    """Return the text of every generated file, by its path in the directory."""
     described = messages()
     return {
         **{f"{SCHEMAS}/{message.name}.json": as_text(message.published) for message in described},
@@ -44,7 +44,7 @@ def contents(app: typer.Typer) -> Mapping[str, str]:
 
 
 def write(directory: Path, wanted: Mapping[str, str]) -> list[str]:
-    """Make the files what they should be; the names of those that changed."""
+    """Write the files that are stale, and return their names."""
     changed = stale(directory, wanted)
     for name in changed:
         path = directory / name
@@ -57,7 +57,7 @@ def write(directory: Path, wanted: Mapping[str, str]) -> list[str]:
 
 
 def stale(directory: Path, wanted: Mapping[str, str]) -> list[str]:
-    """Files that are missing, differ, or describe a message or a command that is no more."""
+    """Return the names of files that are missing, differ, or describe a message or a command that no longer exists."""
     found = (*(directory / SCHEMAS).glob("*.json"), *(directory / "commands").glob("*.md"))
     there = {file.relative_to(directory).as_posix() for file in found}
     differ = {name for name, text in wanted.items() if not _is(directory / name, text)}

@@ -1,4 +1,4 @@
-"""The flow: which event wakes which consumer, which command goes where, and which read models fold what."""
+"""The flow of events: which consumer reacts to which event, where its commands go, and which read models fold what."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ READERS: Mapping[str, frozenset[type[Event]]] = {
     **{consumer.name: frozenset(consumer.reactions) for consumer in CONSUMERS},
     **{gateway.name: frozenset(gateway.intents) for gateway in GATEWAYS},
 }
-"""What is woken by events: consumers, and the gateways that ask the world."""
+"""The roles that events wake: consumers, and gateways to external systems."""
 
 
 def flow() -> str:
@@ -38,7 +38,7 @@ def _of_entity(decider: Decider[Any]) -> str:
 
 
 def _diagram(decider: Decider[Any]) -> str:
-    """Nothing where no event wakes anybody."""
+    """Return the diagram of one aggregate's events, or an empty string if no event wakes a role."""
     wakes = [f"    {event.__name__} --> {name}" for event in decider.emits for name in _woken(event)]
     woken = dict.fromkeys(name for event in decider.emits for name in _woken(event))
     goes = [

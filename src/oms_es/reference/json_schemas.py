@@ -1,7 +1,9 @@
-"""Every message that crosses our border, as JSON Schema 2020-12: events and states that we send, orders that we take.
+"""Every message that is exchanged with other systems, as JSON Schema 2020-12: events and states that are sent, orders
+that are received.
 
-What we send is described twice: closed, as we produce it, and open, as it is published. Readers must ignore
-fields that are not there yet; then a new field breaks no reader. What we take is closed: an unknown field is refused.
+A message that is sent is described twice: closed, as it is produced, and open, as it is published. Readers must ignore
+fields that they do not know; then a new field breaks no reader. A message that is received is closed: an unknown field
+is refused.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from oms_es.schemas.vocabulary import EVENTS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 JSON_TYPES: Mapping[type, str] = {str: "string", int: "integer", bool: "boolean", float: "number"}
-"""As PostgreSQL's `to_json` writes a column, by the column's type in Python."""
+"""JSON types by the column's type in Python, as PostgreSQL's `to_json` writes a column."""
 
 ORDER_RULES = (
     "An order, as any program can write it. Closed: a field that is not named here is refused. Sent again, with the "
@@ -49,7 +51,7 @@ Kind = Literal["event", "state", "inbound"]
 
 
 class Described(NamedTuple):
-    """A message as it is today. `exact` is closed; `description` is what a person reads."""
+    """A message as it is today. `exact` is its closed schema; `description` is for people."""
 
     name: str
     kind: Kind
@@ -66,19 +68,19 @@ class Described(NamedTuple):
 
 
 class WithoutTitles(GenerateJsonSchema):
-    """A title that only repeats the field's name says nothing."""
+    """Generates schemas without titles, which only repeat the fields' names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the library's signature
         return False
 
 
 def messages() -> list[Described]:
-    """Every message, by its name."""
+    """Return every message, sorted by name."""
     return sorted((*_events(), *_states(), *_inbound()), key=lambda message: message.name)
 
 
 def over_http() -> list[Described]:
-    """What is sent and answered over HTTP, each by the name of its operation."""
+    """Return the bodies and answers of the HTTP interface, each under the name of its operation."""
     found = promises(all_routes())
     return [Described(name, "inbound" if taken else "state", place, schema) for name, taken, place, schema in found]
 
@@ -121,7 +123,7 @@ def _of_row(state: State) -> Schema:
 
 
 def _of_column(table: Table, column: Column[Any]) -> Schema:
-    """Raises TypeError for a type that has no declared form."""
+    """Return the schema of a column. Raise TypeError for a type that has no declared form."""
     if isinstance(column.type, DateTime):
         schema: dict[str, Any] = {"type": "string", "format": "date-time"}
     elif isinstance(column.type, JSONB):
@@ -136,7 +138,7 @@ def _of_column(table: Table, column: Column[Any]) -> Schema:
 
 
 def opened(schema: Any) -> Any:
-    """The same, with fields allowed that it does not name."""
+    """Return the schema with unknown fields allowed."""
     if isinstance(schema, Mapping):
         return {
             name: opened(part)

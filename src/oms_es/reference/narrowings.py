@@ -1,7 +1,8 @@
-"""Where less is taken than a release said: only what could do no more than stop the engine, or be lost.
+"""Exceptions where less is accepted than a release promised: only input that could have done no more than stop the
+engine, or be lost.
 
-Invariant: each is one problem that the check of compatibility finds, in its words, with the reason why no sender loses
-anything by it. Whatever narrows further has other words, and is found.
+Invariant: each exception is one problem in the words of the compatibility check, with the reason why no sender loses
+anything. Any other narrowing has other words, and is reported.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from oms_es.schemas.values.types import LINE_UNITS_MAX, UNITS_MAX, UNSEEN
 
 
 class Narrowing(NamedTuple):
-    """`problem`: in the words of the check, from the field's path on."""
+    """One exception. `problem`: in the words of the check, from the field's path on."""
 
     message: str
     since: str

@@ -1,4 +1,4 @@
-"""Pages of the reference that people read: settings, metrics, commands, exit codes, messages."""
+"""Reference pages for people: settings, metrics, commands, exit codes, messages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def settings() -> str:
 
 
 def _unit(name: str, field: FieldInfo) -> str:
-    """The last word of the name, as everywhere, or the values that it may have."""
+    """Return the setting's unit, which is the last word of its name, or the values that it may have."""
     choices = [choice for choice in (field.annotation, *get_args(field.annotation)) if get_origin(choice) is Literal]
     if choices:
         return ", ".join(f"`{value}`" for value in get_args(choices[0]))
@@ -86,7 +86,8 @@ def metrics_page() -> str:
 
 
 def commands(app: typer.Typer) -> dict[str, str]:
-    """`commands.md` has what stands alone and lists the groups; each group of commands has a page of its own."""
+    """Return the pages of commands: `commands.md` has the single commands and lists the groups; each group has its own
+    page."""
     command = typer.main.get_command(app)
     _show_whole(command)
     hidden = list(_without_hidden(command, ""))
@@ -112,13 +113,13 @@ def _of_group(group: Any, name: str) -> str:
 
 
 def _described(command: Any, name: str) -> str:
-    """Without its title, which the page has."""
+    """Return the description of a command without its title, which the page has."""
     text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name=name), name=name, title="Commands")
     return re.sub(r"[ \t]+$", "", text.removeprefix("# Commands\n\n").rstrip(), flags=re.MULTILINE)
 
 
 def _without_hidden(command: Any, prefix: str) -> Iterator[tuple[str, str]]:
-    """Takes out the commands that are not listed, and returns which those were."""
+    """Remove the commands that are hidden, and yield them with their help."""
     inner = getattr(command, "commands", {})
     for name, one in list(inner.items()):
         path = f"{prefix}{name}"
@@ -130,7 +131,7 @@ def _without_hidden(command: Any, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def _show_whole(command: Any) -> None:
-    """In lists of commands too, which would be cut short otherwise."""
+    """Show help texts in full in lists of commands, where they would be shortened otherwise."""
     command.short_help = (command.help or "").partition("\n\n")[0]
     for inner in getattr(command, "commands", {}).values():
         _show_whole(inner)
@@ -166,14 +167,14 @@ def reasons() -> str:
 
 
 def tables() -> list[type[Reason]]:
-    """Every table of reasons: refusals by family, then input."""
+    """Return every table of reasons: refusals by family, then input."""
     _import_everything()
     found = [table for base in (Refusal, InputProblem) for table in base.__subclasses__()]
     return sorted(found, key=lambda table: (issubclass(table, InputProblem), table.__module__))
 
 
 def errors() -> list[type[OmsError]]:
-    """Every error that this program knows, by its code; without those of the simulation, which no user meets."""
+    """Return every error class by code, without those of the simulation, which no user sees."""
     _import_everything()
     found = [one for one in _subclasses(OmsError) if not one.__module__.startswith("oms_es.simulation")]
     return sorted(found, key=lambda error: error.code)

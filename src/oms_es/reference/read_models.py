@@ -1,4 +1,4 @@
-"""The data dictionary: every read model, its columns with type and unit, and what it is joined by."""
+"""The data dictionary: every read model, its columns with type and unit, and its joins."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ JOINED_BY = {
     "sku": "items",
     "location": "locations",
 }
-"""The table whose rows such a column names, by the name of the column."""
+"""The table that a column refers to, by the column's name."""
 
 
 def read_models() -> str:
@@ -54,7 +54,7 @@ def _described(projection: Projection) -> str:
 
 
 def _purpose(projection: Projection) -> str:
-    """The first paragraph of its module, without the name that it begins with."""
+    """Return the first paragraph of the read model's module, without the name that it begins with."""
     text = inspect.getdoc(_modules()[projection.name]) or ""
     return " ".join(text.partition("\n\n")[0].split())
 

@@ -1,8 +1,8 @@
-"""What was published before, a file per release, and whether today's messages keep its promises.
+"""Earlier releases of the published schemas, one file each, and whether today's messages are compatible with them.
 
-Invariant: a release is never changed. A client of any of them can read what we send today, and is still
-understood: every open schema that was published allows what we send, and what could be sent to us is still taken,
-but for what could only stop the engine or be lost (narrowings.py).
+Invariant: a release is never changed. A client of any release can read what is sent today, and its messages are still
+accepted: every open schema that was published allows what is sent, and what could be sent to this program is still
+accepted, except input that could only stop the engine or be lost (narrowings.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ADVICE = (
 
 
 class AlreadyReleased(OmsError):
-    """Something else was published under this version."""
+    """Another content was released under this version."""
 
     code = "already_released"
     exit_code = Code.USAGE
@@ -36,20 +36,21 @@ class AlreadyReleased(OmsError):
 
 
 class Release(NamedTuple):
-    """`messages`: each message's kind, topic and published schema, by its name."""
+    """One release. `messages`: the kind, topic and published schema of each message, by name."""
 
     version: str
     messages: Mapping[str, Mapping[str, Any]]
 
 
 def released(directory: Path) -> list[Release]:
-    """All of them, by version."""
+    """Return all releases, by version."""
     files = sorted((directory / RELEASES).glob("*.json"), key=lambda file: _order(file.stem))
     return [Release(file.stem, json.loads(file.read_text())) for file in files]
 
 
 def release(directory: Path, version: str, messages: Iterable[Described]) -> Path | None:
-    """Write down what is published as of this version; None if that is there already. Raises AlreadyReleased."""
+    """Write today's messages as the release of this version; return None if it exists already. Raise
+    AlreadyReleased."""
     file = directory / RELEASES / f"{version}.json"
     text = as_text({m.name: {"kind": m.kind, "topic": m.topic, "schema": m.published} for m in messages})
     if file.exists():
@@ -66,7 +67,7 @@ def release(directory: Path, version: str, messages: Iterable[Described]) -> Pat
 def broken_promises(
     releases: Iterable[Release], messages: Iterable[Described], narrowings: Iterable[Narrowing] = ()
 ) -> list[str]:
-    """What is neither kept nor listed as narrowed, with a reason."""
+    """Return the incompatibilities that are not listed as narrowings."""
     today = {message.name: message for message in messages}
     listed = {narrowing.found for narrowing in narrowings}
     found = [
@@ -92,5 +93,5 @@ def as_text(document: Any) -> str:
 
 
 def _order(version: str) -> list[tuple[bool, int, str]]:
-    """0.10 comes after 0.9."""
+    """Return a sort key, by which 0.10 comes after 0.9."""
     return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in version.split(".")]

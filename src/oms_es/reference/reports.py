@@ -1,4 +1,4 @@
-"""The words of reports: what there is, and what a definition of one's own is made of."""
+"""The reference of reports: the built-in ones, and the words of a definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Real payment providers and carriers: made as the settings name them, and asked what they have not reported.
+"""Connections to real payment providers and carriers, made from the settings, and queries for reports that did not
+come.
 
 Imports: gateways, and whatever the engine is made of.
 """

@@ -1,6 +1,6 @@
-"""Parcels on their way that carriers are asked about, or asked to report by themselves.
+"""Queries to carriers about parcels on their way, and subscriptions to their reports.
 
-Invariant: an answer is taken in as the same webhook would be; what was known before changes nothing.
+Invariant: an answer is processed like the webhook with the same content; what was known before changes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from oms_es.processing.intake.worker import Arrival, Intake, Outcome
 
 HOURS_MAX = 24 * 365
 PARCELS_MAX = 10_000
-"""Asked about in one run. Of more, chance draws: each has its turn, whatever the age of the others."""
+"""Parcels that one run asks about. Of more, a random sample is drawn, so that each has its turn whatever its age."""
 AT_ONCE = 100
 OPEN = """
 SELECT n.carrier, n.tracking_number, count(*) OVER ()
@@ -28,7 +28,8 @@ GROUP BY 1, 2 ORDER BY random() LIMIT %s
 
 
 class Polled(NamedTuple):
-    """`unknown`: the carrier does not know the number. `unanswered`: no answer came. `left_out`: for another run."""
+    """Counts of one run. `unknown`: the carrier does not know the number. `unanswered`: no answer came. `left_out`: for
+    another run."""
 
     asked: int = 0
     changed: int = 0
@@ -44,20 +45,21 @@ class Numbers(NamedTuple):
 
 
 def open_numbers(database_url: str, hours: int = HOURS_MAX, limit: int = PARCELS_MAX) -> Numbers:
-    """Of parcels on their way that were booked in the last hours."""
+    """Return the tracking numbers of parcels on their way that were booked in the last hours."""
     with psycopg.connect(database_url) as connection:
         rows = connection.execute(OPEN, [hours, limit]).fetchall()
     return Numbers([TrackedNumber(*row[:2]) for row in rows], rows[0][2] - len(rows) if rows else 0)
 
 
 def subscribe(subscriber: Subscriber, database_url: str, hours: int) -> Mapping[TrackedNumber, Following]:
-    """What became of each number. Raises GatewayUnavailable."""
+    """Subscribe to open numbers and return the answer for each. Raise GatewayUnavailable."""
     numbers = open_numbers(database_url, hours).drawn
     return dict(zip(numbers, subscriber.subscribe(numbers), strict=True))
 
 
 def poll(engine: Engine, trackings: Sequence[Tracking]) -> Polled:
-    """Each is asked of what none before it knows. Raises GatewayUnavailable; what was taken in before stays."""
+    """Ask each carrier about the numbers that none before it knows. Raise GatewayUnavailable; what was recorded before
+    stays."""
     numbers, left_out = open_numbers(engine.database_url)
     polled = Polled(left_out=left_out)
     for start in range(0, len(numbers), AT_ONCE):
@@ -79,7 +81,7 @@ def poll(engine: Engine, trackings: Sequence[Tracking]) -> Polled:
 
 
 def _taken_in(engine: Engine, dialect: str, answers: Sequence[bytes]) -> tuple[int, int]:
-    """How many of them changed anything, and how many cannot be used."""
+    """Record the answers; return how many of them changed anything, and how many cannot be used."""
     changed = 0
 
     def count(outcomes: Sequence[Outcome]) -> None:

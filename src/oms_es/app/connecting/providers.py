@@ -1,4 +1,4 @@
-"""Gateways to real providers, as the settings name them."""
+"""Gateways to the real providers that the settings name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from oms_es.settings import Settings
 
 
 class NotSetUp(OmsError):
-    """A provider is named, and something that it needs is missing."""
+    """A provider is configured, and a setting that it needs is missing."""
 
     code = "not_set_up"
     exit_code = Code.USAGE
@@ -43,7 +43,7 @@ class NotSetUp(OmsError):
 
 
 def connected_roles(settings: Settings) -> frozenset[str]:
-    """Roles whose other side is there without simulators."""
+    """Return the gateway roles whose external system is connected without simulators."""
     there = {
         PaymentGateway.name: settings.payments,
         SimulatedWarehouse.name: settings.warehouse,
@@ -53,7 +53,7 @@ def connected_roles(settings: Settings) -> frozenset[str]:
 
 
 def gateways_of(settings: Settings) -> Sequence[Gateway]:
-    """Raises NotSetUp."""
+    """Return the configured gateways. Raise NotSetUp."""
     return tuple(_gateways(settings))
 
 
@@ -76,12 +76,12 @@ def _gateways(settings: Settings) -> Iterator[Gateway]:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Of every gateway's breaker."""
+    """Return the limits of every gateway's breaker."""
     return Limits(settings.gateway_failures_max, settings.gateway_open_seconds)
 
 
 def openers_of(settings: Settings) -> Openers:
-    """What opens the reports of providers that are set up here. Raises NotSetUp."""
+    """Return the openers for reports of the configured providers. Raise NotSetUp."""
     openers: dict[str, Opener] = {"kuaidi100": Kuaidi100Notices()}
     if settings.wechatpay_mchid:
         keys = _wechatpay_client(settings).keys
@@ -92,7 +92,8 @@ def openers_of(settings: Settings) -> Openers:
 
 
 def trackings_of(settings: Settings) -> Sequence[Tracking]:
-    """Who is asked how far parcels have come: first who books them, then who knows those of others. Raises NotSetUp."""
+    """Return the systems to ask about parcels: first the carrier that books, then one that knows others' numbers. Raise
+    NotSetUp."""
     trackings: list[Tracking] = [_easypost(settings)] if settings.carriers == "easypost" else []
     if settings.kuaidi100_customer:
         trackings.append(_kuaidi100(settings))
@@ -102,7 +103,7 @@ def trackings_of(settings: Settings) -> Sequence[Tracking]:
 
 
 def subscriber_of(settings: Settings) -> Subscriber:
-    """Who is asked to report each change. Raises NotSetUp."""
+    """Return the system that can push each change of a parcel. Raise NotSetUp."""
     for name in ("customer", "callback_url", "salt"):
         if not getattr(settings, f"kuaidi100_{name}"):
             raise NotSetUp(f"kuaidi100 is to push each change, and is not set up; set OMS_KUAIDI100_{name.upper()}")

@@ -1,4 +1,2 @@
-"""What finance lets the engine do: import statements, and reconcile accounts.
-
-Imports: what the package around it may.
-"""
+"""Use cases of finance: import statements, reconcile accounts, read invoices. Imports: what the package
+around it may."""

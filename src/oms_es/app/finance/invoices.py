@@ -1,7 +1,7 @@
-"""An invoice that is kept is read: what it says, whether that adds up, and what it may be of.
+"""Reading a stored invoice: its content, whether its sums are right, and what it may belong to.
 
-Invariant: nothing is attached by itself, and the document is what it was. History says neither whom it is to nor
-what else stands in it: of its references only those that name something of ours.
+Invariant: nothing is attached by itself, and the document is not changed. The recorded event does not contain the
+recipient or other content of the invoice: only those of its references that name something of ours.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from oms_es.statements.invoices.fields import Invoice
 from oms_es.store.documents import table
 
 OF_PEOPLE = frozenset({"buyer", "buyer_id"})
-"""What an invoice says of whom it is to, which may be a person."""
+"""Fields of an invoice about its recipient, who may be a person."""
 
 
 class Connecting(Protocol):
@@ -28,7 +28,7 @@ class Connecting(Protocol):
 
 
 class Found(NamedTuple):
-    """`command` says it to history."""
+    """What was read. `command` records it."""
 
     invoice: Invoice
     proposals: Sequence[Proposal]
@@ -43,7 +43,7 @@ class Found(NamedTuple):
 
 
 def read_invoice(connecting: Connecting, address: str) -> Found:
-    """Raises BadInput, NotFound, NotAsAddressed, FolderUnavailable."""
+    """Read the invoice at the address. Raise BadInput, NotFound, NotAsAddressed or FolderUnavailable."""
     with connecting() as connection:
         kept = table.look(connection, address)
     if kept.byte_count > invoices.BYTES_MAX:

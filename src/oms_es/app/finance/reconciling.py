@@ -1,7 +1,7 @@
-"""Statements of accounts are imported, and reconciled with what moved here.
+"""Import of statements, and reconciliation of accounts with the money that moved here.
 
-Invariant: the bytes are kept before an event names them, and a file that is refused leaves no event. A run that was
-killed is run again, and changes nothing that it had done.
+Invariant: the bytes are stored before an event names them, and a file that is refused leaves no event. A run that was
+killed is run again, and does not repeat what it had done.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
 class File(NamedTuple):
-    """What a person gives. `account`: what it is called here; `sha1`: what the provider says of the file."""
+    """The file that a person gives. `account`: our name of the account; `sha1`: the file's digest, as the provider
+    states it."""
 
     content: bytes
     format: str
@@ -48,7 +49,8 @@ class File(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """`outcome`: imported, or repeated where it was imported before. `position`: of its last event, if it is new."""
+    """The result for one statement. `outcome`: imported, or repeated if it was imported before. `position`: of its last
+    event, if it is new."""
 
     account: str
     statement_id: str
@@ -61,7 +63,7 @@ class Taken(NamedTuple):
 
 
 def import_statements(runtime: Runtime, actor: str, file: File) -> Sequence[Taken]:
-    """Raises BadInput; Refused where a statement of that id says something else."""
+    """Import the statements in the file. Raise BadInput, or Refused if a statement with that id has other content."""
     _require_sha1(file)
     found = FORMATS[file.format](file.content, file.options)
     with psycopg.connect(runtime.database_url) as connection:
@@ -78,7 +80,7 @@ def _require_sha1(file: File) -> None:
 
 
 def _command(statement: Statement, file: File, sha256: str, *, alone: bool) -> RecordStatement:
-    """Raises BadInput."""
+    """Return the command for a statement. Raise BadInput."""
     if file.statement_id is not None and not alone:
         raise BadInput(Input.BAD_STATEMENT, "there are several statements in it, which name themselves")
     said = statement._asdict() | {"statement_id": _id_of(statement, file), "account": _account_of(statement, file)}
@@ -95,7 +97,7 @@ def _id_of(statement: Statement, file: File) -> str:
 
 
 def _account_of(statement: Statement, file: File) -> str:
-    """As a person calls it, or by its number."""
+    """Return our name of the account, or its number. Raise BadInput."""
     account = file.account or statement.account_number.replace(" ", "")
     if not ACCOUNT.fullmatch(account) or looks_like_a_card_number(account):
         raise BadInput(
@@ -119,7 +121,8 @@ COMMANDS_OF_A_BATCH = 50
 
 
 class Asked(NamedTuple):
-    """`methods`: only payments by them, else all. `payouts_of`: accounts whose payouts come in, instead of payments."""
+    """A run. `methods`: only payments by these, or all. `payouts_of`: accounts whose payouts arrive here, in place of
+    payments."""
 
     account: str
     until: str | None = None
@@ -135,15 +138,16 @@ class Ran(NamedTuple):
     matched: int
     breaks: int
     position: int | None = None
-    """Of the last event, if anything is new."""
+    """The position of the last event, or None if nothing is new."""
 
 
 def run(
     runtime: Runtime, actor: str, asked: Asked, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> Ran:
-    """`progress` gets how many commands were given, of how many, and may end it by raising between two batches.
+    """Match an account's lines with movements and record what is new. Raise NotFound if no statement of the account was
+    imported.
 
-    Raises NotFound where no statement of the account was imported.
+    `progress` gets the number of commands given and of all, and may end the run by raising between two batches.
     """
     state, _ = runtime.store.state_of(f"reconciliation-{asked.account}")
     through, lines, movements, proposal = _proposed(runtime, asked, state)

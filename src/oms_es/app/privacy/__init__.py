@@ -1,4 +1,4 @@
-"""People are forgotten: whose data it is, where it is in the clear, and how it goes.
+"""Forgetting people: which data is theirs, where it is stored in the clear, and how it is deleted.
 
 Imports: what the package around it may.
 """

@@ -1,8 +1,8 @@
-"""What says something of a person beside history and its read models: input that could not be used, who looked at
-whose data, why readers stopped.
+"""Personal data beside events and read models: dead letters, the log of accesses, and the reasons why readers stopped.
 
-Invariant: a dead letter is theirs only if it holds their e-mail address or number as a whole value, or reads as one of
-their orders; what merely resembles them is listed for a person, and is neither changed nor given out.
+Invariant: a dead letter belongs to a person only if it contains their e-mail address or phone number as a whole value,
+or parses as one of their orders; a dead letter that merely resembles them is listed for a person to decide, and is
+neither changed nor given out.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from oms_es.store.http.tables import ACCESS_LOG
 from oms_es.store.stops import STOPS
 
 REACHES: Mapping[str, int] = {"email": 5, "phone": 7}
-"""What reaches one person, if it has so many characters."""
+"""Fields whose value identifies one person, if it has at least this many characters."""
 RESEMBLES: Mapping[str, int] = {**REACHES, "street": 6, "notes": 12, "note_text": 12}
-"""What others may have said as well, a part of it even: a person has to look."""
+"""Fields whose value other people may share, at least in part: a person has to decide."""
 BESIDE = frozenset({"city", "postal_code", "customer_id", "street", "phone", "email"})
-"""What resembles them beside their name."""
+"""Fields that resemble a person only together with the name."""
 NAME_CHARACTERS_MIN = 3
 BEFORE, AFTER = rb"(?<![\w@.+%%\-\x80-\xff])%s", rb"%s(?![\w@.+%%\-\x80-\xff])"
 OF_A_NUMBER = rb"(?<!\d[ ()./-])%s(?![ ()./-]{1,2}\d)"
-"""Not a part of a longer one that is written in groups."""
+"""Excludes matches within a longer number that is written in groups."""
 FORGOTTEN = "forgotten"
 FOUND = "EXISTS (SELECT FROM unnest(%(said)s::bytea[]) AS said(text) WHERE position(said.text IN {}) > 0)"
 DETAIL = "convert_to(detail, 'UTF8')"
@@ -53,14 +53,15 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 
 class Letters(NamedTuple):
-    """`like_theirs`: for a person to look at."""
+    """Dead letters of a person. `like_theirs`: those that a person has to look at."""
 
     theirs: list[int]
     like_theirs: list[int]
 
 
 class Said(NamedTuple):
-    """`whole`: what reaches them, as a whole value. `names` resemble them beside one of `beside`."""
+    """What a person's events say. `whole`: identifying values, matched as a whole. `names`: matched only with one of
+    `beside`."""
 
     whole: re.Pattern[bytes] | None
     orders: frozenset[tuple[str, str]]
@@ -108,13 +109,13 @@ def _long(fields: Mapping[str, Collection[str]], least: Mapping[str, int]) -> fr
 
 
 def _pattern(texts: Iterable[bytes]) -> re.Pattern[bytes] | None:
-    """None where there is nothing to be found."""
+    """Return the pattern that matches any of the texts, or None without any."""
     each = b"|".join(sorted(texts))
     return re.compile(AFTER % (BEFORE % (b"(?:%s)" % each))) if each else None
 
 
 def _texts(taken: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each with the name of its field."""
+    """Yield each text with the name of its field."""
     for path, value in taken.items():
         if isinstance(value, str):
             yield path.rpartition(".")[2], value
@@ -123,12 +124,12 @@ def _texts(taken: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _as_bytes(text: str) -> set[bytes]:
-    """As it stands in what was sent: as it is, and as JSON has it in either way."""
+    """Return the text as bytes: plain, and in both JSON encodings."""
     return {text.encode(), json.dumps(text)[1:-1].encode(), json.dumps(text, ensure_ascii=False)[1:-1].encode()}
 
 
 def _order_in(payload: bytes) -> tuple[str, str] | None:
-    """The one that this is about, if it is about one. What is about many is not read: others are in it."""
+    """Return the channel and id of the order in the payload; None if there is none, or more than one."""
     try:
         body = from_json(payload)
     except ValueError:
@@ -140,7 +141,8 @@ def _order_in(payload: bytes) -> tuple[str, str] | None:
 
 
 def take_away(connection: Connection, said: Said, touched: Touched, actor: str) -> Letters:
-    """Of what is theirs. While their keys are there: repeated, it goes on where it was."""
+    """Empty the person's dead letters, reasons and accesses, and return the dead letters; done while the keys exist, so
+    that it can be repeated."""
     letters = letters_with(connection, said)
     connection.execute(TAKE_AWAY, {"ids": letters.theirs, "actor": actor, "why": FORGOTTEN})
     stops = connection.execute(f"SELECT name, why FROM {STOPS}".encode()).fetchall()
@@ -151,7 +153,7 @@ def take_away(connection: Connection, said: Said, touched: Touched, actor: str) 
 
 
 def letters_with(connection: Connection, said: Said) -> Letters:
-    """In a transaction. Reads every dead letter once."""
+    """Return the dead letters of the person. It reads every dead letter once, and needs a transaction."""
     found = Letters([], [])
     if not said.searched:
         return found
@@ -167,7 +169,7 @@ def letters_with(connection: Connection, said: Said) -> Letters:
 
 
 def named(touched: Touched) -> Iterator[str]:
-    """As the access log names who was looked at: a customer, or a row of a read model by customer."""
+    """Yield the names that the access log has for the person: a customer, or a row of a read model by customer."""
     for key in touched["customers"]:
         yield "~".join(map(str, key))
     for projection in ("customers", "customer_spending"):

@@ -1,9 +1,10 @@
-"""Forgetting a person's orders: asked for as events; then input that is theirs is emptied; then, in one transaction,
-their keys are destroyed, and the rows that have what they said in the clear are written again without it.
+"""Forgetting a person's orders: requested as events; then the person's dead letters are emptied; then, in one
+transaction, the orders' keys are destroyed, and the rows that have personal data in the clear are written again without
+it.
 
-Invariant: a key is destroyed once every consumer and read model has passed the event that says so; the rows that
-people read change in the same moment, so that at no moment do they differ from history. The key goes last: after a
-crash, an order that was forgotten and still has its key is what is left to be done.
+Invariant: a key is destroyed only once every consumer and read model has passed the event of the request; the rows
+change in the same transaction, so that they never differ from history. The key is destroyed last: after a crash, an
+order that was forgotten and still has its key shows what is left to be done.
 """
 
 from __future__ import annotations
@@ -39,20 +40,20 @@ from oms_es.store.recorder import EVENTS
 
 ATTEMPTS_MAX = 20
 LOCK_SECONDS_MAX = 0.8
-"""Less than PostgreSQL waits before it looks for a deadlock: it is this that gives way, and tries again."""
+"""Less than PostgreSQL's deadlock timeout: this transaction gives up its locks first, and tries again."""
 POLL_SECONDS = 0.2
 NAMED_MAX = 3
-"""Of the readers that are behind."""
+"""Readers that are named in the error when they are behind."""
 REFUSED_MAX = 5
-"""That are named."""
+"""Refusals that are named in the error."""
 OF_PEOPLE = frozenset(projection.name for projection in rows.OF_PEOPLE)
 READERS = frozenset(
     {consumer.name for consumer in CONSUMERS if any(issubclass(event, o.OrderEvent) for event in consumer.reactions)}
     | {one.name for one in PROJECTIONS if any(issubclass(event, o.OrderEvent) for event in one.folds)}
 )
-"""Who reads orders' streams."""
+"""The consumers and read models that read orders' streams."""
 UNFINISHED_MAX = 1_000
-"""Orders that are listed, and finished at a time."""
+"""Orders that are listed, and finished, at a time."""
 UNFINISHED = f"""
 SELECT k.subject FROM {EVENTS} AS e JOIN {KEYS} AS k ON e.originator_id = 'order-' || k.subject
 WHERE e.topic = %s AND k.wrapped IS NOT NULL ORDER BY e.notification_id LIMIT {UNFINISHED_MAX}
@@ -65,7 +66,7 @@ WHERE originator_id = ANY(%s) AND topic = ANY(%s) ORDER BY originator_id, origin
 
 
 class NotPassed(OmsError):
-    """Some readers have not come as far as the request to forget yet."""
+    """Some readers have not reached the request to forget yet."""
 
     code = "not_passed"
     exit_code = Code.UNAVAILABLE
@@ -81,9 +82,9 @@ class InTheClear(OmsError):
 
 
 class Erased(NamedTuple):
-    """`orders`: whose keys were destroyed now. `rows`: of read models that became others. `states`: that were kept of
-    the past and went. `dead_letters`: whose content was taken away. `like_theirs`: that may be of them, for a
-    person to look at."""
+    """The result. `orders`: those whose keys were destroyed. `rows`: rows of read models that changed. `states`: kept
+    past states that were deleted. `dead_letters`: those that were emptied. `like_theirs`: dead letters that may be
+    about the person, for a person to look at."""
 
     orders: list[str]
     rows: int
@@ -103,12 +104,14 @@ class Erased(NamedTuple):
 
 
 def unfinished(connection: Rows) -> list[str]:
-    """Orders that were forgotten and still have their key: it was interrupted, or goes on now. Reads the whole log."""
+    """Return orders that were forgotten and still have their key: interrupted, or in progress. It reads the
+    whole log."""
     return [row["subject"] for row in connection.execute(UNFINISHED, [o.OrderForgotten.__name__])]
 
 
 def ask(runtime: Runtime, actor: str, orders: Sequence[str], reason: str, case_id: str | None) -> None:
-    """Record that these are to be forgotten: all of them, or none. Raises Refused, with every order that cannot be."""
+    """Record that the orders are to be forgotten: all of them, or none. Raise Refused, naming the orders that cannot
+    be."""
     commands = [o.ForgetOrder(order_id=order_id, reason=reason, case_id=case_id) for order_id in orders]
     refused = [refusal for command in commands if (refusal := _refusal(runtime, command))]
     if refused:
@@ -126,7 +129,7 @@ def _refusal(runtime: Runtime, command: o.ForgetOrder) -> Refused | None:
 
 
 def require_encrypted(connection: Rows, orders: Collection[str]) -> None:
-    """Raises InTheClear."""
+    """Raise InTheClear if an event of the orders is stored without encryption."""
     streams = [rows.stream_of(order_id) for order_id in orders]
     with connection.transaction(), connection.cursor(name="stored") as curs:
         for row in curs.execute(STATES, [streams, rows.PERSONAL_EVENTS]):
@@ -139,7 +142,7 @@ def require_encrypted(connection: Rows, orders: Collection[str]) -> None:
 
 
 def require_passed(connection: Rows, orders: Collection[str], seconds: float) -> None:
-    """The request to forget each of them. Raises NotPassed."""
+    """Wait until every reader has passed the requests to forget the orders. Raise NotPassed after `seconds`."""
     streams = [rows.stream_of(order_id) for order_id in orders]
     asked = connection.execute(FORGOTTEN_AT, [streams, o.OrderForgotten.__name__]).fetchall()
     if missing := sorted(set(streams) - {row["originator_id"] for row in asked}):
@@ -164,7 +167,7 @@ def _behind(connection: Rows, asked: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def erase(database_url: str, orders: Collection[str], actor: str, wait_seconds: float = 0.0) -> Erased:
-    """Of orders that were asked to be forgotten. Raises NotPassed."""
+    """Erase orders whose forgetting was requested. Raise NotPassed."""
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
         set_json_loads(from_json, connection)
         connection.execute("SET TIME ZONE 'UTC'")
@@ -182,16 +185,16 @@ def erase(database_url: str, orders: Collection[str], actor: str, wait_seconds: 
 
 
 def _empty(connection: Rows, orders: Collection[str], actor: str) -> elsewhere.Letters:
-    """Before rows are held: it reads every dead letter."""
+    """Empty the person's dead letters. This reads every dead letter, and so comes before rows are locked."""
     with connection.transaction():
         said = elsewhere.said_in(rows.events_of(connection, orders, rows.PERSONAL_EVENTS))
         return elsewhere.take_away(connection, said, rows.touched_by(connection, orders), actor)
 
 
 def _erase(connection: Rows, orders: Collection[str]) -> tuple[list[str], int, int]:
-    """Raises LockNotAvailable, DeadlockDetected; then nothing of it has happened.
+    """Destroy the keys and rewrite the rows. Raise LockNotAvailable or DeadlockDetected; then nothing has happened.
 
-    Rows are held as long as the events of the customer's other orders take to be read.
+    The rows are locked while the events of the customer's other orders are read.
     """
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = '{int(1_000 * LOCK_SECONDS_MAX)}ms'".encode())

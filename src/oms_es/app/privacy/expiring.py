@@ -1,6 +1,7 @@
-"""Persons whose orders ended so long ago that they are forgotten though no one asks.
+"""Forgetting people whose orders ended long ago, without a request.
 
-Invariant: an order goes with all its relatives or not at all, and only if each of them ended before the moment given.
+Invariant: an order is forgotten with all its relatives or not at all, and only if each of them ended before the given
+moment.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from oms_es.schemas import order as o
 from oms_es.store.privacy.subject_keys import KEYS
 
 ORDERS_MAX = 10_000
-"""That are forgotten in one run; the next goes on."""
+"""Orders that are forgotten in one run; the next run goes on."""
 KEPT_MAX = 1_000
-"""That are named in one run."""
+"""Orders that are named in one run as kept."""
 PAGE_MAX = 1_000
 ENDED = f"""
 SELECT s.order_id, s.changed_at FROM order_status AS s JOIN {KEYS} AS k ON k.subject = s.order_id
@@ -33,15 +34,15 @@ PHASES = sorted(o.FINAL_PHASES)
 
 
 class Kept(NamedTuple):
-    """An order that ended long ago and is not forgotten, and why."""
+    """An order that ended long ago and is not forgotten, with the reason."""
 
     order_id: str
     reason: str
 
 
 class Asked(NamedTuple):
-    """`orders`: that are to be forgotten now. `kept`: the first that are not, of `kept_count`. `more`: there may be
-    others, for the next run."""
+    """The result. `orders`: to be forgotten now. `kept`: the first of the `kept_count` that are not. `more`: the next
+    run may find others."""
 
     orders: list[str]
     kept: list[Kept]
@@ -50,7 +51,7 @@ class Asked(NamedTuple):
 
 
 def families(connection: Connection, before: datetime) -> Iterator[list[str] | Kept]:
-    """Of orders with a key that ended before a moment, the first ended first: each with its relatives."""
+    """Yield the orders with a key that ended before a moment, the earliest first, each with its relatives."""
     seen: set[str] = set()
     for order_id in _ended(connection, before):
         if order_id in seen:
@@ -77,12 +78,12 @@ def _not_yet(connection: Connection, orders: Collection[str], before: datetime) 
 
 
 def ask(runtime: Runtime, connection: Connection, actor: str, before: datetime) -> Asked:
-    """Record that each family is to be forgotten; one that cannot be holds no other up."""
+    """Record that each family is to be forgotten; one that is refused does not hold up the others."""
     return _collected(families(connection, before), partial(_refused, runtime, connection, actor))
 
 
 def due(connection: Connection, before: datetime) -> Asked:
-    """What would be asked for, but for what is refused then: what a case holds, or what is still under way."""
+    """Return what `ask` would request; what would then be refused is not known here, such as for a legal hold."""
     return _collected(families(connection, before), lambda _orders: None)
 
 

@@ -1,7 +1,7 @@
-"""Everything that is kept about a person, for the person: what a program can read, in the clear.
+"""Export of everything that is stored about a person, for that person: readable by programs, in the clear.
 
-Reads only. What is kept under their orders and their customer's ids is found by these; input that could not be used, as
-it is found where they are forgotten: what only resembles them is named and not given out.
+It only reads. Data is found by the person's orders and customer ids. Dead letters are found as when they are forgotten:
+those that only resemble the person are named and not given out.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 
 def exported(connection: Connection, orders: Sequence[str], now: datetime) -> dict[str, Any]:
-    """As of one moment."""
+    """Return the export, from one snapshot of the database."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         touched = rows.touched_by(connection, orders)
@@ -67,7 +67,7 @@ def exported(connection: Connection, orders: Sequence[str], now: datetime) -> di
 
 
 def _events(connection: Connection, order_id: str) -> Iterator[dict[str, Any]]:
-    """Of its own stream, and of others those that its timeline lists."""
+    """Yield the events of the order's own stream, and those of other streams that its timeline lists."""
     codec = Codec(VOCABULARY).over(connection)
     with connection.cursor(name="history") as curs:
         curs.itersize = rows.READ_MAX

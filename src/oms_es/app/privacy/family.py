@@ -1,8 +1,8 @@
-"""Whose data it is: the orders of a person, with every order that has a copy of what theirs say.
+"""The orders that hold a person's data: theirs, and every order with a copy of their content.
 
-What was split off, merged, or sent in exchange has the address and the customer of the order that it came from, and
-some events quote another order's content: none of them is forgotten without the others. An order that was asked to
-merge and declined gave nothing, and is no relative.
+An order that was split off, merged, or sent in exchange has the address and the customer of its origin, and some events
+quote another order's content: none of them is forgotten without the others. An order that declined to be merged gave
+nothing, and is no relative.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas.order.returns import OrderExchangeCredited
 
 ORDERS_MAX = 1_000
-"""That are forgotten at once."""
+"""Orders that are forgotten at once."""
 RELATING = (
     o.OrderPlaced,
     o.OrderSplit,
@@ -41,7 +41,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 
 class TooManyOrders(OmsError):
-    """More orders hang together than are forgotten at once."""
+    """More related orders exist than are forgotten at once."""
 
     code = "too_many_orders"
     exit_code = Code.REFUSED
@@ -49,13 +49,13 @@ class TooManyOrders(OmsError):
 
 
 def orders_of(connection: Connection, channel: str, customer_id: str) -> list[str]:
-    """That name this customer and are not forgotten. Raises TooManyOrders."""
+    """Return the orders that name this customer and are not forgotten. Raise TooManyOrders."""
     rows = connection.execute(OF_CUSTOMER, [channel, customer_id, ORDERS_MAX + 1]).fetchall()
     return _bounded([row["order_id"] for row in rows])
 
 
 def with_relatives(connection: Connection, orders: Collection[str]) -> list[str]:
-    """Raises TooManyOrders."""
+    """Return the orders and all their relatives. Raise TooManyOrders."""
     known: dict[str, None] = dict.fromkeys(orders)
     new = list(known)
     while new:
@@ -72,7 +72,7 @@ def with_relatives(connection: Connection, orders: Collection[str]) -> list[str]
 
 
 def called(connection: Connection, orders: Collection[str]) -> list[str]:
-    """Each as its channel calls it, with its id."""
+    """Return each order's name, as its channel has it, with its id."""
     names = {
         row["order_id"]: f"{row['channel']}/{row['external_id']} {row['order_id']}"
         for row in connection.execute(CALLED, [list(orders)])
@@ -101,7 +101,7 @@ def _relatives(connection: Connection, event: Event) -> Iterator[str]:
 
 
 def _exchanged(connection: Connection, exchange_of: str) -> Iterator[str]:
-    """The order whose goods came back, or were lost."""
+    """Yield the order that an exchange belongs to: the one whose goods came back, or were lost."""
     shipment_id = o.lost_shipment_of(exchange_of)
     query, name = (OF_SHIPMENT, shipment_id) if shipment_id else (OF_RETURN, exchange_of)
     yield from (row["order_id"] for row in connection.execute(query, [name]))

@@ -1,6 +1,6 @@
-"""A case needs what a person's orders say: they are not forgotten until it is over.
+"""Legal holds: orders that a case needs are not forgotten until it is over.
 
-Invariant: all orders that are named are held, or released, together, or none of them.
+Invariant: all orders of one request are held, or released, together, or none of them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from oms_es.store.encoding.codec import Cause
 
 
 def hold(runtime: Runtime, actor: str, orders: Collection[str], case_id: str, reason: LegalHoldReason) -> None:
-    """Raises Refused."""
+    """Place a legal hold on the orders. Raise Refused."""
     runtime.append([(Cause(actor), [PlaceLegalHold(order_id=one, case_id=case_id, reason=reason)]) for one in orders])
 
 
 def release(runtime: Runtime, actor: str, orders: Collection[str], case_id: str) -> None:
-    """Raises Refused."""
+    """Lift a legal hold from the orders. Raise Refused."""
     runtime.append([(Cause(actor), [LiftLegalHold(order_id=one, case_id=case_id)]) for one in orders])

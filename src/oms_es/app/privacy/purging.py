@@ -1,8 +1,8 @@
-"""What was deleted goes from the files, too: PostgreSQL leaves old versions of rows where they were until they are
-written over.
+"""Removal of deleted data from the database's files, in which PostgreSQL leaves old row versions until they are
+overwritten.
 
-Invariant: afterwards the database's own directory holds no row of these tables that is not one of theirs now. Archived
-WAL, replicas, backups and copies of files are not reached from here.
+Invariant: afterwards the database's own directory holds no row of these tables that is not one of their current rows.
+Archived WAL, replicas, backups and copies of files cannot be reached from here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from oms_es.store.stops import STOPS
 
 TABLES = (*(projection.name for projection in OF_PEOPLE), DEAD_LETTERS, ACCESS_LOG, DOCUMENTS, KEYS, STOPS)
 STATISTICS = ("pg_catalog", "pg_statistic")
-"""Has the most frequent values of columns."""
+"""The catalogue of statistics, which holds the most frequent values of columns."""
 SEGMENTS_MAX = 1_000
 SEGMENT = "^[0-9A-F]{24}$"
 CURRENT = "SELECT pg_walfile_name(pg_current_wal_insert_lsn())"
@@ -32,7 +32,7 @@ MARK = "SELECT pg_logical_emit_message(false, 'oms-es', 'purge')"
 
 
 class Purged(NamedTuple):
-    """`left`: what the database's user may not do, for who administers the server."""
+    """The result. `left`: statements that the database's user may not run, for an administrator of the server."""
 
     tables: int
     wal_segments: int
@@ -40,8 +40,7 @@ class Purged(NamedTuple):
 
 
 def purge(database_url: str) -> Purged:
-    """Writes these tables again, without what was deleted from them, and WAL over the old. Who uses one of the
-    tables waits as long as it is written."""
+    """Rewrite the tables without deleted rows, and overwrite old WAL. Each table is locked while it is rewritten."""
     with psycopg.connect(database_url, autocommit=True, row_factory=tuple_row) as connection:
         left = []
         for table in TABLES:
@@ -63,8 +62,8 @@ def purge(database_url: str) -> Purged:
 
 
 def _write_over_the_wal(connection: psycopg.Connection[Any]) -> tuple[int, int]:
-    """A segment that was written is kept under another name, as it is, for what is written next: each has its turn,
-    and what is left of it is filled with zeros. How many that were, and how many of before are there still."""
+    """Overwrite the WAL: finished segments are recycled unchanged, so each is switched to and filled with zeros. Return
+    how many were switched, and how many older ones remain."""
     before = _newest(connection, CURRENT)
     _next_segment(connection)
     last, switched = _newest(connection, NEWEST), 1

@@ -1,7 +1,7 @@
-"""Rows of read models that say something of a person, folded again as if its orders' keys were gone.
+"""Rows of read models with personal data, folded again as if the keys of their orders were gone.
 
-Invariant: afterwards each row is what folding history gives, without the keys: a rebuild changes nothing, and
-`verify` finds nothing. Read models that are not named here give the same rows from placeholders.
+Invariant: afterwards each row equals the fold of history without the keys: a rebuild changes nothing, and `verify`
+finds nothing. Read models that are not named here give the same rows from placeholders.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from oms_es.store.encoding.trusting import TrustingCodec
 from oms_es.store.recorder import EVENTS, EventRow
 
 READ_MAX = 1_000
-"""Events fetched at a time."""
+"""Events that are fetched at a time."""
 OF_PEOPLE = tuple(
     sorted(
         (
@@ -58,8 +58,8 @@ Touched = Mapping[str, Collection[Key]]
 
 
 def hold(connection: Connection) -> None:
-    """No one else changes these rows, or folds them beside, until the transaction ends, and afterwards no one goes on
-    from what it remembers."""
+    """Lock the rows until the transaction ends: no process changes or rebuilds them, and none relies on its cached rows
+    afterwards."""
     for projection in OF_PEOPLE:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [rebuild_lock_of(projection.name)])
     for projection in OF_PEOPLE:
@@ -71,7 +71,7 @@ def stream_of(order_id: str) -> str:
 
 
 def events_of(connection: Connection, orders: Iterable[str], topics: Iterable[str]) -> Iterator[Recorded]:
-    """In the order of positions, with the keys that are there now."""
+    """Yield events of the orders in the order of positions, decrypted with the keys that exist now."""
     return _decoded(connection, OF_STREAMS, [[stream_of(one) for one in orders], list(topics)])
 
 
@@ -85,7 +85,7 @@ def _decoded(connection: Connection, query: str, values: list[Any]) -> Iterator[
 
 
 def touched_by(connection: Connection, orders: Collection[str]) -> Touched:
-    """The keys of the rows that their events make, while their keys are there."""
+    """Return the keys of the rows that the orders' events fold into; called while the orders' keys exist."""
     topics = {event.__name__ for projection in OF_PEOPLE for event in projection.folds}
     found: dict[str, dict[Key, None]] = {projection.name: {} for projection in OF_PEOPLE}
     for recorded in events_of(connection, orders, topics):
@@ -100,7 +100,7 @@ def customers_in(touched: Touched) -> set[Customer]:
 
 
 def other_orders(connection: Connection, customers: Collection[Customer]) -> set[str]:
-    """Of these customers: those that are listed, and those that were placed since the list was folded."""
+    """Return the customers' orders: those that are listed, and those that were placed since the list was folded."""
     if not customers:
         return set()
     pairs = sorted(customers)
@@ -122,7 +122,7 @@ def _listed_up_to(reached: Progress) -> int:
 
 
 def fold_again(connection: Connection, orders: Collection[str], others: Collection[str], touched: Touched) -> int:
-    """With the keys that are there now; how many rows became others. The rows are held."""
+    """Fold the rows again with the keys that exist now; return how many changed. The rows must be locked."""
     reached = Progress.stored(connection)
     return sum(
         _fold_again(connection, projection, orders, others, touched[projection.name], reached)
@@ -152,7 +152,8 @@ def _fold_again(
 
 
 def _write(connection: Connection, projection: Projection, rows: Mapping[Key, Row | None]) -> int:
-    table = SqlRows(projection.table, create_engine("postgresql+psycopg://"))  # of which nothing is asked
+    # the engine never connects; it only compiles statements
+    table = SqlRows(projection.table, create_engine("postgresql+psycopg://"))
     before = table.found(connection, list(rows))
     changed = {key: row for key, row in rows.items() if before.get(key) != row}
     gone = [key for key, row in changed.items() if row is None]

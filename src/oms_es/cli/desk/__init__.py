@@ -1,4 +1,4 @@
-"""Commands for people who work with orders: lists, one thing, stock, exceptions, dead letters, figures.
+"""Commands for people who work with orders: lists, single entities, stock, exceptions, dead letters, reports.
 
 Imports: what `cli` shares, and everything below it.
 """

@@ -1,4 +1,4 @@
-"""Customers in the terminal: lists, and one with what was spent and the newest orders."""
+"""`oms-es customers`: the list, and one customer with what was spent and the newest orders."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def listed(
     limit: Limit = LIMIT,
     json: Json = False,
 ) -> None:
-    """Customers that orders name by an id, the latest order first, a page at a time."""
+    """Customers that orders name by an id, the one with the latest order first, a page at a time."""
     with reading(set_up()) as connection:
         page = customers.page(connection, customers.Asked(channel, email, cursor(after)), limit)
     if json:
@@ -58,7 +58,7 @@ def show(
     limit: Limit = LIMIT,
     json: Json = False,
 ) -> None:
-    """What a customer has ordered, spent, sent back and said, with the newest orders."""
+    """A customer's orders, spending, returns and ratings, with the newest orders."""
     named = customer_named(customer)
     with reading(set_up()) as connection:
         row = customers.one(connection, named)

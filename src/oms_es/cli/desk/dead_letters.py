@@ -1,4 +1,4 @@
-"""Dead letters in the terminal: list, show, try again, and discard what is not needed."""
+"""`oms-es dead-letters`: list, show, replay, and discard them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def listed(
     limit: Annotated[int, typer.Option(min=1, max=dead_letters.LISTED_MAX, help="How many.")] = dead_letters.LISTED_MAX,
     json: Json = False,
 ) -> None:
-    """What could not be used, and why; the oldest first."""
+    """Input that could not be used, with the reason; the oldest first."""
     chosen = Chosen(source=source, reason=reason, after=after)
     with reading(set_up()) as connection:
         stored = _as_typed(connection, dead_letters.listed(connection.cursor(), chosen, settled=settled, limit=limit))
@@ -52,13 +52,13 @@ def listed(
 def _as_typed(
     connection: queries.Connection, stored: Sequence[dead_letters.StoredDeadLetter]
 ) -> list[dead_letters.StoredDeadLetter]:
-    """Their reasons name orders as people do."""
+    """Return the dead letters with orders named as people name them in the detail."""
     called = names.called_each(connection, {name for one in stored for name in names.ids_in(one.detail)})
     return [one._replace(detail=names.with_names(one.detail, called)) for one in stored]
 
 
 def _cut(detail: str) -> str:
-    """After a whole word, with a sign."""
+    """Shorten the text after a whole word, and mark it with an ellipsis."""
     if len(detail) <= DETAIL_CHARACTERS_SHOWN_MAX:
         return detail
     kept = detail[: DETAIL_CHARACTERS_SHOWN_MAX - 1]
@@ -72,7 +72,7 @@ def _state(dead_letter: dead_letters.StoredDeadLetter) -> str:
 
 
 def show(dead_letter_id: Annotated[int, typer.Argument(metavar="ID")], *, json: Json = False) -> None:
-    """One dead letter, whole."""
+    """One dead letter with its whole content."""
     with reading(set_up()) as connection:
         (dead_letter,) = _as_typed(connection, [_named(connection, dead_letter_id)])
     shown = _as_json(dead_letter)
@@ -92,7 +92,7 @@ def replay(
     every: Every = False,
     json: Json = False,
 ) -> None:
-    """Try dead letters again. What still cannot be used stays where it is."""
+    """Replay dead letters. One that still cannot be used stays open."""
     chosen = _chosen(dead_letter_id, source, reason, every=every)
     with writing(set_up()) as engine:
         with queries.reading(engine.database_url) as connection:
@@ -124,7 +124,7 @@ def discard(
     every: Every = False,
     json: Json = False,
 ) -> None:
-    """Take dead letters that are not needed off the list; each is kept, with who said so, when and why."""
+    """Discard dead letters that are not needed. Each is kept, with who discarded it, when and why."""
     chosen = _chosen(dead_letter_id, source, reason, every=every)
     if not because.strip() or len(because) > TEXT_LENGTH_MAX:
         raise typer.BadParameter(f"say in --because, in up to {TEXT_LENGTH_MAX} characters, why it is not needed")

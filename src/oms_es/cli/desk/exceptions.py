@@ -1,4 +1,4 @@
-"""Open exceptions in the terminal: list them, see one, say who sees to it, and what was done."""
+"""`oms-es exceptions`: list, show, assign, snooze and resolve open exceptions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Cause, Codec
 
 GIVEN_HERE: tuple[type[Command], ...] = (AssignException, SnoozeException, ResolveException)
-"""Commands of the vocabulary whose other fields are looked up."""
+"""Commands of the vocabulary that these commands give; the fields that identify the exception are looked up."""
 Name = Annotated[str, typer.Argument(metavar="EXCEPTION", help="Its id, or KIND/ORDER.")]
 After = Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on where a page ended.")]
 Limit = Annotated[int, typer.Option(min=1, max=exceptions.PAGE_MAX, help="Rows of a page.")]
@@ -42,7 +42,7 @@ def listed(
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
-    """What a person must look at, the longest open first; with --resolved what people settled, the newest first."""
+    """Open exceptions, the longest open first; with --resolved, those that people resolved, the newest first."""
     with reading(set_up()) as connection:
         if resolved:
             rows = exceptions.resolved(connection, _position(after), limit + 1)
@@ -77,7 +77,7 @@ def _resolved(rows: Sequence[Row]) -> object:
 
 
 def _name(row: Row) -> str:
-    """The shortest name that the other commands take: ids of orders are long."""
+    """Return the shortest name of the exception that the other commands accept, since ids of orders are long."""
     kind, _, subject = row["exception_id"].partition("/")
     return f"{kind}/{_order(row)}" if _is_of_order(kind) and subject == row["order_id"] else row["exception_id"]
 
@@ -104,7 +104,8 @@ def _position(after: str | None) -> int | None:
 
 
 def show(exception: Name, *, json: Json = False) -> None:
-    """One exception, whether open or not, and what people did about it; of two versions of an order what differs."""
+    """One exception, open or not, with what people did about it; for an order that was sent twice, with the
+    differences."""
     with reading(set_up()) as connection:
         exception_id = _id_of(exception)
         row, past = exceptions.one(connection, exception_id), exceptions.seen_to(connection, exception_id)
@@ -135,7 +136,7 @@ def assign(
     note: Annotated[str, typer.Option(help="What they should know.")] = "",
     json: Json = False,
 ) -> None:
-    """Say who sees to an open exception."""
+    """Assign an open exception to a person."""
     with reading(set_up()) as connection:
         row = _open_one(connection, exception)
     _give([AssignException(**_of(row), assignee=to, note=note)], json=json)
@@ -148,7 +149,7 @@ def snooze(
     note: Annotated[str, typer.Option(help="Why.")] = "",
     json: Json = False,
 ) -> None:
-    """Put an open exception off: it is off the list until then, or until it is raised again."""
+    """Take an open exception off the list until a moment, or until it is raised again."""
     with reading(set_up()) as connection:
         row = _open_one(connection, exception)
     _give([SnoozeException(**_of(row), until=moment_of(until), note=note, now=datetime.now(UTC))], json=json)
@@ -157,7 +158,7 @@ def snooze(
 def resolve(
     exception: Name, *, note: Annotated[str, typer.Option(help="What was done about it.")], json: Json = False
 ) -> None:
-    """Say what was done about an open exception: it is off the list until it is raised again."""
+    """Resolve an open exception with a note: it is off the list until it is raised again."""
     with reading(set_up()) as connection:
         row = _open_one(connection, exception)
     _give([ResolveException(**_of(row), note=note)], json=json)
@@ -170,7 +171,8 @@ def take(
     note: Annotated[str, typer.Option(help="Why.")] = "",
     json: Json = False,
 ) -> None:
-    """Settle that a channel sent an order twice: keep ours, or amend the order to what was sent last."""
+    """Settle that a channel sent an order twice: keep our version, or amend the order to the version that was sent
+    last."""
     with reading(set_up()) as connection:
         row = _open_one(connection, exception)
         conflict = _conflict(connection, row["exception_id"])
@@ -183,7 +185,7 @@ def take(
 
 
 def _give(commands: Sequence[Command], *, json: bool) -> None:
-    """All of it or nothing."""
+    """Give all of the commands, or none if one is refused."""
     with writing(set_up()) as engine:
         recorded: Sequence[Recorded] = engine.append([(Cause(who()), list(commands))])
     if json:
@@ -201,7 +203,7 @@ def _of(row: Row) -> dict[str, object]:
 
 
 def _open_one(connection: Connection, name: str) -> Row:
-    """Raises NotFound, or Refused if it was resolved."""
+    """Return the open exception with this name. Raise NotFound, or Refused if it was resolved."""
     exception_id = _id_of(name)
     if row := exceptions.one(connection, exception_id):
         return row
@@ -220,7 +222,7 @@ def _unknown(connection: Connection, name: str) -> NotFound:
 
 
 def _id_of(name: str) -> str:
-    """Also of KIND/CHANNEL/EXTERNAL_ID, where the kind is about the order itself."""
+    """Return the exception's id, also for KIND/CHANNEL/EXTERNAL_ID if its kind is about the order itself."""
     kind, slash, rest = name.partition("/")
     return f"{kind}/{id_of(rest)}" if slash and _is_of_order(kind) else name
 

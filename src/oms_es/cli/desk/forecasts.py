@@ -1,4 +1,4 @@
-"""`oms-es forecast`: what will be wanted, and how far off that may be."""
+"""`oms-es forecast`: expected demand, and the likely error of the forecast."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def forecast_demand(
     at: At = None,
     json: Json = False,
 ) -> None:
-    """What will be wanted of a SKU, between which counts, and how wrong that was in the past."""
+    """The expected demand for a SKU in each period, with its range, and how wrong such forecasts were in the past."""
     asked = asking.question(
         sku or (),
         location=location,

@@ -1,4 +1,4 @@
-"""Lists of payments, parcels and returns in the terminal."""
+"""`oms-es payments`, `shipments` and `returns`: lists."""
 
 from __future__ import annotations
 

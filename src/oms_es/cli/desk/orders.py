@@ -1,4 +1,4 @@
-"""Lists and searches of orders in the terminal."""
+"""`oms-es orders`: lists and searches of orders."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def found(
     *,
     json: Json = False,
 ) -> None:
-    """The orders that a text may name, whatever it is of them."""
+    """Orders that a text may name: by their own name, a person, a parcel, or any other name of theirs."""
     with reading(set_up()) as connection:
         rows = order_list.found(connection, Codec(EVENTS).over(connection), text.strip())
     if not rows:

@@ -1,4 +1,4 @@
-"""`oms-es replenish`: how low stock may fall before more is asked for, proposed for a person to approve."""
+"""`oms-es replenish`: proposes reorder points, for a person to approve."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ app = typer.Typer(help="What is asked for when stock runs low.", no_args_is_help
 
 @app.callback()
 def replenish() -> None:
-    """What is asked for when stock runs low."""
+    """Reorder points: when to order more."""
 
 
 @app.command("propose")
@@ -56,7 +56,8 @@ def propose(
     commands: Annotated[bool, typer.Option(help="Print the commands that approve it, and nothing else.")] = False,
     json: Json = False,
 ) -> None:
-    """Reorder points from forecasts and lead times, with their arithmetic. Nothing is changed: a person approves."""
+    """Reorder points from forecasts and lead times, with their arithmetic. Nothing is changed: a person
+    approves them."""
     percents = percents_of(service)
     if percents is None:
         raise typer.BadParameter(f"{service!r} are no service levels; write three percents such as {SERVICE}")

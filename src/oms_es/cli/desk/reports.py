@@ -34,14 +34,14 @@ from oms_es.written_files import complete, write_file
 DAYS_SHOWN = 31
 Format = Literal["table", "csv", "json", "html", "xlsx", "pdf", "parquet"]
 FILES = ("xlsx", "pdf", "parquet")
-"""What is no text: it needs a file."""
+"""Binary formats, which need a file."""
 
 app = typer.Typer(help="Reports.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_reports(*, json: Json = False) -> None:
-    """The reports that there are; a file of your own is run in the same way."""
+    """The built-in reports; a definition of your own is run in the same way."""
     found = definition.built_in().values()
     if json:
         print_json([{"name": one.name, "title": one.title, "about": one.about, "source": one.source} for one in found])
@@ -52,7 +52,7 @@ def list_reports(*, json: Json = False) -> None:
 
 @app.command("show")
 def show_report(name: Annotated[str, typer.Argument(metavar="NAME", help="Of a report; see `report list`.")]) -> None:
-    """The definition of a report, to begin one of your own with."""
+    """The definition of a report, to copy for one of your own."""
     typer.echo(definition.text_of(name), nl=False)
 
 
@@ -62,7 +62,7 @@ def report_words(
     *,
     json: Json = False,
 ) -> None:
-    """The words that a definition is made of: the sources, and of one its dimensions, numbers and times."""
+    """The words of a definition: the sources, or one source with its dimensions, measures and times."""
     if source is not None:
         words.require(source, SOURCES, "source")
     named = {source: SOURCES[source]} if source else SOURCES
@@ -109,7 +109,7 @@ def run_report(
     format: Annotated[Format, typer.Option(help="What comes out.")] = "table",  # noqa: A002 - as the option is called
     output: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
 ) -> None:
-    """Run a report. Amounts stand apart by currency; in CSV and JSON they are in minor units."""
+    """Run a report. Amounts of different currencies are in different rows; in CSV and JSON they are in minor units."""
     moment = at_of(at)
     if output is None and format in FILES:
         raise typer.BadParameter(f"{format} is no text; name a file with --output")
@@ -135,14 +135,14 @@ def run_report(
 
 
 def _definition(report: str) -> Definition:
-    """A file, where it is called as files are."""
+    """Return the definition: from a file if the name is a path or ends with .toml, else the built-in one."""
     if report.endswith(".toml") or "/" in report:
         return definition.read_file(Path(report))
     return definition.named(report)
 
 
 def _write(output: Path, found: answering.Answer, format: Format) -> None:  # noqa: A002 - as the option is called
-    """Raises NoArrow, CannotWrite."""
+    """Write the report to a file. Raise NoArrow or CannotWrite."""
     write_file(output, [_as_text(found).encode() if format == "table" else MAKERS[format](found)])
     say(f"written to {output}")
 
@@ -170,10 +170,8 @@ def deliver_reports(
     *,
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder that the files go to.")],
 ) -> None:
-    """Make the files that are due by the schedules of definitions and are not in the folder yet. Run it by cron.
-
-    The same again makes nothing twice, and makes up for what fell due while no one asked.
-    """
+    """Write the files that are due by the schedules of the definitions and are not in the folder yet. Run it from cron.
+    Run again, it writes nothing twice, and it catches up on what fell due while it did not run."""
     asked = [_definition(report) for report in reports]
     names = [one.name for one in asked]
     if twice := next((name for name in names if names.count(name) > 1), None):
@@ -198,7 +196,7 @@ def odd_report(
     timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where days begin, such as Europe/Berlin.")] = "UTC",
     json: Json = False,
 ) -> None:
-    """Days that are far from what their own past foretells: the median of the same weekday of eight weeks."""
+    """Days that are far from their own past: from the median of the same weekday in the eight weeks before."""
     when = finding.period(since, until, timezone)
     words = [word.strip() for word in (by or "").split(",") if word.strip()]
     own = series.built_in()
@@ -230,7 +228,7 @@ def _print_odd(found: Sequence[finding.Found]) -> None:
 
 
 def _whole(value: float, unit: str) -> float:
-    """Amounts are minor units, also where they lie between two."""
+    """Return amounts as whole minor units, also where the median lies between two; other values unchanged."""
     return round(value) if unit == "minor" else value
 
 

@@ -1,4 +1,4 @@
-"""`oms-es shipment quote` and `label`: what carriers would charge, and the label that one of them has given."""
+"""`oms-es shipment quote` and `label`: what carriers would charge, and the label that the chosen one gave."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def quote_shipment(
     longitude: float | None = None,
     json: Json = False,
 ) -> None:
-    """What each carrier would charge, and who would be chosen."""
+    """What each carrier would charge for a shipment, and the carrier that would be chosen."""
     if volume_ml and len(volume_ml) != len(weight_grams):
         raise typer.BadParameter(
             f"there are {len(weight_grams)} cartons, and {len(volume_ml)} volumes: give one of each"

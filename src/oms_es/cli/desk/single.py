@@ -1,4 +1,4 @@
-"""One thing in the terminal: an order, payment, shipment, return or location; and lists of locations and stock."""
+"""`show` for one order, payment, shipment, return or location; and lists of locations and stock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Ids = Callable[[queries.Connection, Codec, str], Sequence[str]]
 
 
 def show_order(order: OrderName, *, at: AtPosition = None, json: Json = False) -> None:
-    """Where an order stands, or stood, what is in it and waits for, and everything that happened to it."""
+    """An order's status, now or as of a moment: its lines, what it waits for, and everything that happened to it."""
     moment = at_of(at)
     with reading(set_up()) as connection:
         codec = Codec(EVENTS).over(connection)
@@ -116,7 +116,8 @@ def _parcels(parcels: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 
 def why_there(order: OrderName, *, json: Json = False) -> None:
-    """Why an order ships from where it does, every attempt and what was weighed, and what it waits for now."""
+    """Why an order ships from where it does: every sourcing attempt with its candidates, and what the order waits for
+    now."""
     with reading(set_up()) as connection:
         codec = Codec(EVENTS).over(connection)
         order_id = id_of(order)
@@ -148,7 +149,7 @@ def order_named(connection: queries.Connection, name: str) -> queries.Row:
 
 
 def _why_no_order(said: Sequence[str]) -> str:
-    """Of a name in whose stream is something: no engine has come by, or no order is there."""
+    """Return why there is no such order although its stream has events: no engine has run, or it was not placed yet."""
     if OrderPlaced.__name__ in said:
         return "is accepted, but no engine has worked on it yet; start one with `oms-es run`"
     if OrderMergeFailed.__name__ in said:
@@ -170,7 +171,7 @@ def show_payment(
     at: AtPosition = None,
     json: Json = False,
 ) -> None:
-    """What became of a payment's money: asked for, held, taken, given back, disputed, by the provider's references."""
+    """A payment: what was requested, authorised, captured, refunded and disputed, with the provider's references."""
     columns = ("recorded_at", "event", "amount_minor", "reference")
     _show("payment", payment, single.payment, lambda c, _, of: names.payments_of(c, of), at, columns, json=json)
 
@@ -183,7 +184,7 @@ def show_shipment(
     at: AtPosition = None,
     json: Json = False,
 ) -> None:
-    """Where a parcel is, what is in it, where it goes, and everything that happened to it."""
+    """A parcel: its status, contents and destination, and everything that happened to it."""
     _show("shipment", shipment, single.parcel, names.shipments_of, at, ("sku", "quantity"), json=json)
 
 
@@ -193,7 +194,7 @@ def show_return(
     at: AtPosition = None,
     json: Json = False,
 ) -> None:
-    """What comes back, how far it is, and everything that happened to it."""
+    """A return: its lines and progress, and everything that happened to it."""
     columns = ("line_id", "quantity", "received", "inspected", "reason")
     _show("return", rma, single.goods_back, lambda c, _, of: names.returns_of(c, of), at, columns, json=json)
 
@@ -236,7 +237,8 @@ STREAMS = {"payment": "payment", "shipment": "shipment", "return": "rma"}
 
 
 def _id_of(connection: queries.Connection, codec: Codec, what: str, name: str, of_order: Ids) -> str:
-    """Raises NotFound where none, or more than one, is meant."""
+    """Return the entity's id, also for an order that has exactly one. Raise NotFound if there is none, or more than
+    one."""
     if names.exists(connection, f"{STREAMS[what]}-{name}"):
         return name
     found = list(names.shipments_under(connection, name)) if what == "shipment" else []
@@ -253,7 +255,7 @@ def _id_of(connection: queries.Connection, codec: Codec, what: str, name: str, o
 
 
 def show_location(location: str, *, at: AtPosition = None, json: Json = False) -> None:
-    """A place: what it serves, whether it is open, and what was said of it."""
+    """A location: what it serves, whether it is open, and its history."""
     moment = at_of(at)
     with reading(set_up()) as connection:
         position = position_then(connection, moment)
@@ -281,7 +283,7 @@ def no_location(connection: queries.Connection, location: str) -> NotFound:
 def list_locations(
     *, closed: Annotated[bool, typer.Option("--closed", help="Also those that are closed.")] = False, json: Json = False
 ) -> None:
-    """Places that hold stock, the preferred first."""
+    """Locations that hold stock, the preferred ones first."""
     with reading(set_up()) as connection:
         rows = queries.locations(connection, closed=closed)
     if json:
@@ -303,7 +305,7 @@ def list_stock(
     limit: Annotated[int, typer.Option(min=1, max=STOCK_PAGE_MAX, help="Rows of a page.")] = 100,
     json: Json = False,
 ) -> None:
-    """What is where, by SKU, a page at a time."""
+    """Stock by SKU and location, a page at a time."""
     last = _stock_cursor(after)
     with reading(set_up()) as connection:
         if location is not None and not names.exists(connection, f"location-{location}"):

@@ -1,4 +1,4 @@
-"""What is where, what could be promised, and what runs low."""
+"""`oms-es stock`: stock of a SKU, picking advice, and SKUs that ran low."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from oms_es.store.encoding.codec import Codec
 
 
 def show_stock(sku: str, *, at: AtPosition = None, json: Json = False) -> None:
-    """What is where, or was, and how much of it could still be promised."""
+    """Stock of a SKU at each location, now or as of a moment, and how much of it can be promised."""
     moment = at_of(at)
     with reading(set_up()) as connection:
         if moment is not None:
@@ -53,7 +53,7 @@ def show_stock(sku: str, *, at: AtPosition = None, json: Json = False) -> None:
 
 
 def pick_advice(sku: str, location: str, *, json: Json = False) -> None:
-    """Where to take units from: what expires first, first."""
+    """Bins and lots to take units from, the first to expire first."""
     with reading(set_up()) as connection:
         places = queries.pick_advice(connection, sku, location, datetime.now(UTC))
     if not places:
@@ -65,7 +65,7 @@ def pick_advice(sku: str, location: str, *, json: Json = False) -> None:
 
 
 def running_low(*, json: Json = False) -> None:
-    """What ran low and was asked for, until it has come; the oldest first."""
+    """SKUs that ran low and were reordered, until the goods arrive; the oldest first."""
     with reading(set_up()) as connection:
         requests = queries.running_low(connection)
     if json:

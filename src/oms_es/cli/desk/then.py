@@ -1,4 +1,4 @@
-"""Read models as of a moment, for commands that ask them: read from the tables, or folded again from history."""
+"""Read models as of a moment, for commands that query them: read from the tables, or folded again from history."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def read_model(name: str) -> Projection:
 
 
 def position_then(connection: queries.Connection, at: streams.At | None) -> int | None:
-    """Raises StillToCome."""
+    """Return the position of the log at `at`, or None for now. Raise StillToCome."""
     return None if at is None else moments.position_of(connection, at)
 
 
 @contextmanager
 def as_of(settings: Settings, tables: Collection[str], at: streams.At | None) -> Iterator[queries.Connection]:
-    """A connection whose `tables` are as they were then, or as they are. Raises StillToCome."""
+    """Open a connection on which `tables` are as they were at `at`, or as they are now. Raise StillToCome."""
     with reading(settings) as connection:
         if at is not None:
             position = moments.position_of(connection, at)

@@ -1,4 +1,1 @@
-"""Commands of finance: statements, their reconciliation, the books.
-
-Imports: everything below `cli`.
-"""
+"""Commands for finance: accounts, statements, reconciliation, documents, the books. Imports: everything below `cli`."""

@@ -1,4 +1,4 @@
-"""`oms-es account`: deposits and credit of customers, their statements and how old they are."""
+"""`oms-es account`: deposits and store credit of customers, with statements and ageing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def list_accounts(
 
 
 def show_account(account: Account, *, json: Json = False) -> None:
-    """What is on an account, and what of it is held for what."""
+    """An account's balance, and its open holds with their reasons."""
     with reading(set_up()) as connection:
         found = _known(connection, account)
         holds = accounts.holds(connection, account)
@@ -88,7 +88,7 @@ def show_statement(
     written_as: Annotated[Literal["table", "csv"], typer.Option("--format", help="For people, or a file.")] = "table",
     json: Json = False,
 ) -> None:
-    """What came onto an account in a period, what went, and what was there before and afterwards."""
+    """Entries of an account in a period, with the balance before and after."""
     first, last = day_of(since), day_of(until) if until else _today()
     if last < first:
         raise typer.BadParameter(f"{last} is before {first}; give --from the earlier day")
@@ -130,7 +130,7 @@ def show_ageing(
     at: Annotated[str | None, typer.Option(metavar="DAY", help="At its end (UTC); else today.")] = None,
     json: Json = False,
 ) -> None:
-    """How long ago what is on an account was paid in; what is spent was the oldest."""
+    """An account's balance by the age of its credits; debits use up the oldest credits first."""
     day = day_of(at) if at else _today()
     with reading(set_up()) as connection:
         known = _known(connection, account)

@@ -1,4 +1,4 @@
-"""`oms-es books`: what happened, as double-entry books."""
+"""`oms-es books`: double-entry books, folded from the events."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def show_account(
     limit: Limit = LIMIT,
     json: Json = False,
 ) -> None:
-    """What was posted to an account, and its balance after each posting."""
+    """The postings of an account, with the balance after each."""
     place = _place_of(after)
     with reading(set_up()) as connection:
         found = books.account(connection, _asked(connection, since, until, currency), name, place, limit)
@@ -167,7 +167,7 @@ def export_journal(
     until: Until = None,
     currency: Of = None,
 ) -> None:
-    """The whole journal as a file of another program. A period begins with what stood in the accounts."""
+    """The whole journal as a file for another program. A period begins with the opening balances."""
     one_of(FORMATS, written_as, "format")
     with reading(set_up()) as connection:
         lines = written(connection, _asked(connection, since, until, currency), written_as)

@@ -1,4 +1,4 @@
-"""`oms-es documents`: papers in, out, and what is attached to what."""
+"""`oms-es documents`: store, download, attach and read documents."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def add_document(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Keep a document, and attach it where --entity says to what. The same bytes are kept once."""
+    """Store a document, and attach it if --entity names something. The same bytes are stored once."""
     if (entity is None) != (entity_id is None):
         raise typer.BadParameter("--entity and --entity-id go together: give both, or attach it later")
     settings = set_up()
@@ -78,7 +78,7 @@ def add_document(
 
 
 def _pieces_of(file: str) -> Iterator[bytes]:
-    """Raises BadFile."""
+    """Yield the file's bytes in pieces. Raise BadFile."""
     try:
         if file == STDIN:
             yield from iter(lambda: sys.stdin.buffer.read(PIECE_BYTES), b"")
@@ -90,7 +90,7 @@ def _pieces_of(file: str) -> Iterator[bytes]:
 
 
 def _attachment(sha256: str, entity: str | None, entity_id: str | None, *more: str | None) -> AttachDocument | None:
-    """Raises pydantic's ValidationError."""
+    """Return the command that attaches the document, or None without an entity. Raise pydantic's ValidationError."""
     if entity is None:
         return None
     said: dict[str, Any] = dict(zip(("kind", "reference", "keep_until"), more, strict=True))
@@ -98,7 +98,7 @@ def _attachment(sha256: str, entity: str | None, entity_id: str | None, *more: s
 
 
 def _attach(engine: Engine, command: AttachDocument) -> int | None:
-    """The position, if anything changed. Raises Refused."""
+    """Attach the document; return the event's position, or None if nothing changed. Raise Refused."""
     require_what_it_names(engine, command)
     recorded = engine.store.execute([(Cause(who()), screened(engine, command))])
     return recorded[-1].position if recorded else None
@@ -111,7 +111,7 @@ def get_document(
         typer.Argument(metavar="[FILE|-]", help="Where to; - is stdout. If nothing is said: SHA256.pdf or so."),
     ] = None,
 ) -> None:
-    """Write a document's bytes, once they are seen to be those of its address."""
+    """Write a document's bytes to a file or to stdout, after their hash was verified."""
     with database(set_up(), "reader") as place:
         with connected(place.url) as connection:
             kept = table.look(connection, sha256)
@@ -135,7 +135,7 @@ def list_documents(
     limit: Annotated[int, typer.Option(min=1, max=attached.PAGE_MAX, help="Rows of a page.")] = LIMIT,
     json: Json = False,
 ) -> None:
-    """Documents and what they are attached to, the newest first, a page at a time."""
+    """Documents with what they are attached to, the newest first, a page at a time."""
     named = entity_id and id_of(entity_id) if entity == "order" else entity_id
     asked = attached.Asked(id_of(order) if order else "", account or "", entity or "", named or "")
     with reading(set_up()) as connection:
@@ -154,7 +154,7 @@ def list_documents(
 
 
 def read_document(sha256: Sha256, *, json: Json = False) -> None:
-    """Read what an invoice says (UBL, CII, China's; also in a PDF or OFD), check it, and say what it may be of."""
+    """Read an invoice (UBL, CII, China's; also in a PDF or OFD), verify its totals, and say what it may belong to."""
     with writing(set_up()) as engine:
         found = read_invoice(lambda: connected(engine.database_url), sha256)
         require_what_it_names(engine, found.command)
@@ -189,7 +189,8 @@ def _print(found: Found) -> None:
 
 
 def sweep_documents(*, json: Json = False) -> None:
-    """Delete what was removed, and what was attached to nothing in time. `oms-es serve` does so, too."""
+    """Delete documents that were removed, and those that were attached to nothing in time. `oms-es serve`
+    does so, too."""
     gone = 0
     with (
         writing(set_up(), run=False) as engine,

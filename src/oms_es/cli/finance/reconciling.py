@@ -1,4 +1,4 @@
-"""`oms-es reconcile`: statements of banks and payment providers, and what they say beside what happened here."""
+"""`oms-es reconcile`: statements of banks and payment providers, compared with the money that moved here."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def import_statement(
     sha1: Annotated[str | None, typer.Option(help="What the provider says the file's SHA-1 is.")] = None,
     json: Json = False,
 ) -> None:
-    """Import a statement. The file is kept as it is; imported again, it changes nothing."""
+    """Import a statement. The file is stored unchanged; imported again, it changes nothing."""
     one_of(FORMATS, written_as, "format")
     options = Options(encoding, _text_of(mapping) if mapping else None)
     content = _content_of(file)
@@ -64,7 +64,7 @@ def _text_of(path: Path) -> str:
 
 
 def _content_of(file: str) -> bytes:
-    """All of it, and a byte more than is taken where it is too large."""
+    """Return the content; of a file that is too large, one byte more than the limit."""
     with opened_input(file) as source:
         return source.stream.read(BYTES_MAX + 1)
 
@@ -149,7 +149,7 @@ def run(
     fee_fixed_minor: Annotated[int, typer.Option(min=0, help="And what is added for each payment.")] = 0,
     json: Json = False,
 ) -> None:
-    """Match the lines of an account's statements with what moved here. Run again, it adds what is new."""
+    """Match the lines of an account's statements with the money that moved here. Run again, it adds what is new."""
     rules = Rules(window_days, fee_basis_points, fee_fixed_minor)
     asked = reconciling.Asked(account, until and day_of(until), tuple(method or ()), tuple(payouts_of or ()), rules)
     with writing(set_up(), run=False) as engine:
@@ -180,7 +180,7 @@ def list_breaks(
     limit: Limit = LIMIT,
     json: Json = False,
 ) -> None:
-    """What does not agree, the oldest first, with its age in days."""
+    """Breaks of an account, the oldest first, with their age in days."""
     with reading(set_up()) as connection:
         status = "resolved" if resolved else "open"
         found = reconciliation.breaks(connection, account, status, after, limit + 1)
@@ -212,7 +212,7 @@ def explain(
     *,
     json: Json = False,
 ) -> None:
-    """Why a line of a statement is matched, or is not."""
+    """Why a line of a statement is matched, or is not matched."""
     with reading(set_up()) as connection:
         matches, breaks = reconciliation.of_line(connection, account, line)
     if not matches and not breaks:

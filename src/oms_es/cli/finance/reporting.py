@@ -1,4 +1,4 @@
-"""`oms-es reconcile report`: what of an account is reconciled, and how old what is not is."""
+"""`oms-es reconcile report`: how much of an account is reconciled, and the age of its breaks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AGES = (*(name for name, _ in accounts.AGES), "older")
 
 
 def report(account: Account, *, json: Json = False) -> None:
-    """What of an account is reconciled: balances, lines, matches, and breaks by kind and age."""
+    """The state of an account's reconciliation: balances, lines, matches, and breaks by kind and age."""
     with reading(set_up()) as connection:
         found = accounts.report(connection, account)
     if found is None:

@@ -1,4 +1,4 @@
-"""`oms-es audit`: proofs for people who need not believe the database, and checkpoints for those who keep them."""
+"""`oms-es audit`: proofs for people who do not trust the database, and checkpoints for those who keep them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FIND: Mapping[str, Callable[[Connection, str], Sequence[StoredEvent]]] = {
     "stock": subjects.of_stock,
     "stream": subjects.of_stream,
 }
-"""By what is asked for: its events."""
+"""Functions that find the events to prove, by the option that names them."""
 
 
 @app.command("prove")
@@ -53,10 +53,8 @@ def prove(
     newer: Annotated[Path | None, typer.Option(metavar="FILE", help="A checkpoint instead of the newest.")] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Without it, it is printed.")] = None,
 ) -> None:
-    """Write a file that proves events of the log to anybody who has its key, without the database.
-
-    It holds the events, names and addresses among them. With --older alone it proves only that the log continues.
-    """
+    """Write a file that proves events of the log to anyone who has the log's key, without the database. The file
+    contains the events, names and addresses among them. With --older alone it proves only that the log continues."""
     asked = {"order": order, "event": event, "payment": payment, "stock": stock, "stream": stream}
     named = {kind: value for kind, value in asked.items() if value is not None}
     if len(named) > 1 or not (named or older):
@@ -85,7 +83,7 @@ def check(
     witness: Witnesses = None,
     json: Json = False,
 ) -> None:
-    """Check a proof, without a database. Exit code 6: it proves nothing."""
+    """Verify a proof without a database. Exit code 6: it proves nothing."""
     trusted = trusted_keys(key)
     if not trusted:
         raise typer.BadParameter("say whom you believe with --key; `oms-es audit key` shows the keys of a log")
@@ -111,7 +109,7 @@ def _as_json(checked: Checked) -> dict[str, object]:
 
 @app.command("check-log")
 def check_whole_log(*, key: Keys = None, against: Against = None, json: Json = False) -> None:
-    """Is every event the one that was sealed, and is the log the one that older checkpoints are of?"""
+    """Verify that every event is the one that was sealed, and that the log continues older checkpoints."""
     with database(set_up(), "reader") as place, display.progress_on(display.console_on(sys.stderr)) as progress:
         shown = display.history_progress(progress, "reading the log")
         book, report = check_log(place.url, trusted_keys(key), held_checkpoints(against), shown)
@@ -135,10 +133,8 @@ def checkpoint(
     ] = None,
     witness: Witnesses = None,
 ) -> None:
-    """Print the newest checkpoint, or write it where the database's owner cannot change it.
-
-    The folder is what a server of static files needs for others to follow the log (C2SP tlog-tiles).
-    """
+    """Print the newest checkpoint, or write it to where the database's owner cannot change it. The folder holds what a
+    server of static files needs so that others can follow the log (C2SP tlog-tiles)."""
     if add is not None:
         if not witness:
             raise typer.BadParameter("say whose co-signatures these are with --witness")
@@ -160,7 +156,7 @@ def key(
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Make a new key, and write it there.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the new key: the log's, unless it is for a new log.")] = None,
 ) -> None:
-    """Show the public keys of this log, for people who check it; or make one to sign it with (OMS_LOG_KEY_FILE)."""
+    """Show the public keys of this log, for people who verify it; or make a key to sign it with (OMS_LOG_KEY_FILE)."""
     if to is None:
         with reading(set_up()) as connection:
             for one in keys.known(connection):

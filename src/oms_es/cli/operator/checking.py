@@ -1,4 +1,4 @@
-"""`oms-es verify` and `oms-es rebuild`: is everything what history says, and if not, fold it again."""
+"""`oms-es verify` and `oms-es rebuild`: compare everything with history, and fold read models again."""
 
 from __future__ import annotations
 
@@ -52,10 +52,8 @@ def verify_history(
     against: Against = None,
     at: AtPosition = None,
 ) -> None:
-    """Read the whole history: was any promise broken, and is every read model what history says?
-
-    With --at, only whether a promise was broken by then: what read models were is folded, not compared.
-    """
+    """Read the whole history, and verify every invariant and every read model. With --at, only the invariants up to
+    that moment are verified: past read models are folded, not compared."""
     settings = set_up()
     if at is not None:
         if key or against:
@@ -108,7 +106,7 @@ def rebuild_read_models(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Fold read models again from history, beside those in use, and replace what is wrong in one moment."""
+    """Fold read models again from history, beside those in use, and replace the rows that differ in one transaction."""
     chosen = read_models_named(names or [], everything=everything)
     collect_seldom()
     with (

@@ -50,7 +50,7 @@ DEMO_PARTITIONS = 3
 REPORTS_PER_SECOND_MAX = 100_000.0
 PREFIX_OF_KEYS = "oms-es-keys-"
 PREFIX = "oms-es-demo-"
-"""Of the temporary directory of a database that is not kept."""
+"""Prefix of the temporary directory of a database that is not kept."""
 
 
 def demo(
@@ -99,12 +99,13 @@ def demo(
 
 
 def program() -> str:
-    """As the person's shell finds it."""
+    """Return the program's name as the person's shell finds it."""
     return "oms-es" if shutil.which("oms-es") else sys.argv[0]
 
 
 def next_steps(kept_in: str | None, called: str) -> str:
-    """Commands that can be copied. Without simulators, what goes on in the database would wait for payments."""
+    """Return commands to copy for the next steps. They use the simulators: without, new orders would wait
+    for payments."""
     begin = [f"the database is kept in {kept_in}; look at it with `{called} orders list`, or in a browser:"]
     if kept_in is None:
         begin = [
@@ -122,7 +123,8 @@ def demo_database(settings: Settings, *, keep: bool) -> Iterator[Database]:
             for directory in remove_left_over(Path(tempfile.gettempdir()), PREFIX):
                 say(f"ended and removed the database of a demo that was killed, {directory}")
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX))
-            Path(temporary).chmod(0o711)  # the server's account passes through; what is in it is closed
+            # the server's account must pass through; the folder inside is closed to others
+            Path(temporary).chmod(0o711)
             settings = settings.model_copy(update={"database_url": None, "home": Path(temporary) / HOME})
         say("starting a database")
         place = stack.enter_context(database(settings, "engine"))
@@ -138,7 +140,7 @@ def play(place: Database, demo_input: demo_run.DemoInput, seed: int, kafka: Conf
 
 
 def play_protocols(place: Database, orders: int, seed: int) -> demo_run.Outcome:
-    """Raises OtherDemo."""
+    """Play the demo through the protocols of real providers. Raise OtherDemo."""
     demo_input = demo_run.DemoInput(f"{demo_run.ACTOR}/protocol/{seed}/{orders}", ProtocolShop(seed, orders), orders)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX_OF_KEYS)))
@@ -160,7 +162,7 @@ def play_protocols(place: Database, orders: int, seed: int) -> demo_run.Outcome:
 
 @contextmanager
 def webhooks_beside(place: Database, settings: Settings) -> Iterator[str]:
-    """The HTTP server that reports come to, in this process: its address."""
+    """Run the HTTP server that receives reports, in this process, and yield its address."""
     with opened(Runtime(place.url, simulated=False, answers_soon=True)) as parts:
         services = Services(parts, REPORTS_PER_SECOND_MAX, openers=openers_of(settings))
         with closing(services), serving_beside(services, listening("127.0.0.1", 0)) as address:
@@ -168,7 +170,7 @@ def webhooks_beside(place: Database, settings: Settings) -> Iterator[str]:
 
 
 def open_connections(address: str, secrets: Mapping[str, str]) -> None:
-    """One for each provider, by its name, as a person opens them over HTTP."""
+    """Open a connection for each provider over HTTP, under the provider's name, as a person would."""
     for name, secret in secrets.items():
         kept = _given(address, "/v1/webhook-secrets", {"secret": secret})
         _given(address, f"/v1/connections/{name}:open", {"dialect": name, "secret_id": kept["secret_id"]})

@@ -1,4 +1,4 @@
-"""`oms-es export`: the log and its facts as Parquet files."""
+"""`oms-es export`: the log and the fact tables as Parquet files."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ def export(
     check: Annotated[bool, typer.Option("--check", help="Only see whether its files are what was written.")] = False,
     json: Json = False,
 ) -> None:
-    """Write events and facts as Parquet files. The same again goes on where the last run ended, or was killed.
-
-    The files hold names and addresses, as the log does.
-    """
+    """Write events and fact tables as Parquet files. Run again, it goes on where the last run ended or was killed. The
+    files contain names and addresses, as the log does."""
     if check:
         _check(to)
         return

@@ -1,4 +1,4 @@
-"""What a person brings to a check of the log: keys that they believe, and checkpoints that they have kept."""
+"""What a person gives to a check of the log: keys that they trust, and checkpoints that they have kept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def trusted_keys(given: Sequence[str] | None) -> list[VerifierKey]:
 
 
 def held_checkpoints(paths: Sequence[Path] | None) -> list[Signed]:
-    """Files, and all checkpoints of folders."""
+    """Return the checkpoints in these files and folders."""
     files = [file for path in paths or () for file in ([path] if not path.is_dir() else folder.checkpoints_in(path))]
     if paths and not files:
         raise typer.BadParameter(f"there is no checkpoint in {', '.join(map(str, paths))}")
@@ -36,7 +36,7 @@ def held_checkpoints(paths: Sequence[Path] | None) -> list[Signed]:
 
 
 def key_of(given: str) -> VerifierKey:
-    """The text of one, or the file that it is in. Raises BadProof."""
+    """Return the key from its text, or from the file that contains it. Raise BadProof."""
     if "+" in given:
         return verifier_key(given)
     return verifier_key(text_of(Path(given)))

@@ -1,4 +1,4 @@
-"""`oms-es privacy`: the keys under which personal data is encrypted, the key that wraps them, and forgetting people."""
+"""`oms-es privacy`: the keys that encrypt personal data, the key that wraps them, and forgetting people."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 WAIT_SECONDS = 30.0
 LISTED_MAX = 20
-"""Dead letters that may be of a person."""
+"""Dead letters that are listed as possibly about a person."""
 OneOrder = Annotated[str | None, typer.Argument(metavar="[ORDER]", help="Its id, or CHANNEL/EXTERNAL_ID.")]
 OfCustomer = Annotated[
     str | None, typer.Option(metavar="CHANNEL/ID", help="Instead of an order: all orders of this customer.")
@@ -43,7 +43,7 @@ DAYS_MAX = 36_500
 
 @app.command("status")
 def status(*, json: Json = False) -> None:
-    """Whether personal data is encrypted, under how many keys, and which key wraps them."""
+    """Whether personal data is encrypted, the number of keys, and the key that wraps them."""
     with reading(set_up()) as connection:
         found = rotation.standing(connection)
         unfinished = erasing.unfinished(connection)
@@ -62,10 +62,8 @@ def status(*, json: Json = False) -> None:
 
 @app.command("rotate")
 def rotate(*, json: Json = False) -> None:
-    """Wrap the keys of all orders with the first data key that is given; no event changes.
-
-    Give every process the new key before the old one, start them again, then rotate; then take the old one away.
-    """
+    """Wrap the keys of all orders with the first data key that is configured; no event changes. Configure the new key
+    before the old one in every process, restart the processes, then rotate; then remove the old key."""
     settings = set_up()
     keys = data_keys_of(settings)
     if not keys:
@@ -96,10 +94,8 @@ def forget(
     resume: Annotated[bool, typer.Option("--resume", help="Only finish what was interrupted.")] = False,
     json: Json = False,
 ) -> None:
-    """Destroy the keys of a person's orders that have ended, with those split off, merged or sent in exchange.
-
-    For ever. Sales, stock, money and proofs stay. What was interrupted before is finished first.
-    """
+    """Destroy the keys of a person's orders that have ended, and of orders that were split off, merged or sent in
+    exchange. This is for ever. Sales, stock, money and proofs stay. An interrupted run is finished first."""
     settings = set_up()
     if resume and (dry_run or order or customer):
         raise typer.BadParameter("--resume finishes all that was interrupted: give it alone")
@@ -137,12 +133,10 @@ def expire(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Forget whose the orders were that ended long ago; for a scheduler, such as cron, to give each night.
-
-    As `forget` with the reason `retention`. An order that a case holds is kept, and named; so is one that was split,
-    merged or exchanged as long as any order of those goes on. Reports count the earliest order that is left of a
-    customer as that of a new one. At most 10,000 orders in one run.
-    """
+    """Forget the people of orders that ended long ago; to be run each night by a scheduler such as cron. It works as
+    `forget` with the reason `retention`. An order under a legal hold is kept, and named; so is one that was split,
+    merged or exchanged as long as a related order has not ended. Reports then count the earliest remaining order of a
+    customer as a new customer's. At most 10,000 orders in one run."""
     settings = set_up()
     before = datetime.now(UTC) - timedelta(days=days)
     if dry_run:
@@ -188,7 +182,7 @@ def _say_forgotten(done: erasing.Erased, orders: int) -> None:
 
 
 def _finish(settings: Settings, wait: float) -> erasing.Erased:
-    """What was interrupted, some at a time. Raises NotPassed."""
+    """Finish interrupted requests, some at a time. Raise NotPassed."""
     done = erasing.Erased([], 0, 0, 0, [])
     while True:
         with reading(settings) as connection:
@@ -196,7 +190,7 @@ def _finish(settings: Settings, wait: float) -> erasing.Erased:
         if not orders:
             return done
         with writing(settings):
-            pass  # where no engine runs beside, it comes as far as the request here
+            pass  # if no other engine runs, this one processes the log up to the request
         with database(settings, "reader") as place:
             done = done.with_more(erasing.erase(place.url, orders, who(), wait))
 
@@ -214,7 +208,7 @@ def _called(database_url: str, orders: Sequence[str]) -> list[str]:
 
 
 def _name_them(database_url: str, orders: Sequence[str]) -> None:
-    """Before anything is done."""
+    """Name the orders on stderr before anything is done."""
     for one in _called(database_url, orders):
         say(f"order {one}")
 
@@ -225,7 +219,7 @@ def _require_one(order: str | None, customer: str | None) -> None:
 
 
 def _whose(database_url: str, order: str | None, customer: str | None) -> list[str]:
-    """Raises NotFound, TooManyOrders."""
+    """Return the ids of the orders that are meant. Raise NotFound or TooManyOrders."""
     _require_one(order, customer)
     with queries.reading(database_url) as connection:
         if customer is not None:
@@ -247,10 +241,7 @@ def hold(
     case: Annotated[str, typer.Option(help="Under which it is on file elsewhere: by it the hold is lifted.")],
     reason: Annotated[LegalHoldReason, typer.Option(help="Why.")] = "dispute",
 ) -> None:
-    """Keep a person's data: their orders are not forgotten until the case is over.
-
-    Orders that come later are not held.
-    """
+    """Place a legal hold: the person's orders are not forgotten until the case is over. Later orders are not held."""
     with writing(set_up()) as engine:
         orders = _whose(engine.database_url, order, customer)
         _name_them(engine.database_url, orders)
@@ -265,7 +256,7 @@ def release(
     customer: OfCustomer = None,
     case: Annotated[str, typer.Option(help="By which they were held.")],
 ) -> None:
-    """A case needs a person's data no longer."""
+    """Lift a legal hold: the case no longer needs the person's data."""
     with writing(set_up()) as engine:
         orders = _whose(engine.database_url, order, customer)
         _name_them(engine.database_url, orders)
@@ -282,7 +273,7 @@ def export(
         Path | None, typer.Option(metavar="FILE", help="Instead of to standard output; for you alone.")
     ] = None,
 ) -> None:
-    """Everything that is kept about a person, as JSON: events, rows, dead letters, webhooks, who looked at it."""
+    """Everything that is stored about a person, as JSON: events, rows, dead letters, webhooks, and who saw it."""
     settings = set_up()
     with database(settings, "reader") as place, queries.reading(place.url) as connection:
         orders = _whose(place.url, order, customer)
@@ -298,10 +289,8 @@ def export(
 
 @app.command("purge")
 def purge(*, json: Json = False) -> None:
-    """Write the tables that had personal data again, and WAL over the old: for when people were forgotten.
-
-    Who uses one of the tables waits meanwhile. Replicas, archived WAL and backups are for you to deal with.
-    """
+    """Rewrite the tables that had personal data, and overwrite old WAL; to be run after people were forgotten. Each
+    table is locked while it is rewritten. Replicas, archived WAL and backups are yours to clean."""
     settings = set_up()
     with reading(settings):
         pass

@@ -1,4 +1,4 @@
-"""`oms-es reference`: what is published is written, checked and released."""
+"""`oms-es reference`: writes, checks and releases the published schemas and reference pages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_reference(directory: Directory = files.DIRECTORY) -> None:
 
 @app.command("check")
 def check_reference(directory: Directory = files.DIRECTORY) -> None:
-    """Is it as it should be, and can clients of every release still read us and be understood?"""
+    """Verify that the reference is current, and that clients of every release can still read and send messages."""
     stale = files.stale(directory, files.contents(cli))
     broken = releases.broken_promises(releases.released(directory), [*messages(), *over_http()], NARROWINGS)
     for problem in (*(f"{name} is stale: run `make reference`" for name in stale), *broken):
@@ -42,6 +42,6 @@ def check_reference(directory: Directory = files.DIRECTORY) -> None:
 
 @app.command("release")
 def release_reference(directory: Directory = files.DIRECTORY) -> None:
-    """Keep today's schemas as those of this version: from now on nothing may break them."""
+    """Save today's schemas as those of this version: from then on, nothing may break them."""
     written = releases.release(directory, files.current_version(), [*messages(), *over_http()])
     say(f"wrote {written}" if written else f"{files.current_version()} is published already, as it is")

@@ -1,6 +1,7 @@
-"""Processes that run until they are asked to end: the engine, the relay, workers, the sender of webhooks.
+"""Processes that run until they are stopped: the engine, the relay, workers, the sender of webhooks.
 
-`migrate` prepares the database for them."""
+`migrate` prepares the database for them.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +70,7 @@ def run_engine() -> None:
 
 
 def run_deliverer() -> None:
-    """Send webhooks to subscriptions until SIGTERM or SIGINT; a second process stands by."""
+    """Send webhooks to subscriptions until SIGTERM or SIGINT; a second process is a standby."""
     settings = set_up("info")
     with database(settings, "reader") as place, opened(Runtime(place.url, simulated=False)) as runtime:
         deliverer = Deliverer(runtime, partial(stored, runtime.database_url), networks_of(settings.webhook_networks))
@@ -80,7 +81,7 @@ def run_deliverer() -> None:
 
 
 def run_relay() -> None:
-    """Publish the log to Kafka until SIGTERM or SIGINT; a second relay stands by."""
+    """Publish the log to Kafka until SIGTERM or SIGINT; a second relay is a standby."""
     work([], relaying=True)
 
 
@@ -129,7 +130,7 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
 
 
 def migrate_database() -> None:
-    """Make the tables that are missing, and fold again what this version folds otherwise. Safe to run again."""
+    """Create missing tables, and rebuild read models that this version folds differently. Safe to run again."""
     settings = set_up()
     with database(settings, "engine") as place:
         migrated(place.url, settings)

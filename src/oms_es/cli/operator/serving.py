@@ -1,4 +1,4 @@
-"""The HTTP server, and the keys by which programs are known there, in the terminal."""
+"""`oms-es serve` and the commands for its API keys and customer links."""
 
 from __future__ import annotations
 
@@ -59,10 +59,8 @@ def run_server(
         bool, typer.Option("--with-engine", help="Run the engine in the same process: for small shops.")
     ] = False,
 ) -> None:
-    """Serve HTTP until SIGTERM or SIGINT: orders and every other command, read models, live streams.
-
-    At OMS_HTTP_HOST and OMS_HTTP_PORT; the console for people is at /console.
-    """
+    """Serve HTTP until SIGTERM or SIGINT: orders and every other command, read models, live streams. It listens on
+    OMS_HTTP_HOST and OMS_HTTP_PORT; the console for people is at /console."""
     settings = set_up("info")
     collect_seldom()
     with database(settings, "engine" if with_engine else "reader") as place, ExitStack() as stack:
@@ -110,7 +108,7 @@ def logins_of(settings: Settings, tokens: Tokens | None) -> Logins | None:
 
 
 def host_of(settings: Settings, place: Database) -> str:
-    """Without keys and issuers no one else may come."""
+    """Return the host to listen on: without keys and issuers, this machine only."""
     if settings.issuers:
         return settings.http_host
     with connected(place) as connection:
@@ -122,7 +120,7 @@ def host_of(settings: Settings, place: Database) -> str:
 
 @contextmanager
 def running_beside(settings: Settings, place: Database) -> Iterator[Engine]:
-    """The engine's loop in a thread of its own, as long as the context lasts."""
+    """Run the engine's loop in a thread as long as the context lasts."""
     stopping = Event()
     engine = Engine(
         place.url,
@@ -163,7 +161,7 @@ def link_order(
     base: Annotated[str, typer.Option(metavar="URL", help="Where customers reach the server.")] = "",
     json: Json = False,
 ) -> None:
-    """A link for the customer: where the order stands, without a name, an address or money."""
+    """A link for the customer to the order's status, without a name, an address or money."""
     now = datetime.now(UTC)
     until = links.until_in(days, now)
     with connection() as writing:
@@ -177,7 +175,7 @@ def link_order(
 
 @keys_app.command("revoke-links")
 def revoke_links() -> None:
-    """Make every link that customers have good for nothing, for ever; links given from now on are good."""
+    """Revoke every link that customers have, for ever; links that are made from now on are valid."""
     with connection() as writing:
         count = link_keys.revoke_all(writing, datetime.now(UTC))
     say("every link is revoked" if count else "no link was ever given")
@@ -195,7 +193,7 @@ def create_key(
     days: Annotated[int | None, typer.Option(min=1, max=3_650, help="Good for so long.")] = None,
     json: Json = False,
 ) -> None:
-    """Make a key. It is shown once: only its hash is kept."""
+    """Make a key. The key is shown once: only its hash is stored."""
     for one in role or ():
         if one not in ROLES:
             raise typer.BadParameter(f"there is no role {one!r}{nearest(one, ROLES)}; there are {', '.join(ROLES)}")
@@ -222,7 +220,7 @@ def create_key(
 
 @keys_app.command("list")
 def list_keys(*, json: Json = False) -> None:
-    """Keys, the newest first, also those that are good no more."""
+    """Keys, the newest first, including those that are no longer valid."""
     with connection() as reading:
         keys = api_keys.listed(reading)
     columns: Mapping[str, Callable[[api_keys.ApiKey], Any]] = {
@@ -242,7 +240,7 @@ def list_keys(*, json: Json = False) -> None:
 
 @keys_app.command("revoke")
 def revoke_key(key_id: Annotated[str, typer.Argument(metavar="KEY", help="Its id.")]) -> None:
-    """Make a key good for nothing, within seconds and for ever."""
+    """Revoke a key for ever; servers refuse it within seconds."""
     with connection() as writing:
         if api_keys.revoke(writing, key_id, datetime.now(UTC)) is None:
             raise NotFound(f"there is no key {key_id}; `oms-es keys list` names them")

@@ -33,7 +33,7 @@ def simulate(
     guards: Annotated[bool, typer.Option("--guards", help="Take each guard out in turn: when is it missed?")] = False,
     soak: Annotated[float, typer.Option(metavar="SECONDS", help="Go on with fresh seeds for so long instead.")] = 0.0,
 ) -> None:
-    """Play the whole engine in simulated time, with crashes, repeats and lost answers: is every promise kept?"""
+    """Play the whole engine in simulated time, with crashes, repeats and lost answers, and verify every invariant."""
     quiet(for_good=True)
     if guards:
         for row in missed(span_of(seeds), minutes):
@@ -68,7 +68,7 @@ def span_of(seeds: str) -> range:
 
 
 def reporting(soak: float, span: range) -> Callable[[Outcome], None]:
-    """A line now and then, for a person at a terminal."""
+    """Return a function that prints a line now and then, on a terminal."""
 
     def report(outcome: Outcome) -> None:
         done = outcome.scenario.seed - span.start + 1

@@ -1,4 +1,4 @@
-"""How the engine is: who has come how far, who is behind, and who had to stop, wherever the roles run."""
+"""`oms-es status`: the progress of every role, which roles are behind, and which stopped, wherever they run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oms_es.settings import Settings
 
 
 def status(*, json: Json = False) -> None:
-    """Where each role stands, how much it still has to do, and why a stopped role did. Exit code 9: a role stopped."""
+    """Each role's position and backlog, and why a stopped role stopped. Exit code 9: a role stopped."""
     settings = set_up()
     with reading(settings) as connection:
         found = standing(connection, interests_of(settings))
@@ -34,7 +34,8 @@ def status(*, json: Json = False) -> None:
 
 
 def interests_of(settings: Settings) -> Interests:
-    """Of the roles that run with these settings: without gateways their intents wait, as they should."""
+    """Return the interests of the roles that run with these settings: without gateways, their intents are meant to
+    wait."""
     roles = roles_that_run(list(INTERESTS), reached(settings))
     return {role: INTERESTS[role] for role in roles}
 

@@ -1,4 +1,4 @@
-"""Topics: made, and what a person accepts of one that has lost messages or was made again."""
+"""`oms-es topics`: create topics, and accept that a topic has lost messages or was created again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 def kafka_of(settings: Settings, bootstrap: str | None = None) -> Config:
-    """Raises KafkaUnavailable if none is named."""
+    """Return the connection to Kafka. Raise KafkaUnavailable if no broker is configured."""
     address = bootstrap or settings.kafka
     if not address:
         raise KafkaUnavailable("name the brokers with OMS_KAFKA, as host:port; `make kafka` starts one here")
@@ -52,7 +52,7 @@ def make_topics(
     partitions: Annotated[int, typer.Option(min=1, help="Of each topic; they can never be changed.")] = PARTITIONS,
     replicas: Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in production.")] = 1,
 ) -> None:
-    """Make the topics that are missing on the Kafka of OMS_KAFKA. What exists is left as it is."""
+    """Create the topics that are missing on the Kafka of OMS_KAFKA. Existing topics are not changed."""
     if context.invoked_subcommand is None:
         settings = set_up()
         made = create_topics(kafka_of(settings), topics(partitions, settings.own_topics), replicas)
@@ -61,7 +61,7 @@ def make_topics(
 
 @app.command("accept-replaced")
 def accept_replaced(topic: TopicName) -> None:
-    """Go on with a topic that was deleted and made again. What was in the old one is gone from there."""
+    """Accept a topic that was deleted and created again. The messages of the old topic are lost there."""
     with asking(topic) as (session, producer):
         seen = producer.topic_ids([topic])[topic]
         if not topic_ids.replaced(session, {topic: seen}):
@@ -75,7 +75,8 @@ def accept_replaced(topic: TopicName) -> None:
 
 @app.command("accept-loss")
 def accept_loss(topic: TopicName) -> None:
-    """Read on from the oldest message of each partition that does not hold our position. Repeats do nothing."""
+    """Read on from the oldest message of each partition that no longer holds our position. Repeated messages do
+    nothing."""
     with asking(topic) as (session, producer):
         positions = positions_of(session, topic)
         begins, ends = producer.held(topic)
@@ -92,7 +93,7 @@ def accept_loss(topic: TopicName) -> None:
 
 @contextmanager
 def asking(topic: str) -> Iterator[tuple[psycopg.Connection[Any], Producer]]:
-    """A transaction, and a client. Raises NotFound for a topic that is none of ours."""
+    """Open a transaction and a client. Raise NotFound for a topic that is not one of this engine's."""
     settings = set_up()
     if topic not in (known := [one.name for one in topics(channels=settings.own_topics)]):
         raise NotFound(f"{topic} is no topic of ours; there are {', '.join(known)}")
@@ -105,8 +106,9 @@ def asking(topic: str) -> Iterator[tuple[psycopg.Connection[Any], Producer]]:
 
 
 def begun_again(session: psycopg.Connection[Any], producer: Producer, topic: str) -> str:
-    """What follows from a topic that is empty again; in words."""
-    session.execute(stops.CLEAR_OF, [f"{CHANNEL_ORDERS_ROLE}@{topic}/"])  # one at its beginning has no position to move
+    """Reset what refers to the topic, which is empty again; return what follows, in words."""
+    # a role that stopped at its first message has no position to move
+    session.execute(stops.CLEAR_OF, [f"{CHANNEL_ORDERS_ROLE}@{topic}/"])
     if positions := positions_of(session, topic):
         begins, _ = producer.held(topic)
         topic_ids.read_on(session, CHANNEL_ORDERS_ROLE, {place: begins.get(place, 0) for place in positions})
@@ -125,7 +127,7 @@ def begun_again(session: psycopg.Connection[Any], producer: Producer, topic: str
 
 
 def positions_of(session: psycopg.Connection[Any], topic: str) -> Mapping[TopicPartition, int]:
-    """Of input: where each partition is to be read on."""
+    """Return the position at which each partition of an input topic is read next."""
     begins = f"{CHANNEL_ORDERS_ROLE}@{topic}/"
     rows = session.execute(
         f"SELECT application_name, notification_id FROM {TRACKING} WHERE starts_with(application_name, %s)", [begins]

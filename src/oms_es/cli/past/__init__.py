@@ -1,5 +1,5 @@
-"""Read models as they were: rows as of a moment, what differs between two, what made a row, and the states that are
-kept so that it is fast.
+"""Past states of read models: rows as of a moment, the differences between two moments, the events that made a row, and
+states that are kept so that such queries are fast.
 
 Imports: all below.
 """

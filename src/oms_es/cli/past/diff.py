@@ -1,4 +1,4 @@
-"""`oms-es diff`: what became of a read model, an order or a SKU between two moments."""
+"""`oms-es diff`: the differences of a read model, an order or a SKU between two moments."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def diff(
     sku: Annotated[str | None, typer.Option(help="Whatever of a SKU is kept under it.")] = None,
     json: Json = False,
 ) -> None:
-    """Rows that came, went or changed between two moments: of read models, of an order, or of a SKU."""
+    """Rows that were added, removed or changed between two moments: of read models, of an order, or of a SKU."""
     if sum(one is not None for one in (read_models or None, order, sku)) != 1:
         raise typer.BadParameter("say of what: --read-model READ_MODEL, --order ORDER, or --sku SKU")
     moment = [at_of(None if text == "now" else text) for text in (since, until)]

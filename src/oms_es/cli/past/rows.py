@@ -21,7 +21,7 @@ from oms_es.reports.streams import At
 
 LIMIT, LIMIT_MAX = 50, 1_000
 COLUMNS_SHOWN_MAX = 8
-"""Of many rows; of one, all."""
+"""Columns that are shown of several rows; of a single row all are shown."""
 ReadModel = Annotated[str, typer.Argument(metavar="READ_MODEL", help="Such as order_status.")]
 Where = Annotated[list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Rows with this value; may be repeated.")]
 
@@ -36,7 +36,7 @@ def list_rows(
     limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="Rows of a page.")] = LIMIT,
     json: Json = False,
 ) -> None:
-    """Rows of any read model, now or as of a moment. Whatever an index gives can be asked by."""
+    """Rows of any read model, now or as of a moment. Rows can be filtered by the columns of any index."""
     projection, moment = read_model(name), at_of(at)
     listing = listing_of(projection.table)
     fixed = _fixed(projection, where or ())
@@ -79,7 +79,7 @@ def explain(
     at: AtPosition = None,
     json: Json = False,
 ) -> None:
-    """The events that made a row, in order, each with what it changed and what it follows from."""
+    """The events that made a row, in order, each with what it changed and its cause."""
     projection, moment = read_model(name), at_of(at)
     wanted = key_of(projection, key)
     with reading(set_up()) as connection:

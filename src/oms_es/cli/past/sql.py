@@ -1,4 +1,4 @@
-"""`oms-es sql`: a query of one's own, of the read models or of an export."""
+"""`oms-es sql`: a query of your own on the read models or on an export."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from oms_es.written_files import write_file
 
 ROWS, SECONDS = 1_000, 30
 OF_PAYERS = ("statements", "statement_lines")
-"""Numbers of accounts, and what those who paid wrote; over HTTP they are behind `finance:read`."""
+"""Tables with account numbers and texts of payers; over HTTP they need the scope `finance:read`."""
 Format = Literal["table", "csv", "json", "parquet"]
 
 
@@ -42,10 +42,8 @@ def sql(
     format: Annotated[Format, typer.Option(help="What comes out.")] = "table",  # noqa: A002 - as the option is called
     output: Annotated[Path | None, typer.Option(help="Write it to this file; Parquet needs one.")] = None,
 ) -> None:
-    """Ask the read models, or an export, in SQL. One query, which reads and never writes.
-
-    Amounts are minor units, moments are in UTC. The data dictionary in the reference has every table and column.
-    """
+    """Query the read models, or an export, in SQL: one read-only query. Amounts are minor units, moments are in UTC.
+    The data dictionary in the reference has every table and column."""
     if format == "parquet" and output is None:
         raise typer.BadParameter("Parquet is no text; name a file with --output")
     asked = _from_stdin() if statement == "-" else statement
@@ -60,7 +58,7 @@ def sql(
 
 
 def _from_stdin() -> str:
-    """Raises BadStatement."""
+    """Return the statement on stdin. Raise BadStatement."""
     try:
         return sys.stdin.read(found.STATEMENT_CHARACTERS_MAX + 1)
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""`oms-es states`: states of read models that are kept, so that what is asked of the past is answered soon."""
+"""`oms-es states`: past states of read models that are kept, so that queries about the past are fast."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Everything = Annotated[bool, typer.Option("--all", help="Every read model.")]
 
 @app.command("list")
 def list_states(*, json: Json = False) -> None:
-    """What is kept, the oldest first."""
+    """Kept states, the oldest first."""
     with reading(set_up()) as connection:
         found = states.kept(connection)
     columns = {
@@ -47,7 +47,8 @@ def keep(
     ] = None,
     at: AtPosition = None,
 ) -> None:
-    """Keep read models as of a moment, or as of every so many events. What is kept already is left as it is."""
+    """Keep the state of read models as of a moment, or at every so many events. A state that is kept already is left as
+    it is."""
     chosen = read_models_named(names or [], everything=everything)
     moment = at_of(at)
     if (moment is None) == (every is None):
@@ -74,9 +75,10 @@ def keep(
 
 @app.command("drop")
 def drop(names: Names = None, *, everything: Everything = False) -> None:
-    """Drop what is kept of read models."""
+    """Delete the kept states of read models."""
     named = read_models_named(names or [], everything=everything)
-    chosen = None if everything else {one.name for one in named}  # those too that this release has no more
+    # including read models that this release no longer has
+    chosen = None if everything else {one.name for one in named}
     with database(set_up(), "writer") as place, queries.reading(place.url) as connection:
         connection.execute("SET default_transaction_read_only = off")
         gone, left = states.drop_of(connection, chosen)

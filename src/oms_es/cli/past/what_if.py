@@ -1,4 +1,4 @@
-"""`oms-es what-if`: history lived again on a fork in memory; nothing of the database changes."""
+"""`oms-es what-if`: history replayed in memory with changed rules; nothing of the database changes."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def what_if(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result as one page with charts.")] = None,
     json: Json = False,
 ) -> None:
-    """What would have become of history under other rules, limits, capacities or stock. With nothing changed, see
-    whether it comes out as it was."""
+    """Replay history under other rules, limits, capacities or stock, and show what differs. With nothing changed, it
+    shows whether the replay equals history."""
     files = {"rules": [rules] if rules else [], "rates": rates, "policy": policy, "delivery": delivery}
     changes = Changes(
         published=[file_of(kind, path) for kind, paths in files.items() for path in paths or ()],

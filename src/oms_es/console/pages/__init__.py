@@ -18,7 +18,7 @@ __all__ = ["nowhere", "routes"]
 
 
 async def nowhere(visit: Visit) -> Response:
-    """What stands where nothing is shown."""
+    """Redirect to the start page, for paths that have no page."""
     return visit.go("/console")
 
 

@@ -1,7 +1,7 @@
-"""One command for every order of a filter: counted and previewed first, each order by itself, with its outcome.
+"""One command for all orders of a filter: counted and previewed first, then given to each order, with its outcome.
 
-Invariant: a run goes along the filter by the orders' own places in it, so that what it changes neither hides an order
-from it nor shows one twice; and each order has a key of the run, so that a part that is sent again is done once.
+Invariant: a run follows the orders' own positions in the filter; therefore its changes neither hide an order from it
+nor show one twice. Each order has an idempotency key of the run; therefore a part that is sent again is done once.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from oms_es.http.problems import problem
 from oms_es.http.routing import Route
 
 PART = 50
-"""Orders at a time: a person sees what became of them, and goes on."""
+"""Orders of one part: the person sees the outcomes of a part before the next begins."""
 COUNTED_MAX = 2_000
 COUNTED_AT_A_TIME = 250
 TALLIES = ("changed", "same", "refused")
 
 
 class Outcome(NamedTuple):
-    """Of one order. `tally`: one of TALLIES."""
+    """The outcome for one order. `tally`: one of TALLIES."""
 
     row: Mapping[str, Any]
     tally: str
@@ -73,7 +73,7 @@ async def _form(
 
 
 async def _count(visit: Visit, chosen: Mapping[str, list[str]]) -> tuple[int, bool]:
-    """Of very many, that there are more."""
+    """Return the number of orders in the filter, and whether there are more than were counted."""
     count, after = 0, None
     while count < COUNTED_MAX:
         query = {**query_of(chosen), "limit": str(COUNTED_AT_A_TIME), "after": after}
@@ -85,7 +85,10 @@ async def _count(visit: Visit, chosen: Mapping[str, list[str]]) -> tuple[int, bo
 
 
 async def give(command: Command, visit: Visit) -> Response:
-    """`step` is "preview", of the first part, or "do", of the part after `after`. Raises BadParameter."""
+    """Preview or do a part of the run. `step` is "preview" (the first part) or "do" (the part after `after`).
+
+    Raise BadParameter.
+    """
     chosen = _sent_filter(visit.form.get("filter", ""))
     given = {field.name: visit.form.get(field.name, "") for field in _fields(command)}
     body = forms.body_of(_fields(command), given)
@@ -99,7 +102,8 @@ async def give(command: Command, visit: Visit) -> Response:
         except (OmsError, ValidationError) as error:
             refusal = problem(error, visit.asked.request_id)
             if refusal["status"] == HTTPStatus.UNPROCESSABLE_ENTITY and not outcomes:
-                return await _form(visit, command, chosen, given, refusal=refusal)  # it is the same for every order
+                # the refusal would be the same for every order
+                return await _form(visit, command, chosen, given, refusal=refusal)
             outcomes.append(Outcome(row, "refused", refusal["detail"]))
     so_far = {name: _number(visit, name) * is_done + sum(one.tally == name for one in outcomes) for name in TALLIES}
     went_on = {"outcomes": outcomes, "run": run, "after": found["next"], "is_done": is_done, "so_far": so_far}
@@ -107,7 +111,7 @@ async def give(command: Command, visit: Visit) -> Response:
 
 
 async def _outcome(visit: Visit, command: Command, row: Mapping[str, Any], body: Any, run: str | None) -> Outcome:
-    """Raises what the API raises."""
+    """Give, or preview, the command for one order. Raise what the API raises."""
     path = at("v1", "orders", row["order_id"], verb=command.verb)
     if run is None:
         _, looked = await visit.api.post(path, body, {"preview": "true"})
@@ -119,7 +123,7 @@ async def _outcome(visit: Visit, command: Command, row: Mapping[str, Any], body:
 
 
 def _sent_filter(text: str) -> dict[str, list[str]]:
-    """Raises BadParameter."""
+    """Return the filter that the form repeats. Raise BadParameter."""
     found: dict[str, list[str]] = {}
     for name, value in parse_qsl(text):
         if name not in FILTER:

@@ -1,6 +1,6 @@
-"""Every command of the API as a form: looked at first, then done, with the version that was looked at.
+"""Every command of the API as a form: previewed first, then given, with the version that was previewed.
 
-Invariant: what a form sends is what the person saw previewed: on a stream that has moved on meanwhile nothing happens.
+Invariant: a form does what the person saw in the preview: if the stream has changed meanwhile, nothing happens.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FRESH = frozenset(
     | {"receipt_id", "count_id", "adjustment_id", "change_id", "write_off_id", "move_id", "inspection_id"}
     | {"feedback_id", "note_id"}
 )
-"""Fields in which a command gives a name to what it begins: one is proposed."""
+"""Fields that hold the id of something that the command creates: the form proposes a new id."""
 GIVEN = ("next", "version", "key", "step", "proof")
 FIRST: Mapping[str, tuple[str, ...]] = {
     "sourcing": ("assign", "hold", "cancel"),
@@ -43,7 +43,7 @@ FIRST: Mapping[str, tuple[str, ...]] = {
     "completed": ("refund", "request-return"),
     "cancelled": ("refund",),
 }
-"""What is mostly asked of an order in its phase; the others stand behind."""
+"""Commands that are most often given for an order in a phase; the others are shown behind them."""
 
 
 REPLACES: Mapping[tuple[str, str], tuple[str, str]] = {
@@ -53,11 +53,12 @@ REPLACES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("policy", "set-return-policy"): ("/v1/return-policies", "channel"),
     ("item", "describe"): ("/v1/items", "sku"),
 }
-"""What is said by these replaces all that was said before: the form begins with it. Where it is read, and by what."""
+"""Commands that replace everything that was set before: their form is filled with the current values. The value is the
+API's path and the parameter by which these are read."""
 
 
 class Command(NamedTuple):
-    """A command of the API, as what it is called here."""
+    """A command of the API, by its group and verb."""
 
     group: str
     verb: str
@@ -70,7 +71,7 @@ class Command(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """A command with some of it filled in."""
+    """A command whose form is partly filled in."""
 
     command: Command
     href: str
@@ -79,7 +80,7 @@ class Offer(NamedTuple):
 
 @cache
 def catalogue() -> Mapping[tuple[str, str], Command]:
-    """By group and verb. Many orders at once are no form."""
+    """Return every command by group and verb, without the ones for many orders at once."""
     found = (_command(route) for route in all_routes() if route.is_command and not route.path.endswith(":batch"))
     return {(one.group, one.verb): one for one in found}
 
@@ -97,7 +98,7 @@ def fields_of(command: Command) -> tuple[forms.Field, ...]:
 
 @cache
 def _fields(group: str, verb: str) -> tuple[forms.Field, ...]:
-    """Of the path, then of the body."""
+    """Return the fields of the path, then those of the body."""
     command = catalogue()[group, verb]
     assert command.route.body
     named = [forms.Field(name, "text", is_required=True) for name in command.names]
@@ -105,13 +106,13 @@ def _fields(group: str, verb: str) -> tuple[forms.Field, ...]:
 
 
 def offers_of(visit: Visit, group: str, verbs: Iterable[str], values: Mapping[str, str], back: str = "") -> list[Offer]:
-    """Those of the verbs that the person may give. `back`: where they lead once they are done."""
+    """Return offers for those of the verbs that the person may give. `back`: the page that follows the command."""
     found = (catalogue().get((group, verb)) for verb in verbs)
     return [_offer(one, values, back, is_first=True) for one in found if one and visit.api.may(one.route.scope)]
 
 
 def offers(visit: Visit, group: str, values: Mapping[str, str], row: Mapping[str, Any]) -> list[Offer]:
-    """Every command about a thing that the person may give, those that are likely first."""
+    """Return offers for every command about an entity that the person may give, the likely ones first."""
     first = (
         ("receive", "count", "move") if group == "stock" else FIRST.get(row["phase"], ()) if group == "order" else ()
     )
@@ -142,7 +143,7 @@ async def listed(visit: Visit) -> Response:
 
 
 async def show(command: Command, visit: Visit) -> Response:
-    """The form, with what the address says filled in."""
+    """Show the form, filled with what the address gives."""
     given = {name: value for name in visit.asked.given() if (value := visit.one(name)) and name not in GIVEN}
     subject = await _subject(visit, given)
     known = {**await _current(visit, command, given), **_lines(command, subject)}
@@ -152,7 +153,7 @@ async def show(command: Command, visit: Visit) -> Response:
 
 
 async def _subject(visit: Visit, given: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """The order that a command is about, where there is one that the person may see."""
+    """Return the order that the command is about, or None if there is none that the person may see."""
     if "order" not in given or not visit.api.may("orders:read"):
         return None
     try:
@@ -172,7 +173,7 @@ async def _current(visit: Visit, command: Command, given: Mapping[str, str]) -> 
 
 
 def _lines(command: Command, subject: Mapping[str, Any] | None) -> dict[str, str]:
-    """Of an order whose lines are asked for: which it has, with nothing said of them yet."""
+    """Return form values with one row for each line of the order, for commands that ask for lines by id."""
     field = next((one for one in fields_of(command) if one.name == "lines" and one.kind == "rows"), None)
     is_by_line = field is not None and any(part.name == "line_id" for part in field.parts)
     if not is_by_line or not field or subject is None or any(part.name == "unit_price_minor" for part in field.parts):
@@ -187,7 +188,7 @@ def _back(given: Mapping[str, str]) -> str:
 
 
 async def give(command: Command, visit: Visit) -> Response:
-    """`step` is "preview" or "do"."""
+    """Preview or give the command; `step` is "preview" or "do"."""
     given = {name: value for name, value in visit.form.items() if name not in GIVEN}
     back, fields = own_path(visit.form.get("next")), fields_of(command)
     body = forms.body_of([field for field in fields if field.name not in command.names], given)
@@ -209,13 +210,16 @@ async def give(command: Command, visit: Visit) -> Response:
 
 
 def if_unchanged(form: Mapping[str, str], version: str = "version") -> dict[str, str]:
-    """Done once, and only as the stream was when it was previewed. `version`: the field that has it."""
+    """Return headers with which the command is given once, and only if the stream has the version of the preview.
+
+    `version`: the name of the form's field that holds it.
+    """
     headers = {"idempotency-key": form["key"]} if form.get("key") else {}
     return {**headers, "if-match": f'"{form[version]}"'} if form.get(version) else headers
 
 
 def _path(command: Command, given: Mapping[str, str]) -> str:
-    """What is named nowhere is asked for by the router, as for anything else."""
+    """Return the API's path for the command; a value that is missing leads to the API's own error."""
     segments = [given.get(part[1:-1], "").strip() if part.startswith("{") else part for part in command.route.segments]
     return at(*segments, verb=command.route.verb)
 
@@ -239,7 +243,7 @@ def _form(visit: Visit, command: Command, given: Mapping[str, str], status: int 
 
 
 def wrong_of(refusal: Mapping[str, Any] | None) -> dict[str, str]:
-    """What is wrong with each field, by its name."""
+    """Return what is wrong with each field, by its name."""
     errors = (refusal or {}).get("errors", ())
     found = ((one.get("parameter") or one.get("pointer", ""), one["detail"]) for one in errors)
     return {name.strip("/").replace("/", "."): detail for name, detail in found}

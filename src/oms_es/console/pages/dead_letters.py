@@ -1,4 +1,4 @@
-"""Input that could not be used: grouped by reason, each with what came, tried again or discarded, one or a group."""
+"""Dead letters: grouped by reason, each with its content, replayed or discarded, singly or as a group."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from oms_es.http.requests import NUMBER
 READ, WRITE = "operations:read", "operations:write"
 LIMIT = "50"
 GROUP_MAX = 50
-"""Of a group, so many are tried or discarded at a time."""
+"""Dead letters of a group that are replayed or discarded with one request."""
 
 
 class Outcome(NamedTuple):
-    """Of one of several. `events`: what a replay would lead to."""
+    """The outcome for one of several dead letters. `events`: the events that a replay would lead to."""
 
     id: int
     is_settled: bool
@@ -68,7 +68,10 @@ async def discard(visit: Visit) -> Response:
 
 
 async def settle_group(visit: Visit) -> Response:
-    """Each by itself, with what became of it; what is left of the group can be gone on with. `until`: none after it."""
+    """Replay, preview or discard a part of a group, each dead letter by itself.
+
+    `until`: the last id, so that dead letters that arrive meanwhile are left out.
+    """
     chosen = {name: visit.form.get(name, "") for name in ("source", "reason")}
     found = await visit.api.get("/v1/dead-letters", {**chosen, "limit": str(GROUP_MAX)})
     until = visit.form.get("until", "")
@@ -80,7 +83,7 @@ async def settle_group(visit: Visit) -> Response:
 
 
 async def _outcome(do: Callable[[Visit, str], Awaitable[Outcome]], visit: Visit, dead_letter_id: str) -> Outcome:
-    """Whatever becomes of one, the others of its group are gone on with."""
+    """Settle one dead letter; an error becomes its outcome, so that the rest of the group goes on."""
     try:
         return await do(visit, dead_letter_id)
     except OmsError as error:

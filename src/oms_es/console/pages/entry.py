@@ -1,4 +1,4 @@
-"""In and out: signing in with a key or at a provider, signing out, the language, and files that pages need."""
+"""Signing in with a key or at a provider, signing out, choosing the language, and the files that pages need."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LANGUAGE_COOKIE = "oms_language"
 LANGUAGE_SECONDS = 31_536_000
 LOGIN_COOKIE = "oms_login"
 LOGIN_SECONDS_MAX = 600
-"""To sign in at a provider."""
+"""The time in which a person must finish signing in at a provider."""
 LOGIN_PATH = "/console/sign-in"
 ANSWER_PATH = f"{LOGIN_PATH}/back"
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
 async def home(visit: Visit) -> Response:
-    """The first page that the person may see."""
+    """Redirect to the first page that the person may see."""
     return visit.go(visit.places[0].path)
 
 
@@ -38,13 +38,13 @@ async def sign_in_page(visit: Visit) -> Response:
 
 
 def _sign_in_page(visit: Visit, to: str, wrong: str = "", status: int = 200) -> Response:
-    """`wrong`: the word for what went wrong."""
+    """Return the sign-in page. `wrong`: the key of the message about the failed attempt."""
     logins = visit.asked.services.logins
     return visit.page("sign_in.html", status, next=to, wrong=wrong, issuer=logins.issuer if logins else "")
 
 
 async def signed_in(visit: Visit) -> Response:
-    """Raises what the database raises."""
+    """Sign in with a key; a wrong key shows the form again."""
     to = own_path(visit.form.get("next"))
     services = visit.asked.services
     try:
@@ -57,7 +57,7 @@ async def signed_in(visit: Visit) -> Response:
 
 
 async def sign_in_at(visit: Visit) -> Response:
-    """Sends the browser to the provider. Raises NoResource, IssuerUnavailable, Busy."""
+    """Redirect the browser to the provider. Raise NoResource, IssuerUnavailable or Busy."""
     logins = _logins(visit)
     begun = Begun.at(logins.issuer, own_path(visit.one("next")))
     url = await run_in_threadpool(logins.url, begun, _answer_url(visit))
@@ -67,7 +67,7 @@ async def sign_in_at(visit: Visit) -> Response:
 
 
 async def signed_in_at(visit: Visit) -> Response:
-    """The browser is back with an answer, which counts once. Raises NoResource, Busy."""
+    """Finish signing in with the provider's answer, which counts once. Raise NoResource or Busy."""
     to = "/console"
     try:
         begun = Begun.read(visit.asked.request.cookies.get(LOGIN_COOKIE, ""))
@@ -90,13 +90,15 @@ def _logins(visit: Visit) -> Logins:
 
 
 def _answer_url(visit: Visit) -> str:
-    """Where the provider sends the browser back to; it takes only what is registered there."""
+    """Return the address to which the provider redirects; the provider accepts only those that are
+    registered with it."""
     request = visit.asked.request
     return f"{'https' if by_tls(request) else 'http'}://{request.headers.get('host', '')}{ANSWER_PATH}"
 
 
 def _login_cookie(visit: Visit) -> Any:
-    """It comes back with a link from the provider: strict it would not."""
+    """Return the attributes of the sign-in cookie: `lax`, since a strict cookie is not sent after a link from the
+    provider."""
     return {"path": LOGIN_PATH, "secure": by_tls(visit.asked.request), "httponly": True, "samesite": "lax"}
 
 
@@ -116,7 +118,7 @@ async def language(visit: Visit) -> Response:
 
 
 async def static(visit: Visit) -> Response:
-    """Raises NoResource."""
+    """Serve a static file. Raise NoResource."""
     found = statics().get(visit.values["name"])
     if found is None:
         raise NoResource("there is no such file")

@@ -1,4 +1,4 @@
-"""How the engine is: who stopped, and why; who is behind; what waits to be looked at."""
+"""The state of the engine: roles that stopped, and why; roles that are behind; what waits for a person."""
 
 from __future__ import annotations
 

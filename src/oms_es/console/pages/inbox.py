@@ -1,4 +1,4 @@
-"""What a person must look at, by kind, with who sees to it, and what settles it."""
+"""Open exceptions by kind, each with its assignee and the commands that settle it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from oms_es.reports.operations.exceptions import DUPLICATE
 
 FILTERS = ("kind", "assignee", "order", "snoozed")
 HOURS = (1, 4, 24, 72, 168, 720)
-"""For which one may be put off; the last is as long as the engine allows."""
+"""Hours for which an exception may be snoozed; the last is the most that the engine allows."""
 LIMIT = "50"
 WRITE = "operations:write"
 OPERATOR = "operator"
 PEOPLE = ("support", "warehouse", "finance")
-"""Roles of those who look at an inbox; an operator, who may give every command, is named where no other acts."""
+"""Roles of people who work on the inbox. An operator may give every command, and is named where no other role may."""
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -61,21 +61,21 @@ async def inbox(visit: Visit) -> Response:
 
 
 async def _differing(visit: Visit, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Of orders that were sent again with other content: what differs."""
+    """Return the differences of orders that were sent again with other content, by the exception's id."""
     ids = [row["exception_id"] for row in rows if row["kind"] == DUPLICATE]
     found = await visit.api.every(*((at("v1", "exceptions", one), NOTHING) for one in ids))
     return {name: one["differences"] for name, one in zip(ids, found, strict=True) if one}
 
 
 def _settling(visit: Visit, row: Mapping[str, Any]) -> list[Offer]:
-    """Commands that the person may give, with what the exception is about filled in."""
+    """Return the offers that settle the exception, filled with what it is about."""
     values, here = settling.values_of(row), _here(visit)
     found = [offers_of(visit, group, (verb,), values, here) for group, verb in settling.commands_for(row)]
     return [offer for some in found for offer in some]
 
 
 def acts(row: Mapping[str, Any]) -> list[str]:
-    """The roles whose keys may give what settles it."""
+    """Return the roles whose keys may give the commands that settle the exception."""
     scopes = {catalogue()[one].route.scope for one in settling.commands_for(row)}
     return [role for role in PEOPLE if scopes & ROLES[role]] or [OPERATOR]
 
@@ -89,7 +89,7 @@ def _look(visit: Visit, row: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _here(visit: Visit) -> str:
-    """Who settled one goes on with the next of the same list."""
+    """Return the address of this list with its filters: a command leads back to it."""
     given = {name: value for name in FILTERS if (value := visit.one(name))}
     return f"/console/inbox?{urlencode(given)}" if given else "/console/inbox"
 
@@ -103,7 +103,10 @@ async def resolve(visit: Visit) -> Response:
 
 
 async def snooze(visit: Visit) -> Response:
-    """To the minute: a form that is sent twice says the same. Raises BadParameter."""
+    """Snooze an exception. Raise BadParameter.
+
+    The end is rounded to the minute, so that a form that is sent twice gives the same command.
+    """
     hours = visit.form.get("hours", "")
     if hours not in {str(count) for count in HOURS}:
         raise BadParameter("hours", f"choose one of {', '.join(map(str, HOURS))}")
@@ -112,7 +115,10 @@ async def snooze(visit: Visit) -> Response:
 
 
 async def _given(visit: Visit, verb: str, names: tuple[str, ...], more: Mapping[str, Any] = NOTHING) -> Response:
-    """Of the exception as the page showed it: what was raised since is open still. Raises BadParameter."""
+    """Give a command about the exception as the page showed it; one that was raised again since then stays open.
+
+    Raise BadParameter.
+    """
     given = visit.form
     if not given.get("exception_id"):
         raise BadParameter("exception_id", "say which")

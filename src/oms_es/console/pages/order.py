@@ -1,4 +1,5 @@
-"""One order: where it stands, what it waits for, its story as a picture and a list, its parts, and what can be done."""
+"""One order: its status, what it waits for, its timeline as a picture and a list, its parts, and the
+commands for them."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ NOTED = "OrderNoteAdded"
 
 
 async def order(visit: Visit) -> Response:
-    """Raises Refused: there is no such order."""
+    """Show one order. Raise Refused if there is no such order."""
     name, moment = visit.values["order"], visit.one("at")
     wants_address = visit.one("address") == "shown" and visit.api.may(PERSONAL)
     expand = [*(PARTS if moment is None else OF_THEN), *(["ship_to"] if wants_address else [])]
@@ -60,7 +61,7 @@ async def order(visit: Visit) -> Response:
 async def _notes(
     visit: Visit, name: str, timeline: list[Mapping[str, Any]], moment: str | None
 ) -> list[Mapping[str, Any]]:
-    """Where there are any, and the person may see what is said of people: that reading is recorded."""
+    """Return the order's notes, if it has any and the person may see personal data; reading them is recorded."""
     if not visit.api.may(PERSONAL) or all(row["event"] != NOTED for row in timeline):
         return []
     notes: list[Mapping[str, Any]] = (await visit.api.get(at("v1", "orders", name), {"expand": "notes", "at": moment}))[
@@ -70,7 +71,7 @@ async def _notes(
 
 
 async def _papers(visit: Visit, found: Mapping[str, Any]) -> Papers | None:
-    """Of the order, its payments and its parcels."""
+    """Return the documents of the order, its payments and its parcels."""
     order_id = found["order_id"]
     parts = (("payment", "payments"), ("shipment", "shipments"))
     subjects = [Subject("order", order_id, f"{found['channel']}/{found['external_id']}")]
@@ -81,7 +82,7 @@ async def _papers(visit: Visit, found: Mapping[str, Any]) -> Papers | None:
 
 
 async def add_note(visit: Visit) -> Response:
-    """Sent twice it is added once: the page gave it its name."""
+    """Add a note; sent twice, it is added once, as the page gave it its id."""
     path = at("v1", "orders", visit.values["order"], verb="add-note")
     body = {name: visit.form.get(name, "").strip() for name in ("note_id", "note_text")}
     _, done = await visit.api.post(path, body)
@@ -89,7 +90,7 @@ async def add_note(visit: Visit) -> Response:
 
 
 def _offers(visit: Visit, found: dict[str, Any]) -> list[tuple[str, str, list[Offer]]]:
-    """What can be asked for, of the order and of its parts."""
+    """Return the offers for the order and for its parts, with the group and name of each part."""
     groups = [("order", "", {"order": found["order_id"]})]
     groups += [("shipment", one["shipment_id"], {"shipment": one["shipment_id"]}) for one in found["shipments"]]
     groups += [("return", one["rma_id"], {"return": one["rma_id"]}) for one in found["returns"]]
@@ -98,14 +99,14 @@ def _offers(visit: Visit, found: dict[str, Any]) -> list[tuple[str, str, list[Of
 
 
 def _ends(visit: Visit, order_id: str, need: Mapping[str, Any]) -> list[Offer]:
-    """The command that ends a wait, where the person may give it; it leads back to the order."""
+    """Return the offer for the command that ends a wait, if the person may give it; it leads back to the order."""
     group, _, verb = settling.ENDS.get(need["says"], "").partition(".")
     values = {**need["parameters"], "order": order_id}
     return offers_of(visit, group, (verb,), values, at("console", "orders", order_id))
 
 
 async def why(visit: Visit) -> Response:
-    """Why the order ships from where it does. Where it goes to is on the map for who asks for it: that is recorded."""
+    """Show why the order ships from where it does. Its destination is on the map only on request, which is recorded."""
     name = visit.values["order"]
     wants_address = visit.one("address") == "shown" and visit.api.may(PERSONAL)
     found = await visit.api.get(at("v1", "orders", name), {"expand": "ship_to" if wants_address else None})
@@ -122,7 +123,7 @@ async def why(visit: Visit) -> Response:
 
 
 def _decision(steps: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The last that says what was weighed, or was made by hand."""
+    """Return the last sourcing decision, of the engine or of a person, or an empty map."""
     made: list[Mapping[str, Any]] = [
         step["event"] for step in steps if step["name"] in ("OrderSourced", "OrderAssigned")
     ]

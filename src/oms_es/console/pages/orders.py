@@ -1,4 +1,4 @@
-"""Orders, the newest first, by filters that stand in the address and that a person keeps under names of their own."""
+"""The list of orders, the newest first. Its filters are in the address, and a person can save them under names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WRITE = "orders:write"
 LIMIT = "50"
 PATH = "/console/orders"
 OF_PEOPLE = ("customer",)
-"""A filter by it is not kept: who a customer is stands where it can be forgotten."""
+"""Filters that are not saved: a customer's name is stored only where it can be forgotten."""
 
 
 async def orders(visit: Visit) -> Response:
@@ -57,7 +57,7 @@ def _to_keep(given: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
 
 
 async def keep_view(visit: Visit) -> Response:
-    """Of the filter that the page had. Raises BadParameter, TooManyViews."""
+    """Save the page's filter as a view. Raise BadParameter or TooManyViews."""
     name = " ".join(visit.form.get("name", "").split())
     if not name.isprintable() or not 1 <= len(name) <= NAME_CHARACTERS_MAX:
         raise BadParameter("name", f"give the view a name of 1 to {NAME_CHARACTERS_MAX} characters")
@@ -79,18 +79,18 @@ async def drop_view(visit: Visit) -> Response:
 
 
 def offers_of_all(visit: Visit) -> list[str]:
-    """Verbs that may be given to every order of a filter."""
+    """Return the verbs that may be given to all orders of a filter."""
     return list(FOR_ALL) if visit.api.may(WRITE) else []
 
 
 def filter_of(many: Callable[[str], list[str]], one: Callable[[str], str | None]) -> dict[str, list[str]]:
-    """What was chosen, by name."""
+    """Return the chosen filters by name."""
     given = {name: [value] for name in FILTER if name != "phase" and (value := one(name))}
     return {"phase": phases, **given} if (phases := many("phase")) else given
 
 
 def query_of(given: Mapping[str, Sequence[str]]) -> dict[str, str | Sequence[str] | None]:
-    """As the API asks it. Raises BadParameter."""
+    """Return the filters as parameters of the API. Raise BadParameter."""
     first = {name: values[0] for name, values in given.items()}
     return {
         **{name: first.get(name) for name in FILTERS},
@@ -101,7 +101,7 @@ def query_of(given: Mapping[str, Sequence[str]]) -> dict[str, str | Sequence[str
 
 
 def _day(name: str, text: str | None, days: int) -> str | None:
-    """The moment at which it begins; of the last day that counts, at which it ends. Raises BadParameter."""
+    """Return the moment at which the day begins, moved by `days`. Raise BadParameter."""
     if text is None:
         return None
     try:

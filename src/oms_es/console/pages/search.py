@@ -1,4 +1,4 @@
-"""One box for whatever a person knows: names of orders, parcels, payments, returns and SKUs, also many at once."""
+"""One search field for names of orders, parcels, payments, returns and SKUs, also for several names at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BETWEEN = re.compile(r"[\s,;]+")
 
 
 async def search(visit: Visit) -> Response:
-    """One order is shown at once."""
+    """Search for the text; if exactly one order is found, redirect to it."""
     text = (visit.one("q") or "").strip()
     found = await _orders(visit, text) if text else []
     is_sku = bool(text) and await _is_sku(visit, text)
@@ -35,7 +35,7 @@ async def search(visit: Visit) -> Response:
 
 
 async def _orders(visit: Visit, text: str) -> list[dict[str, Any]]:
-    """Who may not see people asks by the order's own names only."""
+    """Return the orders that match. A person who may not see personal data finds orders by their own names only."""
     if visit.api.may(PERSONAL):
         found: list[dict[str, Any]] = (await visit.api.get("/v1/orders", {"q": text}))["items"]
         return found

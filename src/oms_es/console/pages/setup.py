@@ -1,6 +1,6 @@
-"""What is set up: locations, rules, rates, delivery options, policies, and who is connected; each with its commands.
+"""Configuration: locations, rules, rates, delivery options, policies and connections, each with its commands.
 
-Invariant: a draft of rules is published as it was compared with what is published, or not at all.
+Invariant: a draft of rules is published only if the published rules are still those that it was compared with.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, SourcingRules
 
 READ, WRITE = "catalog:read", "catalog:write"
 DAYS = (7, 30, 90, 365)
-"""On which a draft can be tried: the last ones."""
+"""The choice of days before now on which a draft can be tried."""
 LIMIT = "100"
 PUBLISH = at("v1", "rules", verb="publish-sourcing-rules")
 RULES = "rules"
 
 
 class Part(NamedTuple):
-    """`group`: of its commands; `key`: the column that names a row, and the field of its commands."""
+    """One kind of configuration. `group`: of its commands; `key`: the column that identifies a row, and the field of
+    its commands."""
 
     name: str
     path: str
@@ -144,7 +145,8 @@ async def _page(visit: Visit, part: Part, status: int = 200, **more: Any) -> Res
 
 
 async def _published(visit: Visit, version: str | None = None) -> Mapping[str, Any]:
-    """As they hold; what holds where none were ever published. Raises NotYet where that is not the version given."""
+    """Return the published rules, or the built-in ones if none were published. Raise NotYet if they are newer than
+    `version`."""
     found = (await visit.api.get(OF_RULES.path, {"current": "true", "limit": "1"}))["items"]
     if version is not None and version != (found[0]["version"] if found else BUILT_IN_VERSION):
         raise NotYet("newer rules were published, and are not shown here yet; compare again in a moment")
@@ -153,7 +155,8 @@ async def _published(visit: Visit, version: str | None = None) -> Mapping[str, A
 
 
 async def publish(visit: Visit) -> Response:
-    """`step` is "preview", "try" or "do". What is wrong is said above the draft, and nothing of it is lost."""
+    """Preview, try or publish a draft; `step` is "preview", "try" or "do". An error is shown above the draft, which
+    stays."""
     draft, version = visit.form.get("draft", ""), visit.form.get("version", "").strip()
     given: dict[str, Any] = {"draft": draft, "version": version}
     try:
@@ -175,7 +178,7 @@ async def publish(visit: Visit) -> Response:
 
 
 async def _tried(visit: Visit, rules: Mapping[str, Any], version: str) -> Response:
-    """On the last days: the page of the run says what came of it. Raises BadParameter, Busy."""
+    """Begin a what-if run of the draft on the last days and redirect to its page. Raise BadParameter or Busy."""
     days = visit.form.get("days", "")
     if days not in {str(count) for count in DAYS}:
         raise BadParameter("days", f"choose one of {', '.join(map(str, DAYS))}")
@@ -185,7 +188,7 @@ async def _tried(visit: Visit, rules: Mapping[str, Any], version: str) -> Respon
 
 
 async def _run(visit: Visit, run_id: str | None, draft: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a publication names: a run of these very rules. Raises BadParameter, NotFound."""
+    """Return the run that the publication names; it must be of the same rules. Raise BadParameter or NotFound."""
     if not run_id:
         return None
     run = await visit.api.get(at("v1", "what-if", run_id))
@@ -196,7 +199,7 @@ async def _run(visit: Visit, run_id: str | None, draft: Mapping[str, Any]) -> di
 
 
 def _object(draft: str) -> dict[str, Any]:
-    """Raises BadParameter."""
+    """Parse the draft as a JSON object. Raise BadParameter."""
     try:
         found = from_json(draft)
     except ValueError:
@@ -207,7 +210,8 @@ def _object(draft: str) -> dict[str, Any]:
 
 
 def _difference(published: Mapping[str, Any], draft: Mapping[str, Any]) -> list[str]:
-    """Line by line, of both with every field in its place; what a draft leaves out is as it is by default."""
+    """Return a line-by-line difference of the two rules, both with every field; what a draft leaves out has its
+    default."""
     whole = SourcingRules.model_validate(draft).model_dump(mode="json")
     before, after = (as_json(one).splitlines() for one in (published, whole))
     return list(unified_diff(before, after, n=2, lineterm=""))[2:]

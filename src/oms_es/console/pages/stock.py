@@ -1,4 +1,4 @@
-"""What is where: a matrix of SKUs and locations, and of one SKU the shelves and who holds what."""
+"""Stock: a matrix of SKUs and locations; and for one SKU, its bins and reservations."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from oms_es.http.errors import BadParameter, Forbidden
 LIMIT = "250"
 SHOWN = ("on_hand", "reserved", "atp", "inbound", "safety_stock", "damaged", "quarantine", "presold", "reorder_point")
 SCANNED = ("receive", "count", "move", "move-to-bin")
-"""What is done with a scanner in the hand."""
+"""Commands that are given with a scanner."""
 WRITE = "stock:write"
 DRAWN = ("on_hand", "atp")
 
 
 async def matrix(visit: Visit) -> Response:
-    """A SKU that a page ends within is shown whole."""
+    """Show the matrix; a SKU that crosses the end of a page is completed."""
     if scanned := (visit.one("scan") or "").strip():
         return _scanned(visit, scanned)
     wanted = visit.one("sku")
@@ -53,7 +53,7 @@ async def matrix(visit: Visit) -> Response:
 
 
 def _scanned(visit: Visit, sku: str) -> Response:
-    """To its form; from there back to the field, for the next one. Raises BadParameter."""
+    """Redirect to the form for a scanned SKU, which leads back to the field for the next scan. Raise BadParameter."""
     verb, location = visit.one("do") or SCANNED[0], (visit.one("scan_at") or "").strip()
     if verb not in SCANNED:
         raise BadParameter("do", f"write one of {', '.join(SCANNED)}")
@@ -77,7 +77,7 @@ async def _completed(visit: Visit, rows: Sequence[Mapping[str, Any]]) -> list[Ma
 
 
 async def one(visit: Visit) -> Response:
-    """Now, or at a moment beside now. Raises NoResource."""
+    """Show one SKU now, or as of a moment beside now. Raise NoResource."""
     sku, moment = visit.values["sku"], visit.one("at")
     path = at("v1", "stock", sku)
     now, is_new_enough = await visit.api.get_soon(path, shows=visit.done)

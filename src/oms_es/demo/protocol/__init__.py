@@ -1,4 +1,4 @@
-"""The demo's week by way of providers' own protocols: their servers on this machine, and their bills at the end.
+"""The demo's week over the providers' own protocols: their servers on this machine, and their bills at the end.
 
 Imports: what the demo imports, and the loopback servers of the gateways.
 """

@@ -1,7 +1,7 @@
-"""What customers and carriers do at the providers, and what these report of it to our webhooks, on a thread of its own.
+"""Actions of customers and carriers at the providers, and the providers' reports to our webhooks, in a thread.
 
 Invariant: a customer pays only what was shown to them. Each event of the providers' books is reported until the report
-is taken; a share of them twice.
+is accepted; a share of the reports is sent twice.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from oms_es.reports import queries
 
 TURN_SECONDS = 0.05
 TWICE_SHARE = 0.02
-"""Of all reports."""
+"""The share of reports that are sent twice."""
 CONCURRENT_MAX = 4
-"""Reports under way at once: they overtake each other."""
+"""Reports that are sent in parallel, so that they overtake each other."""
 FOLLOWED_CARRIER = "UPS"
-"""Its parcels are followed by kuaidi100, which calls it `ups`; of all others EasyPost reports."""
+"""The carrier whose parcels kuaidi100 tracks, under the name `ups`; EasyPost reports on all others."""
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NOT_LISTENED_TO = frozenset({"payment_intent.created"})
-"""Kinds of Stripe's events that our webhook is not asked to get."""
+"""Kinds of Stripe's events that our webhook has not subscribed to."""
 SHOWN = "SELECT payment_id, action, action_content FROM payments WHERE state = 'requested' AND action <> ''"
 
 log = structlog.get_logger(__name__)
 
 
 class Report(NamedTuple):
-    """`signed` makes it at the moment it is sent."""
+    """A report to be sent. `signed` returns its headers and body, signed at the moment of sending."""
 
     connection: str
     signed: Callable[[], tuple[Mapping[str, str], bytes]]
 
 
 class Outside:
-    """`address`: of our HTTP server. `transit_seconds`: how long a parcel is on its way."""
+    """The outside world. `address`: of our HTTP server. `transit_seconds`: how long a parcel is on its way."""
 
     def __init__(
         self, providers: Providers, database_url: str, address: str, seed: int, transit_seconds: float
@@ -92,7 +92,7 @@ class Outside:
                 stopping.wait(TURN_SECONDS)
 
     def outstanding(self) -> int:
-        """What is still to be paid, carried or reported."""
+        """Return how many payments, parcels and reports are still to be done."""
         with queries.reading(self.database_url) as connection:
             unpaid = sum(str(row["payment_id"]) not in self._tried for row in connection.execute(SHOWN))
         return unpaid + len(self._underway()) + self._unreported() + len(self._waiting)
@@ -110,7 +110,7 @@ class Outside:
         }
 
     def _pay(self, connection: queries.Connection) -> None:
-        """What a customer was shown: a code is scanned, a page is opened, the app is called."""
+        """Pay what customers were shown: scan the code, open the page, call the app."""
         for row in connection.execute(SHOWN).fetchall():
             if row["payment_id"] not in self._tried:
                 self._paid(str(row["action"]), str(row["action_content"]))
@@ -129,7 +129,7 @@ class Outside:
             of.alipay.books.pay(name)
 
     def _underway(self) -> list[str]:
-        """Numbers of parcels that are paid for and have not arrived."""
+        """Return the numbers of parcels that are paid for and have not arrived."""
         with self.providers.easypost.lock:
             standing = [str(one["tracking_code"]) for one in self.providers.easypost.books.standing()]
         return [number for number in standing if self._scanned.get(number, 0) < len(JOURNEY)]
@@ -143,7 +143,7 @@ class Outside:
                 self._scanned[number] = step + 1
 
     def _seen_by_carrier(self, number: str, seen: Scan) -> bool:
-        """False where it is not followed yet."""
+        """Record a carrier's scan; return False if the parcel is not tracked yet."""
         books = self.providers.easypost.books
         carrier = str(books.trackers[number]["carrier"])
         if carrier == FOLLOWED_CARRIER:
@@ -155,7 +155,7 @@ class Outside:
         return True
 
     def _is_followed(self, number: str) -> bool:
-        """Kuaidi100 is asked to push each change, again where its answer was lost."""
+        """Subscribe to the parcel at kuaidi100, also again after a lost answer; return whether it is tracked."""
         name = FOLLOWED_CARRIER.lower(), number
         if name not in self.providers.kuaidi100.followed:
             try:
@@ -172,7 +172,7 @@ class Outside:
         self._queue(Report("kuaidi100", lambda: (FORM, body)))
 
     def _collect(self) -> None:
-        """New events of the books."""
+        """Queue reports of new events in the books."""
         for name, events in self._events().items():
             first, self._seen[name] = self._seen[name], len(events)
             for number in range(first, len(events)):
@@ -196,7 +196,7 @@ class Outside:
         return Report(name, lambda: of.easypost.report(number, EASYPOST_SECRET))
 
     def _send(self, threads: ThreadPoolExecutor) -> None:
-        """What is not taken stays at its place until the next turn."""
+        """Send the waiting reports; those that are not accepted wait for the next time."""
         now = list(self._waiting)
         for report, is_taken in zip(now, threads.map(self._sent, now), strict=True):
             self._waiting.popleft()
@@ -218,7 +218,7 @@ class Outside:
 
 
 class Scan(NamedTuple):
-    """`status`: as EasyPost calls it; `state`: as kuaidi100 does."""
+    """A carrier's scan. `status`: EasyPost's word; `state`: kuaidi100's number."""
 
     status: str
     state: str
@@ -233,7 +233,7 @@ JOURNEY = (
 
 
 class Beside(ExternalSystems):
-    """What stands around the engine anyhow, and what goes on at the providers."""
+    """External systems that include the activity at the providers, beside those of the engine."""
 
     def __init__(self, others: ExternalSystems, outside: Outside) -> None:
         self.others = others

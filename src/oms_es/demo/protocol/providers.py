@@ -1,7 +1,7 @@
-"""Servers that play the providers' protocols on this machine, each with books of its own, and what we are set up with.
+"""Servers that simulate the providers' protocols on this machine, each with its own state, and our settings for them.
 
-Invariant: a share of all requests goes wrong as each provider has it: answers are lost, or errors. Keys are made for
-this run, and are in its folder.
+Invariant: a share of all requests fails in each provider's way: answers are lost, or are errors. Keys are made for this
+run, and are stored in its folder.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from oms_es.gateways.loopback.wechatpay_books import WeChatBooks
 from oms_es.gateways.loopback.wechatpay_server import WeChatPayServer
 
 MISHAPS_SHARE = 0.02
-"""Of all requests."""
+"""The share of requests that fail."""
 MISHAPS: Mapping[str, Sequence[str]] = {
     "stripe": ("lost", "dropped", "busy", "broken"),
     "wechatpay": ("lost", "dropped", "busy", "broken", "unsigned"),
@@ -41,18 +41,18 @@ MISHAPS: Mapping[str, Sequence[str]] = {
     "kuaidi100": ("lost", "busy"),
 }
 CERTIFICATES = "/v3/certificates"
-"""Nothing goes wrong there: keys that are not got once are got a minute later at the earliest."""
+"""A path that never fails: after one failure, keys would be fetched again only a minute later."""
 MCHID, APPID, SERIAL, API_KEY = "1900000109", "wxd678efh567hg6787", "5157F09E", "0123456789abcdef0123456789abcdef"
 APP_ID, SELLER_ID = "2014072300007148", "2088102146225135"
 STRIPE_KEY, EASYPOST_KEY, KUAIDI100_KEY, CUSTOMER = "sk_test_demo", "EZTK_demo", "demo-key", "demo-customer"
 STRIPE_SECRET, EASYPOST_SECRET, SALT = "whsec_demo", "demo-hook", "demo-salt"
 BITS = 2_048
 SHOP = "https://shop.example/v1/webhooks/"
-"""Where providers are asked to report. What is sent there is brought to this machine's server instead."""
+"""The address that providers report to; these requests are redirected to the server on this machine."""
 
 
 class Mishaps:
-    """`next_of` says what goes wrong with a request; the servers' threads ask it."""
+    """The failures of requests. `next_of` returns that of the next request; the servers' threads call it."""
 
     def __init__(self, seed: int, share: float = MISHAPS_SHARE) -> None:
         self._random = Random(f"{seed}/mishaps")
@@ -69,8 +69,8 @@ class Mishaps:
 
 
 class Providers(NamedTuple):
-    """`settings`: what an engine and a server are set up with to use them. `secrets`: of the connections by which each
-    reports."""
+    """The running servers. `settings`: those that make an engine and a server use them. `secrets`: of the connections
+    for their reports."""
 
     stripe: StripeServer
     wechatpay: WeChatPayServer
@@ -82,7 +82,7 @@ class Providers(NamedTuple):
     secrets: Mapping[str, str]
 
     def requests(self) -> Mapping[str, int]:
-        """How often each was asked."""
+        """Return how many requests each provider got."""
         return {
             "stripe": self.stripe.requests,
             "wechatpay": len(self.wechatpay.requests),
@@ -94,7 +94,7 @@ class Providers(NamedTuple):
 
 @contextmanager
 def providers(seed: int, folder: Path) -> Iterator[Providers]:
-    """Listening as long as the context lasts."""
+    """Run the servers as long as the context lasts."""
     key, mishaps = generate_private_key(65_537, BITS), Mishaps(seed)
     ours = folder / "key-of-the-shop.pem"
     ours.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -153,7 +153,7 @@ ACCOUNTS: Mapping[str, str] = {
     "kuaidi100_salt": SALT,
     "kuaidi100_callback_url": f"{SHOP}kuaidi100",
 }
-"""As settings name them; only the warehouse is simulated."""
+"""The settings that name the providers; only the warehouse is simulated."""
 
 
 def _sender(city: str, state: str) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
-"""Providers' bills beside what moved here: imported, matched, and what does not agree beside what was put into them.
+"""Reconciliation of the providers' bills: imported, matched, and their breaks compared with planted mistakes.
 
-Invariant: the account agrees only if its breaks are the mistakes that were planted, each by its kind and amount.
+Invariant: an account agrees only if its breaks are the mistakes that were planted, each by its kind and amount.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from oms_es.reports.finance import reconciliation
 
 ACTOR = "demo"
 STRANGER_MINOR, CHANGED_MINOR, FEE_MINOR = 98_765_432, 7_654_321, 17
-"""Amounts of planted mistakes: no order here is of so much."""
+"""Amounts of planted mistakes, which no order here has."""
 PAYMENTS_MIN = 3
-"""Of a bill that mistakes are put into."""
+"""Payments that a bill needs so that mistakes are planted in it."""
 Break = tuple[str, int]
-"""Its kind and its amount."""
+"""The kind and the amount of a break."""
 
 
 class Account(NamedTuple):
-    """One provider's. `planted` and `found`: breaks, sorted."""
+    """The account of one provider. `planted` and `found`: breaks, sorted."""
 
     account: str
     lines: int
@@ -94,8 +94,11 @@ def _settled(engine: Engine, bill: _Bill, seed: int) -> Account:
 
 
 def with_mistakes(entries: Sequence[Entry], random: Random) -> tuple[list[Entry], Sequence[Break]]:
-    """One of each kind: a payment too many, one left out, another amount, another fee; and the breaks that these are.
-    Where too few paid, only what is too many."""
+    """Return the entries with one mistake of each kind, and the breaks that these are: an extra payment, a missing one,
+    another amount, another fee.
+
+    With too few payments, only the extra one is planted.
+    """
     if not entries:
         return [], ()
     first = min(one.at for one in entries) - timedelta(days=1)

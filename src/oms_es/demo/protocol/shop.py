@@ -1,7 +1,7 @@
-"""The demo's week as a shop has it that is paid by card, WeChat Pay and Alipay, and sends by EasyPost.
+"""The demo's week for a shop that is paid by card, WeChat Pay and Alipay, and ships with EasyPost.
 
-Invariant: as of the week itself: the same (seed, order_count) gives the same commands, however far one iterates. What
-is bought, cancelled and sent back is what the week has; where, how it is paid and in which currency is changed.
+Invariant: the same (seed, order_count) gives the same commands, however far one iterates, as in the week itself.
+Purchases, cancellations and returns are those of the week; places, payment methods and currencies are changed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from oms_es.schemas.order import Address, OrderLine, PlaceOrder, Tender
 from oms_es.schemas.order.returns import RequestReturn
 
 COUNTRY = "US"
-"""A domestic shop: EasyPost wants customs papers for parcels that leave a country."""
+"""The shop's country. It ships within the country only, since EasyPost needs customs papers for other parcels."""
 
 
 class Town(NamedTuple):
@@ -36,7 +36,7 @@ SITES: Mapping[str, Town] = {
     "paris": Town("manhattan", "New York", "NY", "10001", 40.7506, -73.9972),
     "wien": Town("seattle", "Seattle", "WA", "98101", 47.6101, -122.3344),
 }
-"""Where the week's locations are here."""
+"""The towns in place of the week's locations."""
 COUNTERS = {store.postal_code: SITES[store.location.location] for store in STORES}
 HOMES = (
     Town("", "Boston", "MA", "02108", 42.3601, -71.0589),
@@ -53,13 +53,13 @@ WAYS = (
     *(("pm_card_visa", CARD, 45), ("native", WECHATPAY, 20), ("jsapi:o-customer", WECHATPAY, 7)),
     *(("qr", ALIPAY, 18), ("page", ALIPAY, 10)),
 )
-"""Payment tokens, their methods, and how often each is used."""
+"""Payment tokens, their methods, and their relative frequency."""
 TURNED_DOWN = "pm_card_visa_chargeDeclined"
 YUAN_PER_DOLLAR = 7
 
 
 class ProtocolShop(Workload):
-    """Gift cards, which this shop does not sell, are left out; presales are paid by card."""
+    """The shop. It sells no gift cards, and presales are paid by card."""
 
     def acts(self) -> Iterator[Iterator[Command]]:
         for commands in super().acts():
@@ -91,7 +91,7 @@ class ProtocolShop(Workload):
         return WAYS[0][:2]
 
     def _address(self, index: int, order: PlaceOrder) -> Address:
-        """At a store's counter, or at home."""
+        """Return the address: of the store for orders at its counter, else of a home."""
         there = COUNTERS.get(order.ship_to.postal_code) if order.channel == "pos" else None
         place = there or HOMES[int(self._draw("home", index) * len(HOMES))]
         return order.ship_to.model_copy(
@@ -107,7 +107,8 @@ class ProtocolShop(Workload):
         )
 
     def _return_of(self, order: PlaceOrder, at: Wish) -> RequestReturn:
-        """Who paid by a code gets money back instead of other goods: a difference would be another code to pay."""
+        """Return the return. Customers who paid by a code get a refund in place of an exchange, whose difference would
+        need another code."""
         wanted = super()._return_of(order, at)
         if order.currency == "CNY" and wanted.resolution == "exchange":
             return wanted.model_copy(update={"resolution": "refund", "replacement": ()})
@@ -115,7 +116,7 @@ class ProtocolShop(Workload):
 
 
 def _here(command: Command) -> Command:
-    """The same of the place that stands for another here."""
+    """Return the command with the location of this shop in place of the week's."""
     location = getattr(command, "location", None)
     place = SITES.get(location) if isinstance(location, str) else None
     if place is None:

@@ -1,4 +1,1 @@
-"""Carriers: the port that every carrier answers, and the carriers.
-
-Imports: schemas and kernel.
-"""
+"""Carriers: the port that every carrier implements, and the carriers. Imports: schemas and kernel."""

@@ -1,4 +1,4 @@
-"""The JSON object that a carrier sends."""
+"""Parsing of the JSON object that a carrier sends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oms_es.kernel import BadInput
 
 
 def document_of(payload: bytes, bad: Callable[[str], BadInput]) -> dict[str, Any]:
-    """`bad` says what to send instead. Raises what it makes."""
+    """Return the JSON object in the payload, or raise the error that `bad` makes from the reason."""
     try:
         document = from_json(payload)
     except ValueError as error:

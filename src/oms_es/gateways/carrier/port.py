@@ -1,10 +1,10 @@
-"""Carriers: a parcel is booked, or a booking cancelled, by intent; what the carrier reports afterwards is recorded.
+"""Carriers: parcels are booked and bookings cancelled by intents; answers and later reports are recorded.
 
 Reads    ShipmentBookingRequested, ShipmentBookingCancellationRequested
 Emits    RecordBooking, RecordBookingFailure, AttachLabel, RecordBookingCancelled, RecordBookingCancellationRefused;
          from callbacks also RecordDispatch, RecordMilestone
-Decides  nothing. The intent's event id is the carrier's idempotency key: asked again, it books no second parcel. A
-         label is kept under its hash before anybody hears of it.
+Decides  nothing. The intent's event id is the carrier's idempotency key: a repeated request books no second
+         parcel. A label is stored under its hash before an event names it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from oms_es.schemas.values.types import TEXT_LENGTH_MAX, Moment
 
 ATTEMPTS_MAX = 3
 UNCERTAIN_MAX = 1_000
-"""Of whom it is remembered; then it is found out again."""
+"""Requests with an uncertain answer that are remembered; beyond that, all are forgotten and counted again."""
 SILENT = "the carrier leaves us without an answer"
 
 
@@ -38,14 +38,14 @@ class Parcel(NamedTuple):
     weight_grams: int
     ship_to: Address
     carrier: str = ""
-    """Whom the engine chose; empty where there is nothing to choose."""
+    """The carrier that the engine chose; empty if there is no choice."""
     service: str = ""
     cartons: tuple[s.CartonWeight, ...] = ()
     asked_at: datetime | None = None
 
 
 class Label(NamedTuple):
-    """A document to print, for one carton or, without a carton's id, for the whole."""
+    """A document to print, for one carton, or without a carton's id for the whole parcel."""
 
     content: bytes
     media_type: str
@@ -53,8 +53,8 @@ class Label(NamedTuple):
 
 
 class Booking(NamedTuple):
-    """`unknown`: no answer came; the parcel may or may not be booked. With a reason: what came says nothing certain,
-    nor will it when it is asked for again."""
+    """The answer to a booking. `unknown`: no answer came, and the parcel may or may not be booked. `unknown` with a
+    reason: an answer came that leaves this open, and a repeated request would give the same one."""
 
     outcome: Literal["booked", "refused", "pending", "unknown"]
     carrier: str = ""
@@ -72,7 +72,8 @@ class Cancellation(NamedTuple):
 
 
 class Consent(NamedTuple):
-    """`unknown`: no answer came; the booking may or may not be cancelled. With a reason: as of a booking."""
+    """The answer to a cancellation. `unknown`: no answer came, and the booking may or may not be cancelled; with a
+    reason: as for a booking."""
 
     outcome: Literal["cancelled", "refused", "pending", "unknown"]
     reason: str = ""
@@ -84,53 +85,56 @@ class TrackedNumber(NamedTuple):
 
 
 StillAlone = Callable[[], None]
-"""Raises GatewayUnavailable where another process may ask for the same by now."""
+"""Raises GatewayUnavailable if another process may send the same request by now."""
 
 
 def alone() -> None:
-    """Of who needs no lock."""
+    """Do nothing: the check for carriers that need no lock."""
 
 
 class Carrier(Protocol):
-    """The port that real carriers implement. Asked again with the same key, it gives the same answer."""
+    """The port that real carriers implement. A repeated request with the same key gets the same answer."""
 
     def book(self, parcels: Sequence[Parcel], still_alone: StillAlone = alone) -> Sequence[Booking]:
-        """One that knows no idempotency key asks whether it is still alone before it buys. Raises GatewayUnavailable
-        where nothing was answered."""
+        """Book parcels. A carrier without idempotency keys calls `still_alone` before it buys. Raise GatewayUnavailable
+        if nothing was answered."""
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[Consent]:
-        """Raises GatewayUnavailable where nothing was answered."""
+        """Cancel bookings. Raise GatewayUnavailable if nothing was answered."""
 
 
 class Tracking(Protocol):
-    """Who can be asked how far parcels have come."""
+    """A system that can be asked for the tracking history of parcels."""
 
     dialect: str
-    """In which it answers, as its webhooks do."""
+    """The dialect of its answers, which its webhooks have, too."""
 
     def track(self, numbers: Sequence[TrackedNumber]) -> Sequence[bytes | None]:
-        """What it says of each: None where no answer came, nothing where it does not know the number. Raises
-        GatewayUnavailable."""
+        """Return the history of each number: None if no answer came, empty bytes if the number is not known.
+
+        Raise GatewayUnavailable.
+        """
 
 
 class Following(NamedTuple):
-    """`unknown`: no answer came; it may be followed or not."""
+    """The answer to a subscription. `unknown`: no answer came, and it may exist or not."""
 
     outcome: Literal["followed", "refused", "unknown"]
     reason: str = ""
 
 
 class Subscriber(Protocol):
-    """Who reports each change of a parcel, once it is asked to. Asked again it is the same."""
+    """A system that pushes each change of a parcel after a subscription. A repeated subscription changes nothing."""
 
     def subscribe(self, numbers: Sequence[TrackedNumber]) -> Sequence[Following]:
-        """Raises GatewayUnavailable."""
+        """Subscribe to each number. Raise GatewayUnavailable."""
 
 
 Keep = Callable[[bytes, str], s.LabelDocument]
-"""Keeps a document of this media type under its hash."""
+"""Stores a document of this media type under its hash."""
 Alone = Callable[[Sequence[UUID]], AbstractContextManager[StillAlone]]
-"""Meanwhile no other process asks for any of these. Raises GatewayUnavailable where one does."""
+"""A lock on these requests: within the context no other process sends any of them. Raises GatewayUnavailable if one
+does."""
 Ask = TypeVar("Ask", Parcel, Cancellation)
 Answer = TypeVar("Answer", Booking, Consent)
 
@@ -159,7 +163,8 @@ class CarrierGateway:
         batch_max: int = INTENTS_MAX,
         breaker: Breaker | None = None,
     ) -> None:
-        """`keep` is what a carrier that sends labels needs; `alone` what one needs that knows no idempotency key."""
+        """`keep` is needed for a carrier that sends labels; the attribute `alone` is a lock, for one without
+        idempotency keys."""
         self.carrier = carrier
         self.keep = keep
         self.alone: Alone = lambda _keys: nullcontext(alone)
@@ -167,12 +172,15 @@ class CarrierGateway:
         self.batch_max = batch_max
         self.breakers = (breaker,) if breaker else ()
         self._others = self._others_before = 0
-        """How many answers came, and how many before this time."""
+        """How many answers came, and how many had come before this batch."""
         self._uncertain: dict[UUID, int] = {}
-        """Who was answered nothing certain, and how many answers had come by then."""
+        """Requests with an uncertain answer, each with the number of answers that had come by then."""
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
-        """Raises GatewayUnavailable, with what was answered; with nothing where nothing was, without a breaker."""
+        """Send the intents to the carrier and return the commands that record the answers.
+
+        Raise GatewayUnavailable, with the answers that came; without a breaker and without any answer, it has none.
+        """
         with self.alone([intent.event_id for intent in intents]) as still_alone:
             if self.breakers and intents:
                 return self._guarded(self.breakers[0], intents, still_alone)
@@ -181,8 +189,8 @@ class CarrierGateway:
     def _guarded(
         self, breaker: Breaker, intents: Sequence[Recorded], still_alone: StillAlone
     ) -> Sequence[Sequence[Command]]:
-        """Where it is half open, with one alone. What is not answered is held, also where nothing is: those that come
-        later have their turn to be that one. Raises GatewayUnavailable."""
+        """Send as many intents as the breaker allows: one if it is half open. Those without an answer are held, so that
+        later ones get their turn to be that one. Raise GatewayUnavailable."""
         sent, none_is = intents[breaker.allowed(len(intents))], [None] * len(intents)
         if not sent:
             raise GatewayUnavailable(breaker.circuit.why, none_is)
@@ -225,8 +233,8 @@ class CarrierGateway:
         return performed
 
     def _settled(self, answer: Answer, key: UUID) -> Answer:
-        """What says nothing certain however often it is asked for is for a person, and others do not wait for it;
-        unless the carrier says nothing else to anyone meanwhile, which is an outage."""
+        """Return a refusal, for a person to look at, in place of an answer that stays uncertain, so that others need
+        not wait; unless the carrier has given no other answer to anyone meanwhile, which is an outage."""
         if answer.outcome != "unknown" or not answer.reason:
             self._uncertain.pop(key, None)
             return answer
@@ -240,7 +248,8 @@ class CarrierGateway:
     def _answered(
         self, ask: Callable[[Sequence[Ask]], Sequence[Answer]], asked: Sequence[Ask], unknown: Answer
     ) -> tuple[Sequence[Answer], str]:
-        """Asks again for what is not answered; and why nothing more was, where the gateway says so."""
+        """Ask up to `attempts_max` times until all is answered; return the answers, and the gateway's error if it
+        raised one."""
         answers = [unknown for _ in asked]
         for _ in range(self.attempts_max):
             unanswered = [i for i, answer in enumerate(answers) if answer.outcome == "unknown"]
@@ -309,7 +318,7 @@ def _consent(cancellation: Cancellation, answer: Consent) -> list[Command]:
 
 
 def parse_callback(payload: bytes) -> Command:
-    """A carrier's callback as a command. Raises BadInput."""
+    """Return the command for a carrier's callback. Raise BadInput."""
     try:
         callback = Callback.model_validate_json(payload)
         if callback.status == "booked":

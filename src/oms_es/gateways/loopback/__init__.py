@@ -1,4 +1,4 @@
-"""Servers on this machine that speak as real providers do, and fail as they do: for tests, and for trying a set-up.
+"""Servers on this machine that behave, and fail, like real providers: for tests, and for trying a configuration.
 
 They move no money and no goods. Imports: nothing of ours.
 """

@@ -1,6 +1,7 @@
-"""What a seller's account at Alipay holds: orders that were prepared, are there once they are opened, and are paid.
+"""The state of a seller's account at Alipay: orders that are prepared, that exist once they are opened, and that are
+paid.
 
-Invariant: an order is paid once and whole, or closed, never both; refunds of one sum to no more than it. Source:
+Invariant: an order is paid once and whole, or closed, never both; its refunds sum to no more than it. Source:
 https://opendocs.alipay.com/open, as of 2026-11.
 """
 
@@ -26,7 +27,7 @@ class ApiError(Exception):
 
 
 class AlipayBooks:
-    """`clock` gives seconds since 1970. `short_of_funds`: the seller's balance pays no refund."""
+    """The account. `clock` returns seconds since 1970. `short_of_funds`: the seller's balance covers no refund."""
 
     def __init__(self, app_id: str, seller_id: str, clock: Callable[[], float]) -> None:
         self.app_id = app_id
@@ -40,7 +41,7 @@ class AlipayBooks:
         self._numbers = count(1)
 
     def prepare(self, wanted: Thing) -> Thing:
-        """By a code, or by the parameters of a page."""
+        """Prepare an order, to be paid by a code or on a page."""
         name = wanted["out_trade_no"]
         known = self.prepared.get(name)
         if known and known["wanted"] != wanted:
@@ -59,14 +60,15 @@ class AlipayBooks:
         return self.clock() + int(wanted["qr_code_timeout_express"].removesuffix("m")) * SECONDS_PER_MINUTE
 
     def opened(self, name: str) -> bool:
-        """What a customer does who scans the code or opens the page: only then there is a trade."""
+        """Open the order as a customer does who scans the code or opens the page: only then the trade exists. Return
+        whether it does."""
         if name not in self.trades and self.prepared[name]["until"] > self.clock():
             number = next(self._numbers)
             self.trades[name] = {"state": "WAIT_BUYER_PAY", "trade_no": f"2026{number:024d}", "paid_at": ""}
         return name in self.trades
 
     def pay(self, name: str) -> bool:
-        """False where Alipay does not let them."""
+        """Pay the order; return False if Alipay does not allow it."""
         if not self.opened(name):
             return False
         trade = self.trades[name]

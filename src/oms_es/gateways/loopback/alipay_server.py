@@ -1,7 +1,7 @@
 """Alipay's gateway on 127.0.0.1, with a key of its own, and with answers that get lost.
 
-Invariant: a request is served only if the app signed it, over its parameters as they came; every answer's node, and
-every report, is signed over the bytes that go.
+Invariant: a request is served only if the app signed its parameters; every answer's node, and every report, is signed
+over the bytes that are sent.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from oms_es.gateways.loopback.alipay_books import AlipayBooks, ApiError, Thing
 from oms_es.gateways.loopback.serving import serving
 
 Mishap = Literal["", "lost", "dropped", "busy", "limited", "broken", "unsigned"]
-"""`lost`: it was done, and the answer does not arrive. `dropped`: it was not. `unsigned`: it was done, and the answer
-is signed by someone else. The others are Alipay's 20000 and 40005, and the web's 500."""
+"""A failure. `lost`: the request is done, and its answer does not arrive. `dropped`: the request is not done.
+`unsigned`: the request is done, and its answer is signed with another key. The others are Alipay's 20000 and 40005, and
+HTTP 500."""
 BUSY: dict[str, Thing] = {
     "busy": {"code": "20000", "msg": "Service Currently Unavailable", "sub_code": "isp.unknow-error"},
     "limited": {"code": "40005", "msg": "Call Limited", "sub_code": "isv.app-call-limited"},
@@ -36,7 +37,7 @@ OK = 200
 
 
 class AlipayServer:
-    """`app_key`: what requests are verified with. `mishap_of`: by the method that is asked for."""
+    """The server. `app_key` verifies requests. `mishap_of` returns the failure for a request, from its method."""
 
     def __init__(
         self, books: AlipayBooks, app_key: RSAPublicKey, mishap_of: Callable[[str], Mishap] = lambda _: ""
@@ -50,12 +51,12 @@ class AlipayServer:
 
     @contextmanager
     def listening(self) -> Iterator[str]:
-        """The address to use instead of Alipay's."""
+        """Serve, and yield the address to use instead of Alipay's."""
         with serving(_Handler, alipay=self) as address:
             yield f"{address}/gateway.do"
 
     def report(self, number: int) -> bytes:
-        """The form that is sent of an event of the books."""
+        """Return the form that reports an event of the books."""
         fields = self.books.events[number]
         said = "&".join(f"{name}={fields[name]}" for name in sorted(fields))
         return urlencode({**fields, "sign": _signature(self.key, said.encode()), "sign_type": "RSA2"}).encode()
@@ -88,7 +89,7 @@ class AlipayServer:
         return {"code": "10000", "msg": "Success", **done}
 
     def opened(self, address: str) -> str:
-        """A customer opens a page: the order's name. Raises ValueError where the address is not signed."""
+        """Open a page as a customer does and return the order's name. Raise ValueError if the address is not signed."""
         fields = dict(parse_qsl(urlsplit(address).query, keep_blank_values=True))
         if not self.is_signed(fields):
             raise ValueError("the page's address is not signed")
@@ -130,4 +131,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(payload)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the engine's log says what was asked."""
+        """Log nothing: the engine's log has the requests."""

@@ -1,7 +1,7 @@
-"""What providers send of their books for reconciliation: Stripe's itemised report, WeChat Pay's and Alipay's bills.
+"""Statements that providers send for reconciliation: Stripe's itemised report, WeChat Pay's and Alipay's bills.
 
-Invariant: a bill has each payment and each refund that the books have, once; its sums are those of its rows. Fees are
-the account's terms on each payment, rounded half up; none on what is given back.
+Invariant: a bill has each payment and each refund of the books once; its sums are those of its rows. Fees are the
+account's terms on each payment, rounded half up; refunds have none.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Terms(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """`own`: the provider's name of the payment; `order`: whose it is; `refund` and `asked_as` of what is given back:
-    the provider's name of it, and ours. The amount is below nothing there."""
+    """A payment or a refund. `own`: the provider's name of the payment; `order`: our order's. Of a refund, `refund` is
+    the provider's name, `asked_as` is ours, and the amount is negative."""
 
     at: datetime
     gross_minor: int
@@ -157,7 +157,7 @@ def _wechatpay_row(one: Entry, mchid: str) -> str:
 
 
 def alipay_bill(entries: Sequence[Entry], seller_id: str) -> bytes:
-    """业务明细, in GBK."""
+    """Return Alipay's bill (业务明细), in GBK."""
     first, last = (
         f"{one.astimezone(CHINA):%Y年%m月%d日} 00:00:00" for one in (entries[0].at, entries[-1].at + timedelta(days=1))
     )
@@ -190,7 +190,7 @@ def _alipay_row(one: Entry) -> str:
 
 
 def _sums(entries: Sequence[Entry]) -> tuple[str, str, str]:
-    """What came, what went, and fees."""
+    """Return the sums of payments, refunds and fees."""
     came = sum(one.gross_minor for one in entries if not one.refund)
     went = sum(-one.gross_minor for one in entries if one.refund)
     return _decimal(came), _decimal(went), _decimal(sum(one.fee_minor for one in entries))

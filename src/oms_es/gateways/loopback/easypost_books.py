@@ -1,6 +1,6 @@
-"""What an EasyPost account has: shipments, their labels, trackers and a balance, kept as EasyPost keeps them.
+"""The state of an EasyPost account: shipments, their labels, trackers and a balance, with EasyPost's rules.
 
-Invariant: a shipment is paid for once, and paid back once.
+Invariant: a shipment is paid for once, and refunded once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SERVICES = (
     ("USPS", "GroundAdvantage", "5.00", "0.15"),
     ("UPS", "Ground", "9.50", "0.05"),
 )
-"""Carrier, service, what a parcel costs, and what each ounce of it costs besides."""
+"""Carrier, service, price of a parcel, and price of each ounce."""
 NOWHERE = "00000"
 """A postal code that no carrier serves."""
 OUNCES_MAX = 1_120
@@ -31,9 +31,9 @@ class ApiError(Exception):
 
 
 class EasyPostBooks:
-    """`clock`: seconds since 1970. `currencies`: of each carrier that is not paid in dollars. `balance`: None for no
-    end. `labels_left`: how many carriers sell; None for no end. `stubborn`: whether they pay back nothing.
-    `leads_to`: to which of the shipments that have it a reference leads; EasyPost does not say.
+    """The account. `clock`: seconds since 1970. `currencies`: of carriers that are not paid in dollars. `balance`: None
+    for unlimited. `labels_left`: labels that carriers still sell; None for unlimited. `stubborn`: carriers refund
+    nothing. `leads_to`: which of several shipments with the same reference is found; EasyPost does not document this.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -101,7 +101,7 @@ class EasyPostBooks:
             }
 
     def shipment(self, name: str) -> Thing:
-        """By its id, or by the reference that it was given."""
+        """Return the shipment with this id or reference."""
         found = [one for one in self.shipments.values() if name in (one["id"], one["reference"])]
         if not found:
             raise ApiError(404, "NOT_FOUND", "The requested resource could not be found.")
@@ -151,7 +151,7 @@ class EasyPostBooks:
         return shipment
 
     def refund(self, name: str) -> Thing:
-        """Asked again it is the same; one that was rejected may be asked again."""
+        """Refund a shipment. A repeated request changes nothing; a rejected refund may be requested again."""
         shipment = self.shipment(name)
         if not shipment["selected_rate"]:
             raise ApiError(422, "SHIPMENT.REFUND.NO_POSTAGE", "There is no postage to refund.")
@@ -168,7 +168,7 @@ class EasyPostBooks:
         return {"trackers": found, "has_more": False}
 
     def scan(self, number: str, status: str, message: str, detail: str = "status_update") -> None:
-        """A carrier sees a parcel."""
+        """Record a carrier's scan of a parcel."""
         self._seen(number, status, message, "tracker.updated", detail)
 
     def _seen(self, number: str, status: str, message: str, kind: str, detail: str = "status_update") -> None:
@@ -186,7 +186,7 @@ class EasyPostBooks:
         self.events.append({"object": "Event", "description": kind, "mode": "test", "result": dict(tracker)})
 
     def standing(self) -> list[Thing]:
-        """Shipments that are paid for and were not given back."""
+        """Return the shipments that are paid for and not refunded."""
         return [
             one
             for one in self.shipments.values()

@@ -1,7 +1,6 @@
 """EasyPost's API on 127.0.0.1, as far as parcels need it, with answers that get lost, repeat or contradict.
 
-Invariant: what is served has been asked with the account's key; labels are served without it, for EasyPost's lie
-elsewhere.
+Invariant: requests need the account's key; labels are served without it, since EasyPost's are on another host.
 """
 
 from __future__ import annotations
@@ -22,15 +21,16 @@ from oms_es.gateways.loopback.easypost_books import ApiError, EasyPostBooks, Thi
 from oms_es.gateways.loopback.serving import serving
 
 Mishap = Literal["", "lost", "dropped", "busy", "broken", "denied", "twice", "strange"]
-"""`lost`: it was done, and the answer does not arrive. `dropped`: it was not. `busy`, `broken`: errors 429 and 500, and
-it was not. `denied`: it was done, and the answer says that it was refused. `twice`: it is done two times, and the
-second answer arrives. `strange`: it was done, and someone else's page arrives."""
+"""A failure. `lost`: the request is done, and its answer does not arrive. `dropped`: the request is not done. `busy`,
+`broken`: errors 429 and 500, and the request is not done. `denied`: the request is done, and the answer says that it
+was refused. `twice`: the request is done twice, and the second answer arrives. `strange`: the request is done, and
+another site's page arrives."""
 BODY_BYTES_MAX = 1_000_000
 
 
 class EasyPostServer:
-    """`mishap_of` says what goes wrong with a request, from its method and path. `label_bytes`: how long labels are at
-    least."""
+    """The server. `mishap_of` returns the failure for a request, from its method and path. `label_bytes`: the smallest
+    size of a label."""
 
     def __init__(
         self, books: EasyPostBooks, api_key: str, mishap_of: Callable[[str, str], Mishap] = lambda *_: ""
@@ -46,12 +46,12 @@ class EasyPostServer:
 
     @contextmanager
     def listening(self) -> Iterator[str]:
-        """The address to use instead of EasyPost's."""
+        """Serve, and yield the address to use instead of EasyPost's."""
         with serving(_Handler, easypost=self) as self.address:
             yield self.address
 
     def report(self, number: int, secret: str) -> tuple[dict[str, str], bytes]:
-        """What is sent of an event of the books, signed as webhooks are."""
+        """Return headers and body of the webhook for an event of the books, signed."""
         body = json.dumps(self.books.events[number]).encode()
         signature = hmac(normalize("NFKD", secret).encode(), body, sha256).hexdigest()
         return {"Content-Type": "application/json", "X-Hmac-Signature": f"hmac-sha256-hex={signature}"}, body
@@ -80,7 +80,7 @@ class EasyPostServer:
         raise ApiError(404, "NOT_FOUND", "The requested resource could not be found.")
 
     def _shown(self, shipment: Thing) -> Thing:
-        """Labels have whole addresses."""
+        """Return the shipment with the label's whole address."""
         label = shipment["postage_label"]
         whole = label and label | {"label_url": f"{self.address}{label['label_url']}"}
         return json.loads(json.dumps(shipment | {"postage_label": whole}))  # type: ignore[no-any-return] # an object
@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         return _as_json(self.easypost.answer(method, self.path, json.loads(body) if body else {}))
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the engine's log says what was asked."""
+        """Log nothing: the engine's log has the requests."""
 
 
 def _as_json(answer: tuple[int, Thing]) -> tuple[int, str, bytes]:

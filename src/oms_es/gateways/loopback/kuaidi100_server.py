@@ -1,6 +1,6 @@
 """Kuaidi100 on 127.0.0.1: histories of numbers, queried or pushed whole, with answers that get lost.
 
-Invariant: a query is answered only if its digest is good; a push has the whole history as it is then, signed with the
+Invariant: a query is answered only if its digest is valid; a push has the whole history at that time, signed with the
 salt.
 """
 
@@ -19,8 +19,8 @@ from urllib.parse import parse_qs, urlencode
 from oms_es.gateways.loopback.serving import serving
 
 Mishap = Literal["", "lost", "broken", "busy", "strange"]
-"""It was done, and: `lost`: no answer comes; `broken`: error 500; `busy`: it says that its server is; `strange`:
-someone else's page comes."""
+"""A failure after the request was done. `lost`: no answer comes; `broken`: error 500; `busy`: the answer says that the
+server is busy; `strange`: another site's page comes."""
 Thing = dict[str, Any]
 BODY_BYTES_MAX = 1_000_000
 WORDS = {"0": "在途", "1": "揽收", "2": "疑难", "3": "签收", "4": "退签", "5": "派件", "6": "退回", "14": "拒签"}
@@ -28,7 +28,7 @@ ENDED = ("3", "4", "14")
 
 
 class Kuaidi100Server:
-    """`clock`: seconds since 1970. `mishap_of` says what goes wrong with the next request."""
+    """The server. `clock`: seconds since 1970. `mishap_of` returns the failure for the next request."""
 
     def __init__(
         self, customer: str, key: str, clock: Callable[[], float], mishap_of: Callable[[], Mishap] = lambda: ""
@@ -45,7 +45,7 @@ class Kuaidi100Server:
         self.requests = 0
 
     def scan(self, company: str, number: str, state: str, text: str, *, word: str = "") -> None:
-        """A carrier sees a parcel; the newest line comes first."""
+        """Record a carrier's scan of a parcel; the newest entry comes first."""
         at = (datetime.fromtimestamp(self.clock(), UTC) + timedelta(hours=8)).strftime("%Y-%m-%d %H:%M:%S")
         line = {"context": text, "time": at, "ftime": at, "status": word or WORDS[state]}
         self.histories.setdefault((company, number), []).insert(0, line)
@@ -65,7 +65,7 @@ class Kuaidi100Server:
         }
 
     def push(self, company: str, number: str, salt: str, **more: str) -> bytes:
-        """The form that is sent of a number now."""
+        """Return the form that pushes the number's history."""
         ended = self.states[company, number] in ENDED
         push = {
             "status": "shutdown" if ended else "polling",
@@ -101,7 +101,7 @@ class Kuaidi100Server:
 
     @contextmanager
     def listening(self) -> Iterator[str]:
-        """The address to use instead of kuaidi100's."""
+        """Serve, and yield the address to use instead of kuaidi100's."""
         with serving(_Handler, kuaidi100=self) as address:
             yield address
 
@@ -139,4 +139,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(payload)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the engine's log says what was asked."""
+        """Log nothing: the engine's log has the requests."""

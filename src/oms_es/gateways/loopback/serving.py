@@ -1,4 +1,4 @@
-"""Serves a handler on a free port of this machine, on a thread of its own, for as long as a provider is played."""
+"""Serving of a handler on a free port of this machine, in a thread, as long as a provider is simulated."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 POLL_SECONDS = 0.02
-"""How soon it ends when it is asked to."""
+"""How often the server checks whether it is to end."""
 
 
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler], **of: object) -> Iterator[str]:
-    """The address. `of`: what each request finds on its handler."""
+    """Serve within the context and yield the address. `of`: attributes of the handler class."""
     with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), of)) as server:
         thread = Thread(target=server.serve_forever, args=[POLL_SECONDS], daemon=True)
         thread.start()

@@ -1,6 +1,6 @@
-"""What an account at Stripe holds, as far as payments need it: intents, their charges, refunds, and events about them.
+"""The state of a Stripe account, as far as payments need it: intents, their charges, refunds, and events about them.
 
-Invariant: captured + let go of + capturable = held, and refunded <= captured; what Stripe refuses is refused with its
+Invariant: captured + released + capturable = held, and refunded <= captured; what Stripe refuses is refused with its
 type and code. Source: https://docs.stripe.com/api/payment_intents, /api/refunds, /api/errors, as of 2026-11.
 """
 
@@ -23,7 +23,7 @@ DECLINES: dict[str, tuple[str, str]] = {
     "pm_card_chargeDeclinedExpiredCard": ("expired_card", "expired_card"),
     "pm_card_authenticationRequired": ("authentication_required", "authentication_required"),
 }
-"""Stripe's own test cards that are turned down, with the error's code and the bank's."""
+"""Stripe's test cards that are declined, with the error's code and the bank's."""
 GOOD = "pm_card_"
 REFUND_LATER = "pm_card_pendingRefund"
 REFUND_FAILS = "pm_card_refundFail"
@@ -41,7 +41,7 @@ def invalid(message: str, **more: Any) -> ApiError:
 
 
 class StripeBooks:
-    """`clock` gives seconds since 1970. `multicapture`: the account may capture in parts."""
+    """The account. `clock` returns seconds since 1970. `multicapture`: the account may capture in parts."""
 
     def __init__(self, clock: Callable[[], int], *, multicapture: bool = True) -> None:
         self.clock = clock
@@ -51,7 +51,7 @@ class StripeBooks:
         self.refunds: dict[str, Thing] = {}
         self.events: list[Thing] = []
         self.transactions: list[Thing] = []
-        """What moves the account's balance, before fees: reports are made of it."""
+        """Movements of the account's balance, before fees; reports are made from them."""
         self._numbers = count(1)
 
     def intent(self, name: str) -> Thing:
@@ -194,7 +194,7 @@ class StripeBooks:
         self._report("payment_intent.canceled", intent)
 
     def expire(self) -> None:
-        """What Stripe does by itself: money that was not taken in time is held no longer."""
+        """Release money that was not captured in time, as Stripe does by itself."""
         for intent in self.intents.values():
             charge = self.charges.get(intent["latest_charge"] or "")
             if intent["status"] == "requires_capture" and charge:
@@ -233,7 +233,7 @@ class StripeBooks:
         return refund
 
     def settle_refunds(self) -> None:
-        """What becomes of those that were pending."""
+        """Settle the refunds that are pending."""
         for refund in self.refunds.values():
             if refund["status"] == "pending":
                 self._settle(refund)
@@ -248,7 +248,7 @@ class StripeBooks:
         self._report("refund.failed" if failed else "refund.updated", refund)
 
     def refunds_of(self, name: str) -> Iterator[Thing]:
-        """The newest first."""
+        """Return the refunds of an intent, the newest first."""
         self.intent(name)
         return (refund for refund in reversed(self.refunds.values()) if refund["payment_intent"] == name)
 

@@ -1,6 +1,6 @@
 """Stripe's API on 127.0.0.1, as far as payments need it, with answers that get lost.
 
-Invariant: the same idempotency key has the same answer, whatever was lost; with other parameters it is an error.
+Invariant: the same idempotency key gets the same answer, whatever was lost; with other parameters it is an error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from oms_es.gateways.loopback.serving import serving
 from oms_es.gateways.loopback.stripe_books import PAGE_MAX, ApiError, StripeBooks, Thing, invalid
 
 Mishap = Literal["", "lost", "dropped", "busy", "broken"]
-"""`lost`: it was done, and the answer does not arrive. `dropped`: it was not. The others are errors 429 and 500."""
+"""A failure. `lost`: the request is done, and its answer does not arrive. `dropped`: the request is not done. The
+others are errors 429 and 500."""
 
 BODY_BYTES_MAX = 1_000_000
 PART = re.compile(r"[^\[\]]+")
@@ -29,7 +30,7 @@ WHOLE = re.compile(r"-?\d{1,18}")
 
 
 class StripeServer:
-    """`mishap_of` says what goes wrong with a request, from its method, path and number."""
+    """The server. `mishap_of` returns the failure for a request, from its method, path and number."""
 
     def __init__(
         self, books: StripeBooks, api_key: str, mishap_of: Callable[[str, str, int], Mishap] = lambda *_: ""
@@ -43,7 +44,7 @@ class StripeServer:
 
     @contextmanager
     def listening(self) -> Iterator[str]:
-        """The address to use instead of Stripe's."""
+        """Serve, and yield the address to use instead of Stripe's."""
         with serving(_Handler, stripe=self) as address:
             yield address
 
@@ -64,13 +65,13 @@ class StripeServer:
         return status, body
 
     def report(self, number: int, secret: str) -> tuple[dict[str, str], bytes]:
-        """What is sent of an event of the books, signed as webhooks are."""
+        """Return headers and body of the webhook for an event of the books, signed."""
         body, seconds = json.dumps(self.books.events[number]).encode(), self.books.clock()
         signature = hmac(secret.encode(), f"{seconds}.".encode() + body, sha256).hexdigest()
         return {"Content-Type": "application/json", "Stripe-Signature": f"t={seconds},v1={signature}"}, body
 
     def forget_keys(self) -> None:
-        """As Stripe does after a day."""
+        """Forget all idempotency keys, as Stripe does after a day."""
         self.answered.clear()
 
     def _done(self, method: str, path: str, wanted: Thing) -> tuple[int, Thing]:
@@ -129,7 +130,8 @@ def _plain(quoted: str) -> str:
 
 
 def nested(pairs: list[tuple[str, str]]) -> Thing:
-    """`a[b][0]=1` as {"a": {"b": ["1"]}}, with numbers and truth as such outside of metadata."""
+    """Return form fields as nested maps: `a[b][0]=1` as {"a": {"b": ["1"]}}; numbers and booleans are converted outside
+    of metadata."""
     root: Thing = {}
     for name, text in pairs:
         *folders, last = PART.findall(name)
@@ -183,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.stripe.answer(method, path, nested(pairs), self.headers.get("Idempotency-Key"))
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the engine's log says what was asked."""
+        """Log nothing: the engine's log has the requests."""
 
 
 MISHAPS: dict[str, tuple[int, Thing]] = {

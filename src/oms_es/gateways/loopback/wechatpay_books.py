@@ -1,7 +1,7 @@
-"""What a merchant's account at WeChat Pay holds: orders that wait or are paid, and refunds of them.
+"""The state of a merchant's account at WeChat Pay: orders that wait or are paid, and their refunds.
 
-Invariant: an order is paid once and whole, or closed, never both; refunds of one sum to no more than it; a name
-that was used before is the same order, or is refused. Source: https://pay.weixin.qq.com/doc/v3/merchant, as of 2026-11.
+Invariant: an order is paid once and whole, or closed, never both; its refunds sum to no more than it; a name that was
+used before means the same order, or is refused. Source: https://pay.weixin.qq.com/doc/v3/merchant, as of 2026-11.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ApiError(Exception):
 
 
 class WeChatBooks:
-    """`clock` gives seconds since 1970. `short_of_funds`: the merchant's balance pays no refund."""
+    """The account. `clock` returns seconds since 1970. `short_of_funds`: the merchant's balance covers no refund."""
 
     def __init__(self, mchid: str, appid: str, clock: Callable[[], float]) -> None:
         self.mchid = mchid
@@ -101,7 +101,7 @@ class WeChatBooks:
         return shown
 
     def pay(self, name: str) -> bool:
-        """What the customer does; False where WeChat Pay does not let them."""
+        """Pay the order as the customer does; return False if WeChat Pay does not allow it."""
         order = self.orders[name]
         until = order["wanted"].get("time_expire")
         if order["state"] != "NOTPAY" or (until and datetime.fromisoformat(until).timestamp() <= self.clock()):

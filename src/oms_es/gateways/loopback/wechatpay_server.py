@@ -1,7 +1,7 @@
 """WeChat Pay's API v3 on 127.0.0.1, with keys of its own that change, and with answers that get lost.
 
-Invariant: a request is served only if the merchant signed it, over the bytes that came; every answer is signed over the
-bytes that go. Reports are encrypted with the API v3 key and signed, as they are sent.
+Invariant: a request is served only if the merchant signed its bytes; every answer is signed over the bytes that are
+sent. Reports are encrypted with the API v3 key and signed when they are sent.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from oms_es.gateways.loopback.serving import serving
 from oms_es.gateways.loopback.wechatpay_books import ApiError, Thing, WeChatBooks
 
 Mishap = Literal["", "lost", "dropped", "busy", "broken", "unsigned"]
-"""`lost`: it was done, and the answer does not arrive. `dropped`: it was not. `unsigned`: it was done, and the answer
-is signed by someone else. The others are errors 429 and 500."""
+"""A failure. `lost`: the request is done, and its answer does not arrive. `dropped`: the request is not done.
+`unsigned`: the request is done, and its answer is signed with another key. The others are errors 429 and 500."""
 BODY_BYTES_MAX = 1_000_000
 HEADER = re.compile(r'(\w+)="([^"]*)"')
 CERTIFICATE_DAYS = 5 * 365
@@ -41,7 +41,7 @@ NO_CONTENT = 204
 
 
 class PlatformKey(NamedTuple):
-    """`certificate`: in PEM; none of a key that is given out as such."""
+    """A key of the platform. `certificate`: in PEM; empty for a bare public key."""
 
     serial: str
     key: RSAPrivateKey
@@ -66,7 +66,8 @@ def new_key(now: float) -> PlatformKey:
 
 
 class WeChatPayServer:
-    """`merchant_key`: what requests are verified with. `platform`: the newest signs; `mishap_of` by method and path."""
+    """The server. `merchant_key` verifies requests. `platform`: the newest key signs. `mishap_of`: by
+    method and path."""
 
     def __init__(
         self,
@@ -90,12 +91,12 @@ class WeChatPayServer:
 
     @contextmanager
     def listening(self) -> Iterator[str]:
-        """The address to use instead of WeChat Pay's."""
+        """Serve, and yield the address to use instead of WeChat Pay's."""
         with serving(_Handler, wechat=self) as address:
             yield address
 
     def signature(self, body: bytes, key: PlatformKey | None = None) -> dict[str, str]:
-        """The headers of an answer or a report."""
+        """Return the headers that sign an answer or a report."""
         by = key or self.platform[-1]
         seconds, nonce = str(int(self.books.clock())), secrets.token_hex(16)
         said = b"%b\n%b\n%b\n" % (seconds.encode(), nonce.encode(), body)
@@ -107,7 +108,7 @@ class WeChatPayServer:
         }
 
     def report(self, number: int) -> tuple[dict[str, str], bytes]:
-        """What is sent of an event of the books, encrypted and signed now."""
+        """Return headers and body that report an event of the books, encrypted and signed now."""
         kind, thing = self.books.events[number]
         content = json.dumps(thing, ensure_ascii=False).encode()
         family = kind.partition(".")[0].lower()
@@ -214,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.wechat.answer(method, self.path, json.loads(body) if body else {})
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the engine's log says what was asked."""
+        """Log nothing: the engine's log has the requests."""
 
 
 MISHAPS: dict[str, tuple[int, Thing | None]] = {

@@ -1,4 +1,1 @@
-"""Payments: the port that every provider answers, and the providers.
-
-Imports: schemas and kernel.
-"""
+"""Payments: the port that every provider implements, and the providers. Imports: schemas and kernel."""

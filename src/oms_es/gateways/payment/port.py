@@ -1,16 +1,16 @@
-"""Payment providers: money is asked for by intent, and the answer, at once or by callback, is recorded.
+"""Payment providers: requests are made from intents; their answers, immediate or by callback, are recorded.
 
 Reads    PaymentRequested, PaymentReauthorizationRequested, PaymentCaptureRequested, PaymentVoidRequested,
          PaymentRefundRequested, PaymentCloseRequested, PaymentAnswerChased
 Emits    RecordAuthorization, RecordDecline, RecordFailure, RecordReauthorization, RecordReauthorizationDecline,
          RecordPaymentAction, RecordCapture, RecordCaptureFailure, RecordVoid, RecordVoidFailure, RecordRefund,
          RecordRefundFailure, RecordAnswerPending, RecordSilence, RecordReport
-Decides  nothing about money; only how often to ask again. The intent is durable before the provider hears of it and its
-         event id is the idempotency key, so that a crash at any point, or an answer that was lost, never pays twice:
-         what became of a lost answer is looked up under the same key before anything is asked again.
+Decides  nothing about money; only how often to repeat a request. The intent is durable before the request is sent, and
+         its event id is the idempotency key, so that no crash and no lost answer pays twice: the outcome of a
+         request without an answer is looked up under the same key before it is repeated.
 
-A provider holds the money, and takes it when it is asked to; or the customer pays what it has prepared, by a code or on
-a page, and the money is taken at once: then its answer is an action and `pending`, and what became of it is reported.
+Either a provider holds the money and captures it on request; or the customer pays what it has prepared, by a code or on
+a page, and the money is taken at once: then the answer is `pending` with an action, and a report gives the outcome.
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ from oms_es.schemas.problems import problems
 from oms_es.schemas.values.types import AmountMinor, Currency, Moment
 
 KEY_SECONDS_MAX = 12 * 3_600
-"""So long a provider surely knows a key that it was asked with; Stripe forgets it after a day at the earliest."""
+"""How long a provider surely knows an idempotency key; Stripe forgets one after a day at the earliest."""
 ATTEMPTS_MAX = 3
-"""How often one intent is put to a provider that answers others, before the attempt counts as failed."""
+"""How often one intent is sent to a provider that answers others, before the attempt counts as failed."""
 
 Operation = Literal["authorize", "reauthorize", "capture", "void", "refund"]
 
 
 class Ask(NamedTuple):
-    """One request to the provider. `part` names the capture, void or refund; `authorization` what it rests on."""
+    """One request to the provider. `part` names the capture, void or refund; `authorization` is the reference that it
+    is based on."""
 
     key: UUID
     operation: Operation | Literal["close"]
@@ -53,17 +54,17 @@ class Ask(NamedTuple):
     authorization: str
     method: str = ""
     chased: bool = False
-    """It was asked before, and its callback has not come."""
+    """The request was sent before, and its callback has not come."""
     final: bool = True
-    """Of a capture: nothing is left held beside it."""
+    """Whether a capture is the last: nothing stays held after it."""
     last: bool = False
-    """It is not asked after again: what still waits for the customer is closed."""
+    """The request is not asked after again: what still waits for the customer is closed."""
     asked_at: datetime | None = None
-    """When it was asked for here, however often it is asked of the provider."""
+    """When the payment was requested here; the same for every repetition of the request."""
 
 
 class Action(NamedTuple):
-    """How the customer pays what the provider has prepared and knows by `reference`."""
+    """How the customer pays what the provider has prepared; the provider knows it by `reference`."""
 
     kind: ActionKind
     content: str
@@ -72,15 +73,12 @@ class Action(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """`pending`: a callback will report it. `unknown`: no answer came; the effect may or may not have happened.
-
-    `unavailable`: this provider answers no one now, and others do. `absent`, of a look-up only: under that key nothing
-    has happened. `retriable`, of a decline: another time it may
-    succeed. `expired`, of a declined capture: the money is held no longer. `final`, of a declined refund that has a
-    reference: it is not given under that reference later. `charge`, of an authorisation: the provider
-    took the money at once, under this name, and so much as `taken_minor` says. `action`, of what is pending: what the
-    provider waits for.
-    """
+    """The provider's answer. `pending`: a callback will report the outcome. `unknown`: no answer came, and the effect
+    may or may not have happened. `unavailable`: this provider answers no request now, while others do. `absent`, of a
+    look-up only: nothing has happened under that key. `retriable`, of a decline: it may succeed at another time.
+    `expired`, of a declined capture: the money is no longer held. `final`, of a declined refund with a reference: it
+    will not be paid later under that reference. `charge`, of an authorisation: the provider took the money at once,
+    under this name, and the amount is `taken_minor`. `action`, of a pending answer: what the provider waits for."""
 
     outcome: Literal["succeeded", "declined", "pending", "unknown", "absent", "unavailable"]
     reference: str = ""
@@ -95,16 +93,16 @@ class Answer(NamedTuple):
 
 
 class PaymentProvider(Protocol):
-    """The port that real providers implement. Asked again with the same key, it gives the same answer."""
+    """The port that real providers implement. A repeated request with the same key gets the same answer."""
 
     def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]: ...
 
     def find(self, asks: Sequence[Ask]) -> Sequence[Answer]:
-        """What has become of each, by its key alone: nothing is done now. Raises GatewayUnavailable."""
+        """Look up what became of each request by its key; nothing is done. Raise GatewayUnavailable."""
 
 
 class Callback(Message):
-    """What a provider reports of its own accord: often twice, sometimes late, in any order."""
+    """A report that a provider sends of its own accord: often twice, sometimes late, in any order."""
 
     operation: Operation | Literal["expire", "dispute"]
     outcome: Literal["succeeded", "declined", "opened", "won", "lost"]
@@ -140,7 +138,7 @@ class PaymentGateway:
         attempts_max: int = ATTEMPTS_MAX,
         now: Callable[[], datetime] | None = None,
     ) -> None:
-        """`now` is what a provider needs that forgets keys: what was asked for long ago is looked up first."""
+        """`now` is needed for a provider that forgets keys: a request that was sent long ago is looked up first."""
         self.provider = provider
         self.attempts_max = attempts_max
         self.now = now
@@ -150,7 +148,8 @@ class PaymentGateway:
         return tuple(getattr(self.provider, "breakers", {}).values())
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
-        """Accounts of our own answer for themselves. Raises GatewayUnavailable, with what was answered."""
+        """Return the commands that record the answers; payments from our own accounts need none. Raise
+        GatewayUnavailable."""
         asks = [ask_of(intent) for intent in intents if not is_of_an_account(intent.event)]
         answers = self._answered(asks) if asks else []
         said = iter(zip(asks, answers, strict=True))
@@ -172,7 +171,8 @@ class PaymentGateway:
         return answers
 
     def _first(self, asks: Sequence[Ask]) -> list[Answer]:
-        """What was asked before, or may have been so long ago that its key is forgotten, is looked up."""
+        """Send new requests. One that was sent before, or so long ago that its key may be forgotten, is looked up
+        instead."""
         known = [ask.chased or self._is_old(ask) for ask in asks]
         fresh = [ask for ask, is_known in zip(asks, known, strict=True) if not is_known]
         in_turn = iter(self.provider.submit(fresh) if fresh else ())
@@ -184,7 +184,7 @@ class PaymentGateway:
         return (self.now() - ask.asked_at).total_seconds() > KEY_SECONDS_MAX
 
     def _look_up(self, asks: Sequence[Ask], answers: list[Answer]) -> bool:
-        """What became of those whose answers were lost; False where none was."""
+        """Look up the requests whose answers were lost; return False if there were none."""
         lost = [i for i, answer in enumerate(answers) if answer.outcome == "unknown"]
         for i, found in zip(lost, self.provider.find([asks[i] for i in lost]) if lost else (), strict=True):
             answers[i] = found
@@ -197,7 +197,7 @@ class PaymentGateway:
 
 
 def is_of_an_account(event: Any) -> bool:
-    """Whether it is paid from an account, or goes back to one: that is answered here, not by a provider."""
+    """Return whether the payment comes from an account of ours, or is refunded to one, and so needs no provider."""
     by_account = getattr(event, "method", "") == METHOD or account_in(getattr(event, "authorization", ""))
     return bool(by_account or getattr(event, "to_account", ""))
 
@@ -255,7 +255,7 @@ def _outcome(ask: Ask, answer: Answer) -> list[Command]:
 
 
 def _closed(ask: Ask, answer: Answer) -> list[Command]:
-    """What could not be closed ends by itself, and its own answer is asked after."""
+    """Return the commands after a close; none if it failed: the order expires, and its own answer is asked for."""
     if answer.outcome != "succeeded":
         return []
     if answer.charge:
@@ -280,7 +280,7 @@ def _pending(ask: Ask) -> Command:
 
 
 def _taken_at_once(ask: Ask, answer: Answer) -> Command:
-    """As the provider's callback reports it, so that both are one."""
+    """Return the report of a capture in the form of a callback, so that both are recorded once."""
     return p.RecordReport(
         payment_id=ask.payment_id,
         operation="capture",
@@ -294,7 +294,7 @@ def _taken_at_once(ask: Ask, answer: Answer) -> Command:
 
 
 def _refund_declined(ask: Ask, answer: Answer) -> Command:
-    """As the provider's callback reports it, so that both are one."""
+    """Return the report of a declined refund in the form of a callback, so that both are recorded once."""
     return p.RecordReport(
         payment_id=ask.payment_id,
         operation="refund",
@@ -309,14 +309,14 @@ def _refund_declined(ask: Ask, answer: Answer) -> Command:
 
 
 def _silence(ask: Ask) -> Command:
-    """Contradicts nothing: a callback may have come meanwhile."""
+    """Return the command that records that no answer came; it contradicts no callback that has come meanwhile."""
     if ask.operation == "authorize":
         return p.RecordFailure(payment_id=ask.payment_id, reason="the provider gave no answer")
     return p.RecordSilence(payment_id=ask.payment_id, operation=ask.operation, part=ask.part)
 
 
 def parse_callback(payload: bytes) -> Command:
-    """A provider's callback as a command. Raises BadInput."""
+    """Return the command for a provider's callback. Raise BadInput."""
     try:
         callback = CALLBACK.validate_json(payload)
         if callback.amount_minor is not None and callback.currency is None:
@@ -333,7 +333,7 @@ def parse_callback(payload: bytes) -> Command:
 
 
 def _command_of(callback: Callback) -> Command:
-    """What it would be if it were the answer to what was asked. Raises BadInput and ValidationError."""
+    """Return the command for the callback as if it were an answer, as a check. Raise BadInput or ValidationError."""
     payment, part = callback.payment_id, callback.part
     match callback.operation, callback.outcome:
         case "dispute", ("opened" | "won" | "lost") as outcome:

@@ -1,7 +1,7 @@
-"""What providers share at which the customer pays what was prepared: names of ours, and how an answer is come by.
+"""What providers share whose customers pay an order that was prepared: names, and how answers are found.
 
-Invariant: an answer that was lost, or that the provider did not sign, decides nothing: what became of it is looked up.
-What is wrong with the merchant declines no customer.
+Invariant: an answer that was lost, or that the provider did not sign, decides nothing: the outcome is looked up. A
+wrong configuration of the merchant declines no customer's payment.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from oms_es.kernel import GatewayUnavailable
 from oms_es.schemas.payment.answers import called_by_digest, digest_of
 
 CONCURRENT_MAX = 8
-"""Requests under way at once."""
+"""Requests that are sent at once."""
 ATTACHED_BYTES_MAX = 128
 REFUND_NAME_LENGTH_MAX = 64
 REASON_CHARACTERS_MAX = 500
 TIME_LEFT_SECONDS_MIN = 60
-"""No provider takes an order that ends sooner."""
+"""The shortest time that providers accept until an order ends."""
 OURS = "oms:"
-"""Before what we attach: other systems of the merchant may attach something else."""
+"""Prefix of what we attach to an order: other systems of the merchant may attach something else."""
 REFUND_NAME = re.compile(r"[0-9a-f]{32}_([0-9A-Za-z_-]*)", re.ASCII)
 UNNAMED_REFUND = re.compile(r"[0-9a-f]{32}", re.ASCII)
-"""So a refund of a part too long for its name was called before it had a digest of it."""
+"""The name of a refund whose part was too long, as it was before names contained a digest of the part."""
 DIGEST_MARK = "-"
-"""No text begins with it in URL-safe base64: it would begin with a byte that UTF-8 does not have."""
+"""Marks a digest: no text begins with it in URL-safe base64, since its first byte would not be valid UTF-8."""
 CHINA = timezone(timedelta(hours=8))
 NOT_PAID = "it was not paid in time"
 CLOSED = "closed, as it is not wanted any more"
 
 
 class ProviderRefused(ProtocolError):
-    """The provider says no: its `code`, and in its own words why."""
+    """The provider refused the request, with its `code` and message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message or code)
@@ -53,7 +53,7 @@ class ProviderRefused(ProtocolError):
 
 
 class PrepaidProvider(ABC):
-    """`name`: as people know it. Methods raise GatewayUnavailable."""
+    """Base of providers with prepared orders. `name`: for people. Methods raise GatewayUnavailable."""
 
     name: ClassVar[str]
 
@@ -83,11 +83,11 @@ class PrepaidProvider(ABC):
 
     @abstractmethod
     def _is_absent(self, error: ProviderRefused) -> bool:
-        """Whether there is nothing of that name."""
+        """Return whether the error says that nothing has that name."""
 
     @abstractmethod
     def _require_set_up(self, error: ProviderRefused) -> None:
-        """Raises GatewayUnavailable where the merchant is wrong, and not what was asked."""
+        """Raise GatewayUnavailable if the merchant's configuration is wrong, and not the request."""
 
     def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         return self._each(self._submitted, asks)
@@ -129,7 +129,7 @@ class PrepaidProvider(ABC):
             raise GatewayUnavailable(f"{self.name} does not answer: {error}") from error
 
     def _find_refunded(self, ask: Ask) -> Answer:
-        """Under whichever name it was made."""
+        """Look a refund up under each name that it may have been made with."""
         found = Answer("absent")
         for name in refund_names(ask.key, ask.part):
             try:
@@ -146,7 +146,7 @@ class PrepaidProvider(ABC):
         return Answer("declined", reason=why)
 
     def _until(self, ask: Ask) -> datetime | None:
-        """When the order ends, however often it is asked for; None where that is over."""
+        """Return when the order ends, the same for every repetition; None if that time is over."""
         now = datetime.fromtimestamp(self._clock(), UTC)
         until = (ask.asked_at or now) + timedelta(seconds=self._open_seconds)
         return until if until >= now + timedelta(seconds=TIME_LEFT_SECONDS_MIN) else None
@@ -156,25 +156,25 @@ TOO_LATE = Answer("declined", reason="the time in which it could be paid is over
 
 
 def refund_name(key: UUID, part: str) -> str:
-    """Unique, and with its part; with a digest of it, where that is too long."""
+    """Return a refund's unique name, which contains its part, or a digest of a part that is too long."""
     encoded = urlsafe_b64encode(part.encode()).decode().rstrip("=")
     said = f"{key.hex}_{encoded}"
     return said if len(said) <= REFUND_NAME_LENGTH_MAX else f"{key.hex}_{DIGEST_MARK}{digest_of(part)}"
 
 
 def refund_names(key: UUID, part: str) -> tuple[str, ...]:
-    """Under which it may have been made, the earlier first."""
+    """Return the names under which the refund may have been made, the older form first."""
     name = refund_name(key, part)
     return (key.hex, name) if name.startswith(f"{key.hex}_{DIGEST_MARK}") else (name,)
 
 
 def has_no_part(name: str) -> bool:
-    """Whether it was made here under its key alone, under which it is asked after."""
+    """Return whether the refund was named by its key alone, as older versions did; it is looked up by that key."""
     return UNNAMED_REFUND.fullmatch(name) is not None
 
 
 def refunded_part(name: str) -> str:
-    """Of a refund that was made here: its part, or a name for its digest; else the name that it has there."""
+    """Return the part of a refund that was made here, or a name for its digest; for other refunds, the name itself."""
     ours = REFUND_NAME.fullmatch(name)
     if not ours:
         return name
@@ -187,11 +187,11 @@ def refunded_part(name: str) -> str:
 
 
 def attached(payment_id: str) -> str | None:
-    """None where there is no room: then it is found by the order's name."""
+    """Return what is attached to an order, or None if it is too long: then the payment is found by the order's name."""
     said = OURS + payment_id
     return said if len(said.encode()) <= ATTACHED_BYTES_MAX else None
 
 
 def payment_attached(said: str) -> str:
-    """Whose it is; empty where it was not attached here."""
+    """Return the payment's id from what was attached, or an empty string if something else was attached."""
     return said.removeprefix(OURS) if said.startswith(OURS) else ""

@@ -1,10 +1,10 @@
-"""Payment providers beside each other: which of them a request is for, and what each of them answers.
+"""Routing of payment requests to one of several providers.
 
-Invariant: where a request goes follows from what it says alone, never from settings or from who is well: asked again, a
-payment goes where it went, so that no money is asked for twice. What rests on an order of a provider goes back to it by
-the order's name; a new payment goes by its token. A provider that is not set up here declines new payments; what rests
-on one of its orders waits until it is. One that does not answer is asked no more for a while by its breaker; what is
-for it is held, and the others go on.
+Invariant: the provider of a request follows from the request alone, never from settings or from which provider answers:
+a repeated request goes to the same provider, so that no money is asked for twice. A request based on an order of a
+provider goes to that provider, by the order's name; a new payment goes by its token. A provider that is not configured
+here declines new payments; requests based on its orders wait until it is. A provider that does not answer gets no
+request for a while, by its breaker: requests for it are held, and the others go on.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from oms_es.kernel import GatewayUnavailable
 from oms_es.processing.metrics import PAYMENT_ANSWERS
 
 STRIPE = "stripe"
-"""Of whose references and tokens no pattern is sure: it has what is no one else's."""
+"""The provider for everything that matches no other: Stripe's references and tokens have no certain pattern."""
 PREPAID = (wechatpay.PROVIDER, alipay.PROVIDER)
 STARTING = frozenset({"authorize", "reauthorize"})
 Question = Callable[[PaymentProvider, Sequence[Ask]], Sequence[Answer]]
 ASKED_MAX = 40
-"""Of one provider at once: where it does not answer, so many wait for its time-out, and the others are not asked."""
+"""Requests that are sent to one provider at once: if it does not answer, so many wait for the time-out, and no more."""
 
 
 def provider_of(ask: Ask) -> str:
-    """By name."""
+    """Return the name of the provider for the request."""
     if ask.operation not in STARTING:
         name = ask.authorization.partition(":")[0]
         return name if name in PREPAID else STRIPE
@@ -41,7 +41,8 @@ def provider_of(ask: Ask) -> str:
 
 
 class Providers:
-    """`providers`: by name. The only one there is says itself what it cannot take. Methods raise GatewayUnavailable."""
+    """The configured providers, by name. If there is only one, it gets every request. Methods raise
+    GatewayUnavailable."""
 
     def __init__(self, providers: Mapping[str, PaymentProvider], breakers: Mapping[str, Breaker] | None = None) -> None:
         self._providers = providers
@@ -77,7 +78,8 @@ class Providers:
     def _guarded(
         self, name: str, provider: PaymentProvider, question: Question, asks: Sequence[Ask]
     ) -> Sequence[Answer]:
-        """A few at a time, as long as it answers. The only provider there is raises GatewayUnavailable."""
+        """Send requests, a few at a time, as long as the provider answers. If it is the only provider, raise
+        GatewayUnavailable."""
         breaker, answers, left, why = self.breakers[name], dict[int, Answer](), list(range(len(asks))), ""
         while left and not why:
             few = left[:ASKED_MAX] if not breaker.is_open else left
@@ -97,8 +99,10 @@ class Providers:
         asks: Mapping[int, Ask],
         answers: dict[int, Answer],
     ) -> str:
-        """Adds what is answered, and says why no more is to be asked; nothing if it may be. Where it is looked up and
-        not there, what is asked of the provider may still fail: of a closed circuit that says nothing."""
+        """Send a batch and add its answers; return why no further batch is to be sent, or an empty string.
+
+        A look-up that finds nothing does not close a circuit: the request itself may still fail.
+        """
         if not asks:
             return breaker.circuit.why
         said: Sequence[Answer] = ()

@@ -1,6 +1,6 @@
 """RSA keys of merchants and providers, from files and settings, and SHA-256 signatures with them.
 
-Invariant: no key is ever part of a message or of a log: a file or a setting is named instead.
+Invariant: no key is ever part of a message or of a log: the file or setting is named instead.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ RSA_BITS_MIN = 2_048
 
 
 class BadKey(ProtocolError):
-    """A key that cannot be used; its words name the file or setting, never what is in it."""
+    """A key cannot be used; the message names the file or setting, never its content."""
 
 
 def private_key_in(path: Path) -> RSAPrivateKey:
-    """Raises BadKey."""
+    """Return the private key in the file. Raise BadKey."""
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError) as error:
@@ -39,7 +39,7 @@ def private_key_in(path: Path) -> RSAPrivateKey:
 
 
 def public_key_in(path: Path) -> RSAPublicKey:
-    """Raises BadKey."""
+    """Return the public key in the file. Raise BadKey."""
     try:
         key = load_pem_public_key(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -50,7 +50,7 @@ def public_key_in(path: Path) -> RSAPublicKey:
 
 
 def public_key_of(text: str) -> RSAPublicKey:
-    """As a provider shows it: DER in base64, on one line. Raises BadKey."""
+    """Return the public key in the form in which providers show it: DER in base64, on one line. Raise BadKey."""
     try:
         key = load_der_public_key(b64decode(text, validate=True))
     except ValueError:

@@ -1,13 +1,12 @@
-"""Stripe's dialect: the events that its webhooks send, as what they report of a payment. Open: what is not read is
-ignored.
+"""Stripe's dialect: the events of its webhooks as reports about payments. Fields that are not read are ignored.
 
 Reads    payment_intent.amount_capturable_updated, .succeeded, .payment_failed, .canceled; charge.succeeded, .captured,
          .failed, .expired, .refunded; refund.created, .updated, .failed, charge.refund.updated; charge.dispute.*
-Decides  nothing. Which payment, capture or refund an object is about stands in its `metadata`, which the requester
-         Stripe for it fills in: `payment_id`, and `capture_id` or `refund_id`. What was done in the dashboard has no
-         such metadata, and disputes never have: then it is about the payment whose intent or charge that is. Several
-         events report one effect; they give it one reference, so that it is recorded once. Amounts are what Stripe
-         says, in minor units of ISO 4217 (stripe_amounts.py).
+Decides  nothing. The `metadata` of an object name its payment, and its capture or refund: `payment_id`, and
+         `capture_id` or `refund_id`; the requests that made it set them. Objects made in the dashboard have no such
+         metadata, and disputes never have: these belong to the payment whose intent or charge they name. Several
+         events report one effect under one reference, so that it is recorded once. Amounts are Stripe's, converted
+         to minor units of ISO 4217 (stripe_amounts.py).
 """
 
 from __future__ import annotations
@@ -55,16 +54,16 @@ HARD_DECLINES = frozenset(
         "transaction_not_allowed",
     }
 )
-"""After these another try of the same card is in vain."""
+"""Decline codes after which another try of the same card is in vain."""
 
 EXPIRED = frozenset({"automatic", "expired"})
-"""Why Stripe cancels a payment intent by itself."""
+"""Reasons for which Stripe cancels a payment intent by itself."""
 
 REAUTHORIZES = "reauthorizes"
-"""The metadata's entry with the capture that an intent holds money for once more."""
+"""The metadata entry of a new authorisation, with the capture that it is for."""
 
 UNFINISHED = frozenset({"pending", "requires_action"})
-"""States of a refund whose outcome an event of its own will report."""
+"""States of a refund whose outcome another event will report."""
 
 REASON_CHARACTERS_MAX = 500
 
@@ -125,12 +124,12 @@ SKIPPED_FAMILIES = (
     "transfer.",
     "treasury.",
 )
-"""Kinds of event of which nothing follows here, or which repeat what those that are read say. A kind that is in no
-list is a dead letter, for a person to look at."""
+"""Kinds of events that are skipped: nothing follows from them, or they repeat events that are read. A kind in no list
+becomes a dead letter for a person."""
 
 
 def parse_event(payload: bytes) -> Command:
-    """One webhook event as a command. Raises BadInput, which names the field, and Skipped."""
+    """Return the command for one webhook event. Raise Skipped, or BadInput, which names the field."""
     try:
         event = Webhook.model_validate_json(payload)
         shape, read = _reader_of(event.type)
@@ -163,7 +162,7 @@ def _name(thing: Name | Named | None) -> str:
 
 
 def _ours(key: str, *places: Name | Named | None) -> str:
-    """Our id of that kind, from the first place that says it; empty where none does."""
+    """Return our id under `key` in the metadata of the first object that has it, or an empty string."""
     for place in places:
         if isinstance(place, Named) and place.metadata and place.metadata.get(key):
             return place.metadata[key]
@@ -171,7 +170,7 @@ def _ours(key: str, *places: Name | Named | None) -> str:
 
 
 def _minor(amount: int | None, currency: str | None, name: str) -> int | None:
-    """How much an amount is its currency alone says."""
+    """Return the amount in minor units of ISO 4217; without its currency it has no meaning. Raise BadInput."""
     if amount is None:
         return None
     if currency is None:
@@ -183,14 +182,14 @@ def _minor(amount: int | None, currency: str | None, name: str) -> int | None:
 
 
 def _needed(amount: int | None, name: str) -> int:
-    """What money moved is never taken to be what was asked for."""
+    """Return the amount. Raise BadInput if it is missing: the requested amount is never assumed to have moved."""
     if amount is None:
         raise _unusable(f"data.object.{name}: it is missing")
     return amount
 
 
 def _reported(report: Report, *places: Name | Named | None) -> Command:
-    """Of our payment, or of whichever has one of these names."""
+    """Return the report of our payment, or of the payment that has one of these references."""
     if payment_id := _ours("payment_id", *places):
         return RecordReport(payment_id=payment_id, **{name: getattr(report, name) for name in Report.model_fields})
     names = tuple(dict.fromkeys(name for place in places if (name := _name(place))))
@@ -247,7 +246,7 @@ def _held(
 def _taken(
     thing: Intent | Charge, charge: str, authorization: str, amount: int, *places: Name | Named | None
 ) -> Command:
-    """A charge may be captured in parts: the part's name makes the reference one of its own."""
+    """Return the report of a capture. The reference contains the part's name, as a charge may be captured in parts."""
     part = _ours("capture_id", thing)
     report = Report(
         operation="capture",
@@ -295,7 +294,7 @@ def _charge(charge: Charge, event: str) -> Command:
 
 
 def _refunded(charge: Charge) -> Command:
-    """The newest stands first, where they are named; else it says how much was given back in all."""
+    """Return the report of a refund: the first listed one, which is the newest, else the total that was refunded."""
     if charge.refunds and charge.refunds.data:
         return _refund(charge.refunds.data[0], "refund.updated", charge)
     uncaptured = (charge.amount or 0) - (
@@ -378,4 +377,4 @@ READERS: dict[str, tuple[type[Named], Callable[[Any, str], Command]]] = {
         (Dispute, _dispute),
     ),
 }
-"""What each event is about, and what it says."""
+"""For each kind of event, the shape of its object, and the function that reads it."""

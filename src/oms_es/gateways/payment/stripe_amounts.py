@@ -12,15 +12,16 @@ from oms_es.schemas.values.currency import exponent_of
 STRIPE_EXPONENTS: dict[str, int] = {
     **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF"), 0),
     **dict.fromkeys(("VND", "VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("ISK", "UGX"), 2),  # have no decimals any more: the last two digits are 00
-    **dict.fromkeys(("BHD", "JOD", "KWD", "OMR", "TND"), 3),  # the last digit is 0
+    **dict.fromkeys(("ISK", "UGX"), 2),  # amounts have two decimals, and the last two digits are always 00
+    # amounts have three decimals, and the last digit is always 0
+    **dict.fromkeys(("BHD", "JOD", "KWD", "OMR", "TND"), 3),
     **dict.fromkeys(("HUF", "TWD"), 2),
 }
-"""Decimals of the amounts that Stripe sends. ISK, MGA and UGX are those that ISO 4217 counts otherwise."""
+"""Decimals of the amounts that Stripe sends. ISK, MGA and UGX differ from ISO 4217."""
 
 
 def stripe_of(amount_minor: int, currency: str) -> int:
-    """Minor units of ISO 4217 as Stripe wants them. Raises ValueError for a fraction of what it counts."""
+    """Convert minor units of ISO 4217 to Stripe's. Raise ValueError for a fraction of Stripe's smallest unit."""
     iso = exponent_of(currency)
     stripe = STRIPE_EXPONENTS.get(currency, iso)
     if stripe >= iso:
@@ -32,7 +33,8 @@ def stripe_of(amount_minor: int, currency: str) -> int:
 
 
 def minor_of(amount: int, currency: str) -> int:
-    """Raises ValueError for a fraction of what ISO 4217 counts as the smallest unit."""
+    """Convert Stripe's units to minor units of ISO 4217. Raise ValueError for a fraction of ISO 4217's
+    smallest unit."""
     iso = exponent_of(currency)
     stripe = STRIPE_EXPONENTS.get(currency, iso)
     if stripe <= iso:

@@ -1,11 +1,10 @@
-"""Stripe as a payment provider: payment intents that are captured by hand, by way of Stripe's own client.
+"""Stripe as a payment provider: payment intents with manual capture, through Stripe's own client.
 
-Invariant: one request of ours has one effect at Stripe. The request's id is Stripe's idempotency key, and stands in
-the metadata of what it made, where it is found again after Stripe has forgotten the key (a day later at the earliest).
-References are those that Stripe's webhooks are read with (stripe.py), so that an answer and its webhook are one.
-
-A payment token is a payment method (`pm_…`), which is charged without the customer being there, or a payment intent
-(`pi_…`) that the customer has confirmed in the shop: then what it holds is taken over, if it is what the order says.
+Invariant: one request of ours has one effect at Stripe. The request's id is Stripe's idempotency key, and is in the
+metadata of what it made, where it is found again after Stripe has forgotten the key (a day later at the earliest).
+References are those that Stripe's webhooks are read with (stripe.py), so that an answer and its webhook are recorded
+once. A payment token is a payment method (`pm_…`), which is charged without the customer being there, or a payment
+intent (`pi_…`) that the customer has confirmed in the shop: its held money is used, if the intent matches the order.
 """
 
 from __future__ import annotations
@@ -25,23 +24,25 @@ from oms_es.gateways.payment.stripe_amounts import minor_of, stripe_of
 from oms_es.kernel import GatewayUnavailable
 
 CONCURRENT_MAX = 8
-"""Requests under way at once; Stripe takes a hundred a second."""
+"""Requests that are sent at once; Stripe accepts a hundred a second."""
 TIMEOUT_SECONDS = 30.0
 INTENTS_MAX = 100
-"""Of one payment: the first, and one for each capture that was authorised again."""
+"""Payment intents of one payment: the first, and one for each capture that was authorised again."""
 KEY = "oms_key"
-"""The metadata's entry with the id of the request that made an object."""
+"""The metadata entry with the id of the request that made an object."""
 CONFIRMED = "pi_"
 HELD = "requires_capture"
 NOT_NOW = frozenset({"payment_intent_unexpected_state", "charge_expired_for_capture", "charge_already_captured"})
-"""Codes of a capture that comes too late."""
+"""Error codes of a capture that comes too late."""
 IN_VAIN = HARD_DECLINES | {"authentication_required"}
-"""After these another try of the same card without its owner is in vain."""
+"""Error codes after which another try of the same card, without its owner, is in vain."""
 
 
 class StripeProvider:
-    """`multicapture`: the account may capture an authorisation in parts (Stripe has to enable it). Without it the
-    first capture lets go of the rest, and each further one is authorised again. Methods raise GatewayUnavailable.
+    """Stripe as a provider. Methods raise GatewayUnavailable.
+
+    `multicapture`: the account may capture an authorisation in parts (Stripe has to enable it). Without it the first
+    capture releases the rest, and each further one is authorised again.
     """
 
     def __init__(self, api_key: str, *, api_base: str, multicapture: bool) -> None:
@@ -49,7 +50,7 @@ class StripeProvider:
             api_key,
             http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
             base_addresses={"api": api_base},
-            max_network_retries=0,  # the gateway asks again, after it has looked
+            max_network_retries=0,  # the gateway repeats requests itself, after it has looked up the first
         )
         self._multicapture = multicapture
         self._submitting: dict[str, Callable[[Ask], Answer]] = {
@@ -82,13 +83,14 @@ class StripeProvider:
             return self._submitting[ask.operation](ask)
         except stripe.CardError as error:
             return _declined(error)
-        except ValueError as error:  # an amount that Stripe cannot say
+        except ValueError as error:  # Stripe cannot represent the amount
             return Answer("declined", reason=str(error))
         except (stripe.AuthenticationError, stripe.PermissionError) as error:
             raise GatewayUnavailable(f"Stripe refuses the key: {error.user_message}; set OMS_STRIPE_API_KEY") from error
         except stripe.InvalidRequestError as error:
             return self._refused(ask, error)
-        except stripe.StripeError:  # busy, broken, out of reach, or the key is in use: the effect may have happened
+        # the server is busy, broken or unreachable, or the key is in use: the effect may have happened
+        except stripe.StripeError:
             return Answer("unknown")
 
     def _found(self, ask: Ask) -> Answer:
@@ -102,7 +104,8 @@ class StripeProvider:
             raise GatewayUnavailable(f"Stripe does not answer: {_said(error)}") from error
 
     def _refused(self, ask: Ask, error: stripe.InvalidRequestError) -> Answer:
-        """Stripe does not do it, now; or it has been done before, when the key was still known."""
+        """Return the answer to an error: a decline, or the effect that an earlier request had under a key that Stripe
+        has forgotten."""
         if "multicapture" in (error.param or ""):
             raise GatewayUnavailable(f"{_said(error)}; unset OMS_STRIPE_MULTICAPTURE") from error
         if ask.operation in ("capture", "void", "refund"):
@@ -121,7 +124,7 @@ class StripeProvider:
         return _authorized(self._held(ask, {"payment_method": ask.payment_token}))
 
     def _held(self, ask: Ask, means: dict[str, Any], **metadata: str) -> PaymentIntent:
-        """A payment intent that holds the money, made and confirmed at once."""
+        """Create and confirm a payment intent that holds the money."""
         if self._multicapture:
             means["payment_method_options"] = {"card": {"request_multicapture": "if_available"}}
         wanted: Any = {
@@ -138,7 +141,8 @@ class StripeProvider:
         return self._client.v1.payment_intents.create(wanted, {"idempotency_key": str(ask.key)})
 
     def _taken_over(self, ask: Ask) -> Answer:
-        """What the customer confirmed in the shop, if it is this payment's and as much."""
+        """Return the answer for an intent that the customer confirmed in the shop, if it is this payment's, with its
+        amount."""
         intent = self._intent(ask.payment_token)
         if wrong := _other_than(intent, ask):
             return Answer("declined", reason=wrong)
@@ -184,7 +188,7 @@ class StripeProvider:
         return _refunded(refund)
 
     def _with_enough(self, ask: Ask) -> str:
-        """The intent that the money is given back of: a parcel's share may have been taken by one of its own."""
+        """Return the intent to refund: the first one, or that of a parcel's own capture if the first has not enough."""
         wanted = stripe_of(ask.amount_minor, ask.currency)
         first = self._intent(ask.authorization)
         if _refundable(first) >= wanted:
@@ -196,7 +200,7 @@ class StripeProvider:
         return self._searched(f"metadata['payment_id']:'{_quoted(payment_id)}'")
 
     def _searched(self, query: str) -> Sequence[PaymentIntent]:
-        """What was made in the last minute may still be missing."""
+        """Search intents; Stripe's search may miss those of the last minute."""
         wanted: Any = {"query": query, "limit": INTENTS_MAX, "expand": ["data.latest_charge"]}
         return self._client.v1.payment_intents.search(wanted).data
 
@@ -212,7 +216,7 @@ class StripeProvider:
         return _captured(intent, ask) if _mark(ask) in _metadata(intent) else Answer("absent")
 
     def _find_void(self, ask: Ask) -> Answer:
-        """What is held no longer has been let go of, by this request or another."""
+        """Look a void up: money that is no longer held was released, by this request or another."""
         intent = self._intent(ask.authorization)
         let_go = intent.status == "canceled" or (intent.status == "succeeded" and not intent.amount_capturable)
         return Answer("succeeded", f"{intent.id}/canceled") if let_go else Answer("absent")
@@ -228,7 +232,8 @@ class StripeProvider:
 
 
 def _of(thing: Any, *names: str) -> Any:
-    """What stands there, or None: Stripe leaves out what does not apply, and its client then has no such attribute."""
+    """Return the attribute at the path, or None: Stripe leaves out what does not apply, and its client then has no such
+    attribute."""
     for name in names:
         thing = getattr(thing, name, None)
     return thing
@@ -244,7 +249,8 @@ def _metadata(thing: PaymentIntent | stripe.Refund) -> dict[str, str]:
 
 
 def _mark(ask: Ask) -> str:
-    """An entry of its own in the intent's metadata, which has room for fifty: as often may one be captured."""
+    """Return the key of a metadata entry for one capture; an intent has room for fifty entries, and allows as many
+    captures."""
     return f"oms_{ask.key.hex}"
 
 
@@ -267,7 +273,7 @@ def _declined(error: stripe.CardError) -> Answer:
 
 
 def _other_than(intent: PaymentIntent, ask: Ask) -> str:
-    """Why an intent that a shop names cannot pay for this; empty if it can."""
+    """Return why the intent that a shop names cannot pay for this request, or an empty string if it can."""
     owner = _metadata(intent).get("payment_id", ask.payment_id)
     if owner != ask.payment_id:
         return f"{intent.id} pays for {owner}"
@@ -311,7 +317,7 @@ def _may_be_captured_again(intent: PaymentIntent) -> bool:
 
 
 def _refundable(intent: PaymentIntent) -> int:
-    """What was let go of counts as refunded, too."""
+    """Return the amount that can be refunded; Stripe counts money that was released as refunded, too."""
     charge = _of(intent, "latest_charge")
     if not charge:
         return 0

@@ -1,4 +1,4 @@
-"""What Stripe sends, as far as it is read."""
+"""Shapes of Stripe's objects, as far as they are read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oms_es.schemas.values.types import AMOUNT_MINOR_MAX, refuse_card_number
 Name = Annotated[str, Field(min_length=1)]
 
 ObjectId = Annotated[Name, AfterValidator(refuse_card_number)]
-"""Stripe's own ids begin with letters: digits alone were put in by hand."""
+"""An id of Stripe's, which begins with letters: digits alone were entered by hand, and may be a card number."""
 
 Amount = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
 
@@ -38,14 +38,14 @@ class MethodDetails(Open):
 
 
 class Named(Open):
-    """An object of Stripe's, and what of ours it is about."""
+    """An object of Stripe's, with our ids in its metadata."""
 
     id: ObjectId
     metadata: dict[str, str] | None = None
 
 
 class Charges(Open):
-    """Of an intent, in older versions of the API: the newest first."""
+    """The charges of an intent, in older versions of the API: the newest first."""
 
     data: tuple[Named, ...] = ()
 

@@ -1,4 +1,4 @@
 """Simulators of a payment provider, a carrier and a warehouse; they move no money and no goods.
 
-Imports: the ports, and the store for what they remember.
+Imports: the ports, and the store for their state.
 """

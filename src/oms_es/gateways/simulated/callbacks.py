@@ -1,4 +1,4 @@
-"""Callbacks that a simulated provider or carrier sends by itself."""
+"""Callbacks of a simulated provider or carrier."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SELECT id, payload FROM (SELECT * FROM before UNION ALL SELECT * FROM delivered)
 
 
 class SimulatedCallbacks:
-    """What simulated systems report of their own accord, in the order in which they reported it."""
+    """An input of callbacks from simulated systems, in the order in which they were reported."""
 
     def __init__(self, name: str, dialect: str, database_url: str, clock: Callable[[], datetime]) -> None:
         self.name = name
@@ -33,12 +33,12 @@ class SimulatedCallbacks:
         self.effect_store = SqlEffectStore(database_url, clock)
 
     def read(self, after: int, limit: int) -> Sequence[Arrival]:
-        """What has been reported, and what is due now and is reported with it."""
+        """Return reported callbacks after a position, including those that are due now and become reported."""
         asked = {"source": self.name, "now": self.effect_store.clock(), "after": after, "limit": limit}
         return [Arrival(row[0], bytes(row[1])) for row in self.effect_store.connection().execute(DELIVER, asked)]
 
     def outstanding(self) -> int:
-        """Callbacks that are still to be sent."""
+        """Return the number of callbacks that are still to be sent."""
         row = (
             self.effect_store.connection()
             .execute("SELECT count(*) FROM simulated_callbacks_queued WHERE source = %s", [self.name])

@@ -14,10 +14,10 @@ from oms_es.gateways.simulated.modes import JOURNEYS, KEPT_BECAUSE, LATE_SECONDS
 
 
 class SimulatedCarrier:
-    """Every parcel it books it picks up, moves and delivers, unless `hazards` say otherwise; `transit_seconds` after
-    the pick-up it is there. Cartons travel under numbers of their own.
+    """A carrier that picks up, moves and delivers every parcel that it books, unless `hazards` say otherwise.
 
-    `recall` takes back what is queued about a shipment if its pick-up is still to come, and says whether it was.
+    A parcel arrives `transit_seconds` after its pick-up. Cartons travel under numbers of their own. `recall` removes
+    the queued callbacks of a shipment before its pick-up, and returns whether it did.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class SimulatedCarrier:
             yield from self._journey(effect, parcel, carton_id, number, place / len(numbers))
 
     def _callbacks_of_consent(self, effect: Effect) -> Iterable[PendingCallback]:
-        """Late instead of an answer, or besides it and twice."""
+        """Return the callbacks for a cancellation: late in place of an answer, or twice beside it."""
         if effect.mode not in ("duplicate", "late"):
             return
         now = self.effect_store.clock()
@@ -90,7 +90,8 @@ class SimulatedCarrier:
     def _journey(
         self, effect: Effect, parcel: Parcel, carton_id: str, number: str, way: float
     ) -> Iterable[PendingCallback]:
-        """`way`: which share of the whole it travels; cartons arrive one after the other."""
+        """Return the callbacks of a carton's way. `way`: the share of the whole transit; cartons arrive one after the
+        other."""
         start = self.effect_store.clock() + timedelta(seconds=self.hazards.pickup_seconds)
         transit = timedelta(seconds=self.transit_seconds)
         fate = self.hazards.draw(parcel.key, self.chaos.seed)
@@ -132,7 +133,7 @@ def _of_cartons(effect: Effect, parcel: Parcel, carton_id: str, status: str) -> 
 
 
 def _carton_numbers(effect: Effect, parcel: Parcel) -> tuple[tuple[str, str], ...]:
-    """None for a single one: it travels under the shipment's."""
+    """Return the cartons' numbers; none for a single carton, which travels under the shipment's."""
     if len(parcel.cartons) <= 1:
         return ()
     return tuple((carton.carton_id, f"{effect.reference}-{carton.carton_id}") for carton in parcel.cartons)

@@ -1,4 +1,4 @@
-"""What simulators have done, kept as a provider keeps it."""
+"""Effects of the simulators, stored as a provider would store them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Effect(NamedTuple):
 
 
 class EffectStore(Protocol):
-    """What one simulated world has done, and what it will still report."""
+    """The store of one simulated world: what was done, and what will be reported."""
 
     clock: Callable[[], datetime]
 
@@ -61,10 +61,10 @@ class EffectStore(Protocol):
         asked: Sequence[tuple[UUID, Callable[[], Effect]]],
         callbacks_of: Callable[[Effect], Iterable[PendingCallback]],
     ) -> tuple[dict[UUID, Effect], set[UUID]]:
-        """Every key's effect, made now where it is new; and which are new."""
+        """Return the effect of every key, made now for a new key; and the keys that are new."""
 
     def known(self, keys: Sequence[UUID]) -> dict[UUID, Effect]:
-        """The effects of those keys that have one; nothing is made now. Raises GatewayUnavailable."""
+        """Return the effects of those keys that have one; nothing is made. Raise GatewayUnavailable."""
 
     def close(self) -> None: ...
 
@@ -86,7 +86,7 @@ class SqlEffectStore:
                 known = self._known(connection, [key for key, _ in asked])
                 made = self._made(connection, [make() for key, make in asked if key not in known])
                 self._queue([due for effect in made.values() for due in callbacks_of(effect)])
-            if len(known) + len(made) < len(asked):  # another worker was faster with the others
+            if len(known) + len(made) < len(asked):  # another worker has made the others meanwhile
                 known = self._known(connection, [key for key, _ in asked])
         except psycopg.OperationalError as error:
             self.close()
@@ -102,7 +102,8 @@ class SqlEffectStore:
         return {row[0]: Effect(*row) for row in rows}
 
     def _made(self, connection: psycopg.Connection[Any], effects: Sequence[Effect]) -> dict[UUID, Effect]:
-        """Those that no other process has made meanwhile: a zombie may ask for the same at the same time."""
+        """Insert effects and return those that were new: another process, even one that lost its role, may make them,
+        too."""
         if not effects:
             return {}
         rows = connection.execute(
@@ -132,9 +133,10 @@ class SqlEffectStore:
             self._connection = None
 
     def recall(self, source: str, shipment_id: str) -> bool:
-        """Take back what is queued about this shipment, if its pick-up is still to come; say whether it was.
+        """Remove the queued callbacks of the shipment if its pick-up is still to come; return whether they were
+        removed.
 
-        By the shipment, not by its number: another shipment may have the same one.
+        The shipment is found by its id, since another shipment may have the same tracking number.
         """
         about = "source = %s AND position(%s in payload) > 0"
         pickup = (

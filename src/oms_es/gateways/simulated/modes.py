@@ -1,4 +1,4 @@
-"""How a simulator misbehaves: by the token of a payment, or by chance."""
+"""Failures of the simulators: chosen by a payment's token, or drawn at random."""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ Mode = Literal[
     "refund_fails",
     "mute",
 ]
-"""`timeout`: the effect happens and the first answer is lost. `duplicate`: besides the answer, a callback, twice.
-`late`: no answer, only a callback after a while; a carrier's callbacks then come in the wrong order. `silent`:
-nothing is ever reported; of a payment, nothing happens either.
-
-Of payments only: `soft_decline`: another try may succeed.
-`reordered`: besides the answer, a callback at once and the same long after what followed. `expire`: what is held is
-held for EXPIRES_SECONDS only. `dispute_…`: what is captured is disputed, and the dispute ends so. `refund_fails`: as it
-says. `mute`: a callback is announced for a capture, and never comes."""
+"""A failure mode. `timeout`: the effect happens and the first answer is lost. `duplicate`: beside the answer, the
+callback comes twice. `late`: no answer, only a callback after a while; a carrier's callbacks then come in the wrong
+order. `silent`: nothing is ever reported; of a payment, nothing happens either. Of payments only: `soft_decline`:
+another try may succeed. `reordered`: beside the answer, a callback at once and the same one long after what followed.
+`expire`: the money is held for EXPIRES_SECONDS only. `dispute_…`: what is captured is disputed, and the dispute ends as
+named. `refund_fails`: a refund fails. `mute`: a callback is announced for a capture, and never comes."""
 
 LATE_SECONDS = 1.0
 
@@ -39,7 +37,7 @@ EXPIRES_SECONDS = 60
 
 
 class Chaos(NamedTuple):
-    """How often each failure is drawn, as shares of 1, for payments whose token does not ask for one."""
+    """The share of each failure, from 0 to 1, for payments whose token asks for none."""
 
     seed: int = 0
     decline: float = 0.0
@@ -75,26 +73,27 @@ class Chaos(NamedTuple):
 
 
 class Hazards(NamedTuple):
-    """What becomes of parcels, as shares of 1, and how the carrier works. The defaults bring every parcel home."""
+    """The share of each fate of parcels, from 0 to 1, and how the carrier works. By default every parcel is
+    delivered."""
 
     lost: float = 0.0
-    """It is never seen again, and the carrier says so in the end."""
+    """The parcel is never seen again, and the carrier reports this in the end."""
     exception: float = 0.0
-    """Something goes wrong on the way, and is put right."""
+    """A problem occurs on the way and is solved."""
     returned: float = 0.0
-    """It is not accepted, and it comes back."""
+    """The parcel is not accepted and comes back."""
     refused: float = 0.0
-    """The booking is turned down."""
+    """The booking is refused."""
     silent: float = 0.0
     """The carrier neither answers nor reports anything."""
     stubborn: float = 0.0
-    """The carrier keeps a booking although it has not fetched the parcel."""
+    """The carrier refuses to cancel a booking although it has not picked up the parcel."""
     pickup_seconds: float = 0.0
-    """From the booking to the pick-up: as long as that, a booking can be cancelled."""
+    """Seconds from the booking to the pick-up, in which a booking can be cancelled."""
     labels: bool = False
     """Whether a label comes with each booking."""
     reused: float = 0.0
-    """How often a booking gets a number that others have, too."""
+    """The share of bookings with a tracking number that others have, too."""
 
     def draw(self, key: UUID, seed: int) -> Fate:
         point = int.from_bytes(sha256(f"{seed}/{key}/fate".encode()).digest()[:8]) / 2**64
@@ -132,7 +131,7 @@ JOURNEYS: dict[Fate, tuple[tuple[s.MilestoneStatus, float], ...]] = {
     "refused": (),
     "silent": (),
 }
-"""What is seen of a parcel, and after which share of its way."""
+"""The statuses that are reported of a parcel, each with the share of its way."""
 
 TOKEN_MODES: dict[str, Mode] = {
     "tok-decline": "decline",
@@ -156,7 +155,8 @@ SHOWN_LATER: dict[Mode, tuple[str, str]] = {
     "refund_fails": ("refund", "-rf"),
     "mute": ("capture", "-mu"),
 }
-"""What a token brings about only when that operation follows; the authorisation's reference says so at its end."""
+"""Modes that take effect only with a later operation, which recognises them by a mark in the
+authorisation's reference."""
 
 
 DECLINED_LATER: frozenset[tuple[str, Mode]] = frozenset({("capture", "expire"), ("refund", "refund_fails")})

@@ -51,7 +51,7 @@ class SimulatedPaymentProvider:
         return Effect(ask.key, ask.operation, ask.payment_id, ask.part, ask.amount_minor, outcome, reference, mode)
 
     def _mode_for(self, ask: Ask) -> Mode | None:
-        """What the authorisation's token brings about now."""
+        """Return the mode that the authorisation's reference brings about now, or None."""
         for mode, (operation, mark) in SHOWN_LATER.items():
             if ask.operation == operation and mark in ask.authorization:
                 until = _expires_at(ask.authorization)

@@ -1,4 +1,2 @@
-"""What finance asks over HTTP: statements in, their reconciliation, the books.
-
-Imports: what `http` shares, and what is below it.
-"""
+"""Routes for finance: import of statements, reconciliation, the books. Imports: what `http` shares, and what is below
+it."""

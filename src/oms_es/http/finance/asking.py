@@ -1,7 +1,7 @@
-"""What takes longer than a request, as finance asks for it: 200 with the answer, or 202 and how far it is.
+"""Requests of finance that may take longer than a request: 200 with the answer, or 202 with the progress.
 
-Invariant: a caller who asks again for the same is given the answer of what is under way; nothing is begun twice. What
-is under way has an id, by which its caller reads what it came to, also where that is a refusal.
+Invariant: a repeated request joins the job that runs already; nothing is begun twice. A job has an id, by which its
+caller reads its answer, or the error that it ended with.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from oms_es.http.requests import Asked
 from oms_es.http.routing import Route
 
 WAIT_SECONDS = 10.0
-"""For which an answer is waited for; after that it is asked for again."""
+"""How long a request waits for the answer; after that the client asks again."""
 RETRY_SECONDS = 1
 OF_NO_CHANNEL = "accounts are of no channel"
 RUNNING: Mapping[str, Any] = {
@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 async def answered(
     asked: Asked, key: Hashable, do: Callable[[Progress], Any], shown: Callable[[Any], Mapping[str, Any]]
 ) -> Response:
-    """Raises what the work raises, Busy."""
+    """Answer with the result of the job for this key, or 202 while it runs. Raise Busy, and whatever the job raises."""
 
     def work(progress: Progress) -> Answer:
         result = do(progress)
@@ -62,7 +62,7 @@ async def _said(asked: Asked, job: Job) -> Response:
 
 
 async def look(asked: Asked) -> Response:
-    """Raises what the work raised, NotFound."""
+    """Answer with the state of a job by its id. Raise NotFound, and whatever the job raised."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     job = asked.services.background.find(asked.values["job"], asked.caller.actor)
     if job is None:

@@ -1,4 +1,4 @@
-"""The books over HTTP: folded from history when they are asked for, in a thread of their own."""
+"""The books over HTTP: folded from history on request, in a background thread."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ ENTRY = re.compile(r"(?P<position>[0-9]{1,18})/(?P<number>[0-9]{1,9})", re.ASCII
 CURRENCY = re.compile("[A-Z]{3}")
 NAME_LENGTH_MAX = 300
 ORDERS_MAX = 250_000
-"""That are folded in this process, at some 3 KB each: 750 MB, of one question at a time."""
+"""Orders that are folded in this process at most: some 3 KB each, 750 MB in all, for one request at a time."""
 
 
 class Period(NamedTuple):
-    """Days, both included, and a currency; all where nothing is said."""
+    """First and last day, both included, and a currency; a field without a value sets no limit."""
 
     since: str | None
     until: str | None
@@ -41,7 +41,7 @@ class Period(NamedTuple):
 
 
 def period_of(asked: Asked) -> Period:
-    """Raises BadParameter, Forbidden."""
+    """Return the period that the parameters name. Raise BadParameter, or Forbidden for a key of some channels."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     currency = asked.one("currency")
     if currency is not None and not CURRENCY.fullmatch(currency):
@@ -66,7 +66,7 @@ async def trial_balance(asked: Asked) -> Response:
 
 
 async def account(asked: Asked) -> Response:
-    """Raises NotFound where nothing was ever booked on it."""
+    """Answer with a page of an account's lines. Raise NotFound if the chart has no such account."""
     period, name, limit = period_of(asked), asked.values["account"], asked.limit()
     if not has(name):
         raise NotFound("the chart has no such account; GET /v1/books/trial-balance lists those that were booked on")

@@ -1,6 +1,6 @@
-"""Reconciliation over HTTP: a run, what it found of an account, and why a line is matched or is not.
+"""Reconciliation over HTTP: start a run, read its result for an account, and ask why a line is matched or not.
 
-Commands about breaks and matches are routes of the vocabulary; rows of both are read as those of every read model.
+Commands about breaks and matches are routes of the vocabulary; their rows are read like those of every read model.
 """
 
 from __future__ import annotations
@@ -39,21 +39,22 @@ class Running(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     until: Day | None = None
-    """Only what was booked by then."""
+    """Match only lines that were booked up to this day, included."""
     methods: Annotated[tuple[ShortName, ...], Field(max_length=NAMES_MAX)] = ()
-    """Only payments by them, such as card; all without any."""
+    """Match only payments by these methods, such as card; without any, payments by all methods."""
     payouts_of: Annotated[tuple[AccountName, ...], Field(max_length=NAMES_MAX)] = ()
-    """Accounts of providers whose payouts come in at this bank, instead of payments."""
+    """Provider accounts whose payouts arrive on this bank account; matched in place of payments."""
     window_days: Annotated[int, Field(ge=0, le=60)] = 5
-    """How far the two sides may lie apart."""
+    """Days by which the two sides of a match may lie apart."""
     fee_basis_points: Annotated[int | None, Field(ge=0, le=10_000)] = None
-    """The fee that was agreed, such as 140 for 1.4 %."""
+    """The agreed fee in basis points, such as 140 for 1.4 %."""
     fee_fixed_minor: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """And what is added for each payment."""
+    """The agreed fixed fee per payment, in minor units, on top of the basis points."""
 
 
 def account_of(asked: Asked) -> str:
-    """Raises NoResource, Forbidden."""
+    """Return the account that the path names. Raise NoResource if the name is not valid, or Forbidden for a key of some
+    channels."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     account = asked.values["account"]
     if not ACCOUNT.fullmatch(account):
@@ -62,7 +63,7 @@ def account_of(asked: Asked) -> str:
 
 
 async def run(asked: Asked) -> Response:
-    """Raises NotFound where no statement of it was imported."""
+    """Run the reconciliation of an account. Raise NotFound if no statement of the account was imported."""
     body = Running.model_validate_json(await asked.body(JSON))
     rules = Rules(body.window_days, body.fee_basis_points, body.fee_fixed_minor)
     wanted = reconciling.Asked(account_of(asked), body.until, body.methods, body.payouts_of, rules)
@@ -71,7 +72,7 @@ async def run(asked: Asked) -> Response:
 
 
 def _run(database_url: str, actor: str, wanted: reconciling.Asked, progress: Progress) -> reconciling.Ran:
-    """With a store of its own: the one that answers requests goes on meanwhile."""
+    """Run the reconciliation on a store of its own, so that the store that answers requests stays free."""
     with Runtime(database_url, simulated=False, answers_soon=True) as runtime:
         return reconciling.run(runtime, actor, wanted, progress)
 

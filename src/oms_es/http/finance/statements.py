@@ -1,6 +1,7 @@
-"""Statements in over HTTP: a file as it was sent, read as the terminal reads it.
+"""Import of statements over HTTP: a file is sent as it is, and read by the same code as in the terminal.
 
-Invariant: what is refused leaves no event; the same file again changes nothing and says so.
+Invariant: a file that is refused leaves no event; a file that was imported before changes nothing, and the answer says
+so.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Imported(NamedTuple):
 
 
 async def import_file(asked: Asked) -> Response:
-    """Raises BadInput, Refused, BadParameter, Busy."""
+    """Import the statement in the body. Raise BadInput, Refused, BadParameter or Busy."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     written_as = asked.one("format")
     if written_as is None or written_as not in FORMATS:

@@ -1,4 +1,4 @@
-"""Answers of the HTTP interface that read: one thing, lists, read models, events, live streams, links for customers.
+"""Routes that read: single resources, lists, read models, events, live streams, links for customers.
 
 Imports: what `http` shares, and what is below it.
 

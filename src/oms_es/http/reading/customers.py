@@ -1,7 +1,7 @@
-"""One customer, with what was spent and the newest orders; and all of the orders, a page at a time.
+"""One customer, with what was spent and the newest orders; and all of a customer's orders, a page at a time.
 
-Invariant: a customer is of one channel, and a key of some channels sees the customers of those; a caller who sees one
-is noted first.
+Invariant: a customer belongs to one channel, and a key of some channels sees the customers of those. Each view of a
+customer is recorded before it is answered.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ READS = ("customers", "customer_spending", "order_recipients", "order_status", "
 
 
 def _named(asked: Asked) -> Customer:
-    """Raises NoResource, also where there is one that the caller may not see."""
+    """Return the customer that the path names. Raise NoResource, also for a customer whom the caller may not see."""
     no_customer = NoResource("there is no such customer of this key's channels; name one as CHANNEL~ID")
     try:
         named = Customer.read(asked.values["customer"])
@@ -46,7 +46,7 @@ async def show_customer(asked: Asked) -> Response:
 
 
 def _whole(connection: Connection, named: Customer) -> dict[str, Any]:
-    """Raises NoResource."""
+    """Return the customer's row with spending and newest orders. Raise NoResource if there is no such customer."""
     row = customers.one(connection, named)
     if row is None:
         raise NoResource("there is no such customer of this key's channels; name one as CHANNEL~ID")

@@ -1,4 +1,5 @@
-"""As of `at`: what every route means by it that shows read models as they were, and one row so."""
+"""The parameter `at`: what it means on every route that shows past states of read models, and one row of
+such a state."""
 
 from __future__ import annotations
 
@@ -25,20 +26,20 @@ AT = Parameter(
     {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": "^[0-9]{1,18}$"}]},
 )
 FOLDED_MAX = 100_000
-"""Events after the state that is kept nearest: what an answer is folded from while a person waits."""
+"""Events that are folded at most for an answer, after the nearest kept state, while a person waits."""
 FOLDING_MAX = 2
-"""Requests that fold one row from much of history at once: each has a connection, and a core, meanwhile."""
+"""Requests that fold much of history at once: each holds a connection and a core."""
 _FOLDING = threading.BoundedSemaphore(FOLDING_MAX)
 BY_NAME = {projection.name: projection for projection in PROJECTIONS}
 
 
 def folding() -> AbstractContextManager[None]:
-    """Raises Busy."""
+    """Take one of the few turns for folding past rows. Raise Busy if all are taken."""
     return turn(_FOLDING, "rows of the past are being folded")
 
 
 async def one_then(asked: Asked, at: At, keys: Mapping[str, Any]) -> Row | None:
-    """Raises StillToCome, NoStateNear."""
+    """Return one row as it was at `at`, or None. Raise StillToCome or NoStateNear."""
     (name,) = asked.route.reads
 
     def read(connection: Connection) -> Row | None:
@@ -51,7 +52,8 @@ async def one_then(asked: Asked, at: At, keys: Mapping[str, Any]) -> Row | None:
 
 
 def _may_see(connection: Connection, row: Mapping[str, Any], caller: Caller) -> bool:
-    """As `visible` has it; whose an order is never changes."""
+    """Return whether the caller's channels include the row's, by the rule of `visible`. An order's channel never
+    changes."""
     if caller.channels is None:
         return True
     if "channel" in row:

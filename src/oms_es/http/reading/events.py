@@ -1,7 +1,7 @@
-"""The log for followers without Kafka: every event after a position, in the order of positions, waiting for more.
+"""The log over HTTP, for followers without Kafka: every event after a position, in order, with long polling.
 
-Invariant: a follower that goes on from `next` misses nothing and gets nothing twice: positions rise in the order of
-commits.
+Invariant: a follower that continues from `next` misses nothing and gets nothing twice, as positions rise in the order
+of commits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from oms_es.store.recorder import EVENTS
 
 POSITION_MAX = 10**18 - 1
 SCANNED_MAX = 5_000
-"""Events that are passed over at a time, looking for those of the types that are asked for."""
+"""Events that one request scans at most while it looks for the types that are asked for."""
 WAIT_SECONDS_MAX = 20
 EVENTS_MAX = 1_000
 POSITION: Mapping[str, Any] = {"type": "integer", "minimum": 0}
@@ -45,7 +45,7 @@ ORDER BY notification_id LIMIT %(limit)s
 
 
 async def follow(asked: Asked) -> Response:
-    """Raises BadParameter, Forbidden."""
+    """Answer with the events after a position. Raise BadParameter, or Forbidden for a key of some channels."""
     if asked.caller.channels is not None:
         raise Forbidden("the log is of all channels, and the key is for some; follow /v1/streams/orders")
     types = asked.many("type")
@@ -68,7 +68,7 @@ async def follow(asked: Asked) -> Response:
 
 
 def page(connection: Connection, codec: Codec, after: int, values: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
-    """Events, and the position from which to go on."""
+    """Return the events, and the position from which the next request continues."""
     scanned = min(end_of_log(connection), after + SCANNED_MAX)
     rows = connection.execute(PAGE_OF_EVENTS.encode(), {**values, "after": after, "scanned": scanned}).fetchall()
     items = [_shown(codec, row) for row in rows]
@@ -78,7 +78,7 @@ def page(connection: Connection, codec: Codec, after: int, values: dict[str, Any
 
 
 async def of_order(asked: Asked) -> Response:
-    """Raises Refused: there is no such order."""
+    """Answer with a page of an order's events. Raise Refused if there is no such order."""
     order_id, _ = named_order(asked.values["order"])
     after, limit = asked.number("after", 0, POSITION_MAX), asked.limit()
 

@@ -1,7 +1,7 @@
-"""Open exceptions over HTTP: how many there are of each kind, which they are and who sees to them, and what people did.
+"""Open exceptions over HTTP: their number by kind, each with its assignee, and what people did about them.
 
-Invariant: what a person resolved is open no more until it is raised again. A key of some channels sees those of their
-orders.
+Invariant: an exception that a person resolved is not open until it is raised again. A key of some channels sees the
+exceptions of their orders.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ READS = ("open_exceptions", "exception_history", "order_status")
 
 
 async def list_exceptions(asked: Asked) -> Response:
-    """Raises BadCursor."""
+    """Answer with a page of open exceptions. Raise BadCursor."""
     order = asked.one("order")
     wanted = exceptions.Asked(
         asked.one("kind"),
@@ -49,7 +49,8 @@ async def count_kinds(asked: Asked) -> Response:
 
 
 async def show_exception(asked: Asked) -> Response:
-    """Raises NoResource."""
+    """Answer with one exception and its history. Raise NoResource if it is not open, or not of the caller's
+    channels."""
     exception_id = asked.values["exception_id"]
 
     def read(connection: Connection) -> tuple[Row | None, list[Row], exceptions.Conflict | None]:
@@ -65,7 +66,8 @@ async def show_exception(asked: Asked) -> Response:
 
 
 def _difference(one: exceptions.Difference) -> dict[str, Any]:
-    """What says something of a person is named only: the order's own page shows it, and records who looked."""
+    """Return a difference without its values if they are personal: the order's own page shows those, and records who
+    saw them."""
     if one.is_personal:
         return {"field": one.field, "ours": None, "theirs": None, "personal": True}
     return {**one._asdict(), "personal": False}

@@ -1,6 +1,7 @@
-"""From a row of a read model to the events that made it, each with what it changed and what it follows from.
+"""The events that made a row of a read model, each with what it changed and its cause.
 
-Of rows that are about a person only the command line says so: who may see people need not be who may see events.
+Rows about a person are explained on the command line only: a person who may read events need not be one who may see
+personal data.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ AFTER_POSITION = Parameter("after", "Go on after this position.", {"type": "inte
 
 
 async def explained(projection: Projection, asked: Asked) -> Response:
-    """Raises NoResource, Forbidden, StillToCome, NoStateNear."""
+    """Answer with the events that made a row. Raise NoResource, Forbidden, StillToCome or NoStateNear."""
     asked.caller.require_all_channels("events are of every channel")
     key = keys_of(projection.table, asked)
     at, after, limit = asked.at(), asked.number("after", 0, POSITION_MAX), asked.limit()

@@ -1,4 +1,4 @@
-"""Whose facts a read model holds: the scope that reads it is named after its family."""
+"""The family of a read model: the scope that a caller needs to read it is named after the family."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ FAMILY_OF_FACTS: Mapping[str, str] = {
     "bookings": "shipments",
     "feedback": "returns",
 }
-"""Facts stand in one package, whatever they are about."""
+"""Families of the fact tables: these are all in one package, whatever they are about."""
 
 
 def family_of(projection: Projection) -> str:
-    """By the package that its folds stand in, or by its name."""
+    """Return the family of a read model, by its name or by the package of its folds."""
     fold = next(iter(projection.folds.values()))
     family = FAMILY_OF_FACTS.get(projection.name) or FAMILY_OF_PACKAGE[fold.project.__module__.split(".")[-2]]
     assert family in FAMILIES

@@ -1,6 +1,6 @@
-"""Reports over HTTP: what there is, and each of them, read as its facts are.
+"""Reports over HTTP: the list of reports, and each report, authorised like the facts that it reads.
 
-Invariant: a key of some channels counts what is theirs; a report whose facts are of no channel is refused to it.
+Invariant: a key of some channels counts what belongs to those; a report on facts without a channel is refused to it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ async def reports(asked: Asked) -> Response:
 
 
 async def report(one: Definition, asked: Asked) -> Response:
-    """Raises BadReport, TooLarge, Forbidden."""
+    """Answer with the figures of a report. Raise BadReport, TooLarge or Forbidden."""
     by = asked.one("by")
     question = asking.question(
         one,
@@ -65,7 +65,7 @@ async def report(one: Definition, asked: Asked) -> Response:
 
 
 def of_channels(question: Question, caller: Caller) -> Question:
-    """Raises Forbidden."""
+    """Return the question, limited to the caller's channels. Raise Forbidden if its facts have no channel."""
     if caller.channels is None:
         return question
     if CHANNEL not in question.definition.facts.dimensions:

@@ -1,4 +1,4 @@
-"""Forecasts over HTTP: what will be wanted of a SKU, from the facts as they are."""
+"""Forecasts over HTTP: the expected demand for a SKU, and proposed orders, computed from the current facts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from oms_es.reports.forecasting.demand import FACTS
 
 
 async def forecast(asked: Asked) -> Response:
-    """Raises BadReport, Forbidden: what is out of stock is of every channel."""
+    """Answer with the forecast of a SKU. Raise BadReport, or Forbidden for a key of some channels: stock is of every
+    channel."""
     asked.caller.require_all_channels("a forecast is of every channel")
     horizon = asked.one("horizon")
     if horizon is not None and not horizon.isdecimal():
@@ -38,7 +39,7 @@ async def forecast(asked: Asked) -> Response:
 
 
 async def propose(asked: Asked) -> Response:
-    """Raises BadReport, BadParameter, Forbidden."""
+    """Answer with proposed reorder points. Raise BadReport, BadParameter or Forbidden."""
     asked.caller.require_all_channels("a proposal is of every channel")
     percents = proposing.percents_of(asked.one("service") or proposing.SERVICE)
     if percents is None:
@@ -60,7 +61,7 @@ async def propose(asked: Asked) -> Response:
 
 
 def _days(text: str | None) -> float | None:
-    """Raises BadParameter."""
+    """Return the lead time in days, or None. Raise BadParameter if it is out of bounds or not a number."""
     if text is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The labels that a parcel travels under, one for each carton that has one; their bytes are documents."""
+"""The labels of a parcel: the newest of each carton. Their bytes are documents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ TEXT: Mapping[str, Any] = {"type": "string"}
 
 
 async def list_labels(asked: Asked) -> Response:
-    """Raises NoResource, Forbidden."""
+    """Answer with the labels of a parcel. Raise NoResource if there is none, or Forbidden for a key of some
+    channels."""
     asked.caller.require_all_channels("labels are of every channel")
     shipment, codec = asked.values["shipment"], asked.services.codec
     labels = await asked.read(lambda connection: newest_labels(connection, codec.over(connection), shipment))

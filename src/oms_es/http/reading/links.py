@@ -1,7 +1,7 @@
-"""Links for customers: where an order stands, for the holder of the link, on a phone.
+"""Links for customers: a page with the status of an order, for the holder of the link, readable on a phone.
 
-Invariant: a link says which order and until when, signed; nothing is kept of it. Its page shows steps, parcels and the
-promise, and no name, no address and no money. It is revoked with the key that signed it.
+Invariant: a link holds the order and its expiry, signed; nothing is stored for it. Its page shows steps, parcels and
+the promised date, and no name, no address and no money. A link is revoked with the key that signed it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ PARCELS: Mapping[str, str] = {
 
 
 class Link(NamedTuple):
-    """What a token says, before it is believed."""
+    """The content of a token before its signature is verified."""
 
     kid: str
     order_id: str
@@ -85,7 +85,7 @@ def token_of(key: link_keys.LinkKey, order_id: str, until: datetime) -> str:
 
 
 def read(token: str) -> Link | None:
-    """None for what is no token of ours."""
+    """Decode the token, or return None if it is malformed."""
     if len(token) > LENGTH_MAX or not token.isascii():
         return None
     try:
@@ -99,7 +99,7 @@ def read(token: str) -> Link | None:
 
 
 def is_good(link: Link, key: link_keys.LinkKey | None, now: datetime) -> bool:
-    """In constant time, also where no such key is known."""
+    """Return whether the signature is valid and the link has not expired; in constant time, also for an unknown key."""
     known = key or link_keys.LinkKey("", secrets.token_bytes(32))
     signed = hmac.compare_digest(_signature(known, link.signed), link.signature)
     return signed and key is not None and now.timestamp() < link.until
@@ -134,7 +134,7 @@ HEADERS = {
 
 
 async def _status(asked: Asked) -> dict[str, Any]:
-    """Raises NoResource, TooMany: in the same words whatever is wrong with the link."""
+    """Return the status of the link's order. Raise TooMany, or NoResource with the same message for every reason."""
     asked.services.rates.take(PER_SECOND)
     link = read(asked.values["token"])
 
@@ -151,7 +151,7 @@ async def _status(asked: Asked) -> dict[str, Any]:
 
 
 def status_of(connection: Connection, codec: Codec, order_id: str) -> dict[str, Any] | None:
-    """What a customer is shown."""
+    """Return what a customer sees of the order, or None if there is no such order."""
     row = queries.order(connection, order_id)
     whole = single.whole_order(connection, codec, order_id)
     if row is None or whole is None:

@@ -1,6 +1,7 @@
-"""One order, payment, parcel, return, location or SKU, whole; lists of orders; why an order ships from where it does.
+"""One whole order, payment, parcel, return, location or SKU; lists of orders; why an order ships from where it does.
 
-Invariant: who may not see people sees neither names nor addresses; who sees them is noted first.
+Invariant: a caller who may not see personal data gets neither names nor addresses; each view of personal data is
+recorded before it is answered.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ FROM order_status s LEFT JOIN order_numbers n USING (order_id) WHERE s.order_id 
 
 
 PLACED = f"SELECT FROM {EVENTS} WHERE originator_id = %s AND topic = 'OrderPlaced' LIMIT 1"
-"""Something may have been said of it before it came: then it is no order yet."""
+"""Finds whether an order was placed: its stream may begin earlier, with reports that came before the order."""
 
 
 def no_order() -> Refused:
@@ -69,11 +70,11 @@ def no_order() -> Refused:
 
 
 BY_PERSON = ("name", "postal_code", "customer", "email", "q")
-"""Questions whose answers say something of a person."""
+"""Parameters whose answers reveal something about a person."""
 
 
 async def list_orders(asked: Asked) -> Response:
-    """Raises BadParameter, Forbidden."""
+    """Answer with a page of orders. Raise BadParameter, or Forbidden for personal filters without the scope."""
     wanted = _wanted(asked)
     if any(asked.one(name) is not None for name in BY_PERSON):
         asked.caller.require(PERSONAL)
@@ -87,7 +88,7 @@ async def list_orders(asked: Asked) -> Response:
 
 
 async def order_page(asked: Asked, wanted: order_list.Asked) -> Response:
-    """From where the page before ended. Raises BadCursor."""
+    """Answer with the page of orders after the request's cursor. Raise BadCursor."""
     going_on = wanted._replace(after=_cursor(asked))
     page = await asked.read(lambda connection: _page(connection, going_on, asked.caller, asked.limit()))
     return page_of(asked, [readable(row) for row in page.orders], page.after and str(page.after))
@@ -106,7 +107,7 @@ def _is_own(caller: Caller, row: Row) -> bool:
 
 
 def _page(connection: Connection, wanted: order_list.Asked, caller: Caller, limit: int) -> order_list.Page:
-    """Of several channels, a page of each, merged."""
+    """Return a page of orders that the caller may see; for several channels, one page of each is read and merged."""
     channels = caller.channels
     if channels is None or (wanted.channel is not None and wanted.channel in channels):
         return order_list.page(connection, wanted, limit)
@@ -138,7 +139,7 @@ def _wanted(asked: Asked) -> order_list.Asked:
 
 
 def customer_in(name: str, text: str) -> order_list.Customer:
-    """Raises BadParameter."""
+    """Return the customer that a parameter names. Raise BadParameter."""
     try:
         return order_list.Customer.read(text)
     except ValueError:
@@ -162,7 +163,7 @@ async def show_order(asked: Asked) -> Response:
 def _order(
     connection: Connection, codec: Codec, order_id: str, at: At | None, expand: Sequence[str], caller: Caller
 ) -> dict[str, Any]:
-    """Raises Refused, NotYet."""
+    """Return an order with its expansions, now or as of `at`. Raise Refused or NotYet."""
     row = own_order(connection, order_id, caller)
     shown = readable(row)
     if at is not None:
@@ -178,7 +179,8 @@ def _order(
 
 
 def own_order(connection: Connection, order_id: str, caller: Caller) -> Row:
-    """Raises Refused where there is none that the caller may see, NotYet where no read model has it."""
+    """Return the order's row. Raise Refused if no such order is visible to the caller, NotYet if no read model has it
+    yet."""
     row = connection.execute(ONE_ORDER.encode(), [order_id]).fetchone()
     if (
         row is None
@@ -225,7 +227,7 @@ def _expanded(
 
 
 async def part_of_order(name: str, asked: Asked) -> Response:
-    """One expansion as a resource of its own."""
+    """Answer with one expansion of an order as a resource of its own."""
     order_id, _ = named_order(asked.values["order"])
 
     def read(connection: Connection) -> Any:
@@ -239,7 +241,7 @@ Find = Callable[[Connection, Codec, str, At | None], single.Single | None]
 
 
 async def show_single(find: Find, key: str, asked: Asked) -> Response:
-    """What belongs to an order, or a place, with what happened to it. Raises NoResource."""
+    """Answer with one entity, such as a payment or a location, and its history. Raise NoResource."""
     name, at = asked.values[key], asked.at()
     codec, caller = asked.services.codec, asked.caller
 
@@ -261,7 +263,7 @@ async def show_single(find: Find, key: str, asked: Asked) -> Response:
 
 
 async def show_stock(asked: Asked) -> Response:
-    """Of a SKU, at every location."""
+    """Answer with the stock of a SKU at every location."""
     require_visible(TABLES["stock_levels"], asked.caller)
     sku, at = asked.values["sku"], asked.at()
     codec = asked.services.codec

@@ -1,4 +1,4 @@
-"""Read your own writes: whether the read models that an answer shows have come as far as the caller asks."""
+"""Read your own writes: wait until the read models that an answer shows have reached the caller's position."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INTERESTS: Mapping[str, Sequence[str]] = {
 
 
 async def wait_for(asked: Asked) -> None:
-    """Raises NotYet, Malformed."""
+    """Wait for the position that the request names. Raise NotYet after the time limit, Malformed for a bad header."""
     text = asked.header(HEADER)
     if text is None or not asked.route.reads:
         return
@@ -45,7 +45,7 @@ def _why_not(connection: Connection, position: int) -> str:
 
 
 def has_come(connection: Connection, reads: Sequence[str], position: int) -> bool:
-    """Whether each has taken every event up to there that concerns it."""
+    """Return whether each read model has processed every event up to the position that concerns it."""
     progress = Progress.stored(connection)
     begin = min(progress.positions.get(name, 0) for name in reads)
     if begin >= position:

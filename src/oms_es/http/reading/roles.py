@@ -1,4 +1,4 @@
-"""How the engine is, over HTTP: where every role stands, how much it has still to do, and why who stopped did."""
+"""The state of the engine over HTTP: each role's position and backlog, and why a stopped role stopped."""
 
 from __future__ import annotations
 

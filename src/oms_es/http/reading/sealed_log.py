@@ -1,4 +1,4 @@
-"""The sealed log over HTTP: its newest checkpoint, its tiles under the paths of C2SP tlog-tiles, proofs of orders."""
+"""The sealed log over HTTP: the newest checkpoint, tiles under the paths of C2SP tlog-tiles, and proofs of orders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from oms_es.store.sealing.proving import checkpoint_at, newest_checkpoint, proof
 SIZE_MAX = 10**18 - 1
 TEXT = "text/plain; charset=utf-8"
 DEPTH_MAX = 4
-"""Segments of a path of a tile after its level, which is as many as a billion tiles need."""
+"""Path segments of a tile after its level: enough for a billion tiles."""
 PARTS = ("part", "second", "third", "fourth")
 
 
@@ -32,7 +32,7 @@ async def show_checkpoint(asked: Asked) -> Response:
 
 
 async def show_tile(asked: Asked) -> Response:
-    """A tile never changes once it is as wide as its path says."""
+    """Answer with a tile, or with its first hashes if the path names a width; such an answer never changes."""
     parts = [asked.values["level"], *(asked.values[name] for name in PARTS if name in asked.values)]
     found = parsed_path("tile/" + "/".join(parts))
     if found is None:
@@ -46,7 +46,8 @@ async def show_tile(asked: Asked) -> Response:
 
 
 async def prove_order(asked: Asked) -> Response:
-    """What is proved cannot be shown without the names in it."""
+    """Answer with the proof of an order. The caller needs the scope for personal data, since the proof contains the
+    names."""
     asked.caller.require(PERSONAL)
     order_id, _ = named_order(asked.values["order"])
     older = asked.number("older", 0, SIZE_MAX)

@@ -1,4 +1,4 @@
-"""Who holds what of a SKU at a location, each with its order; and what became of a SKU's stock, event by event."""
+"""The reservations of a SKU at a location, each with its order; and the history of a SKU's stock, event by event."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ STEPS_MAX = 1_000
 
 
 async def list_reservations(asked: Asked) -> Response:
-    """Of the stream itself, not of a read model. Raises NoResource, Forbidden."""
+    """Answer with the reservations, from the stream's state and not from a read model. Raise NoResource or
+    Forbidden."""
     asked.caller.require_all_channels("reservations are of every channel")
     stream = f"stock-{asked.values['sku']}@{asked.values['location']}"
     state, version = await asked.services.committer.ask(partial(asked.services.parts.store.state_of, stream))
@@ -33,7 +34,7 @@ async def list_reservations(asked: Asked) -> Response:
 
 
 def _rows(stock: Stock) -> list[dict[str, Any]]:
-    """The oldest promise first."""
+    """Return the reservations as rows, the oldest first."""
     held = sorted(stock.reserved.items(), key=lambda pair: (pair[1].since, pair[0]))[:SHOWN_MAX]
     return [
         {
@@ -49,7 +50,7 @@ def _rows(stock: Stock) -> list[dict[str, Any]]:
 
 
 async def list_steps(asked: Asked) -> Response:
-    """Raises NoResource, Forbidden."""
+    """Answer with the newest events of a SKU's stock. Raise NoResource or Forbidden."""
     asked.caller.require_all_channels("what happened to stock is of every channel")
     sku, codec = asked.values["sku"], asked.services.codec
     rows = await asked.read(lambda connection: as_of.stock_steps(connection, codec, sku, STEPS_MAX))

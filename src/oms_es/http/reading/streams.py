@@ -1,8 +1,8 @@
-"""Live: where orders and stock stand, as Server-Sent Events, resumed by position.
+"""Live status of orders and stock as Server-Sent Events, resumed by position.
 
-Invariant: what is sent is folded from history, so that a stream which goes on after a position is the one that was
-interrupted: no gap, no repeat. Nothing is kept per reader but where he stands: all share one bounded window, and who
-does not read is cut.
+Invariant: what is sent is folded from history; therefore a stream that resumes after a position continues the one that
+was interrupted, without gap or repeat. The server keeps only a reader's position: all readers share one bounded window,
+and a reader that does not read is disconnected.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from oms_es.http.writing.checks import named_order
 
 PING_SECONDS = 15
 AUDIENCES_MAX = 20
-"""Of those who see different things of a change, so many are kept ready."""
+"""Encoded forms of a change that are cached: one for each set of callers who see the same of it."""
 SEND_SECONDS_MAX = 20.0
 RETRY_MS = 2_000
 
@@ -57,7 +57,7 @@ async def follow_stock(asked: Asked) -> Response:
 
 
 async def _stream(asked: Asked, wanted: Wanted, name: str) -> Response:
-    """Raises Malformed, Busy."""
+    """Open a live stream. Raise Malformed for a bad position, Busy if too many streams are open."""
     tail = asked.services.tail
     after = _position(asked)
     following = tail.following(asked.caller)
@@ -89,7 +89,7 @@ async def _stream(asked: Asked, wanted: Wanted, name: str) -> Response:
 
 
 def encoded(services: Services, change: Change, name: str, caller: Caller) -> bytes:
-    """As it is sent: made once for all who may see the same of it."""
+    """Return the change as an encoded event; encoded once for all callers who may see the same of it."""
     audience = (name, PERSONAL in caller.scopes, caller.channels)
     known = change.encoded.get(audience)
     if known is None:
@@ -101,7 +101,7 @@ def encoded(services: Services, change: Change, name: str, caller: Caller) -> by
 
 
 def _position(asked: Asked) -> int | None:
-    """From where it goes on, if it does."""
+    """Return the position after which the client resumes, or None for a new stream. Raise Malformed."""
     text = asked.header("last-event-id") or asked.one("after")
     if text is None:
         return None

@@ -1,8 +1,8 @@
 """Every read model as a resource: pages of rows, and one row by its key.
 
-Invariant: a page costs what it shows. It is read by one index, whose first columns the filters fix, in the order of the
-others, from where the page before ended; what no index gives is refused. A key of some channels sees what is theirs,
-and nothing of a table that does not say whose a row is.
+Invariant: a page costs what it shows. A page is read by one index: the filters fix its first columns, and the rows come
+in the order of its other columns, from the end of the page before. A query that no index serves is refused. A key of
+some channels sees their rows, and nothing of a table whose rows name no channel.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from oms_es.reports.queries import Connection, Row, readable
 from oms_es.schemas.values.personal import PERSONAL_COLUMN
 
 PATHS: Mapping[str, str] = {"stock_levels": "stock"}
-"""Where a read model is called otherwise than its table."""
+"""Path names of read models that differ from their tables' names."""
 WHOLE = frozenset({"payments", "shipments", "returns", "locations", "customers"})
-"""Those of which one is shown whole, in pages.py."""
+"""Tables whose single rows pages.py shows with more than the row."""
 PERSONAL_COLUMNS: Mapping[str, frozenset[str]] = {
     projection.name: frozenset(column.name for column in projection.table.columns if column.info == PERSONAL_COLUMN)
     for projection in PROJECTIONS
 }
 OF_PEOPLE = frozenset(name for name, columns in PERSONAL_COLUMNS.items() if columns)
-"""Tables that say something of a person."""
+"""Tables that hold personal data."""
 SHARED = frozenset({"stock_levels", "locations", "items", "delivery_options"})
-"""What a key of some channels sees, as far as it is of those."""
+"""Tables that a key of some channels may read although their rows name no channel."""
 CURSOR_LENGTH_MAX = 2_000
 INTEGER_MAX = 2**63 - 1
 DIGITS_MAX = 20
@@ -58,7 +58,7 @@ DESCENDING = Parameter("descending", "From the end.", {"type": "boolean"})
 
 
 class Way(NamedTuple):
-    """One way of reading a table: columns that are fixed, and those whose order then follows."""
+    """One way to read a table by an index: the columns that filters fix, and the columns that order the rows."""
 
     fixed: tuple[str, ...]
     ordered: tuple[str, ...]
@@ -71,7 +71,7 @@ class Listing:
 
     @property
     def filters(self) -> list[str]:
-        """Columns that may be given."""
+        """Return the columns that a request may filter by."""
         return list(dict.fromkeys(name for way in self.ways for name in way.fixed))
 
     @property
@@ -80,7 +80,7 @@ class Listing:
         return [name for name in found if kind_of(self.table.columns[name]) in (datetime, date, int)]
 
     def way(self, fixed: frozenset[str], ranged: str | None) -> Way:
-        """Raises BadParameter."""
+        """Return the way to read for these filters. Raise NoIndex if there is none."""
         for way in self.ways:
             if frozenset(way.fixed) == fixed and (ranged is None or way.ordered[:1] == (ranged,)):
                 return way
@@ -109,7 +109,7 @@ def _ways(table: Table, names: Sequence[str], keys: Sequence[str]) -> Iterator[W
 
 
 def kind_of(column: Column[Any]) -> type | None:
-    """What its values are, where one can ask by them."""
+    """Return the Python type of the column's values, or None if a request cannot filter by them."""
     if isinstance(column.type, ARRAY | JSONB):
         return None
     kind = column.type.python_type
@@ -117,7 +117,7 @@ def kind_of(column: Column[Any]) -> type | None:
 
 
 def value_in(column: Column[Any], name: str, text: str) -> Any:
-    """Raises BadParameter."""
+    """Parse a value of the column. Raise BadParameter."""
     kind = kind_of(column)
     if kind is str:
         return text
@@ -164,7 +164,7 @@ async def one(listing: Listing, asked: Asked) -> Response:
 
 
 def keys_of(table: Table, asked: Asked) -> dict[str, Any]:
-    """Raises BadParameter."""
+    """Return the key that the path names, column by column. Raise BadParameter."""
     return {
         column.name: value_in(column, column.name, asked.values[column.name]) for column in table.primary_key.columns
     }
@@ -175,7 +175,7 @@ async def _found(asked: Asked, statement: Composed, values: Mapping[str, Any]) -
 
 
 def page_of(asked: Asked, items: Sequence[Any], after: str | None) -> Response:
-    """`after`: where the next page begins."""
+    """Answer with a page. `after`: the cursor of the next page, None on the last."""
     headers = {}
     if after is not None:
         url = asked.request.url.include_query_params(after=after)
@@ -198,7 +198,7 @@ class Query:
 
     @classmethod
     def of(cls, listing: Listing, asked: Asked) -> Query:
-        """Raises BadParameter."""
+        """Build the query that the request's parameters describe. Raise BadParameter."""
         columns = listing.table.columns
         given = asked.given()
         fixed = {name: value_in(columns[name], name, given[name]) for name in listing.filters if name in given}
@@ -217,7 +217,7 @@ class Query:
 
     @property
     def mark(self) -> str:
-        """Of what is asked: a cursor goes on with the same."""
+        """Return a hash of the query: a cursor is valid only for the query that it came from."""
         asked = [self.listing.table.name, self.way, sorted(self.fixed.items()), self.since, self.until, self.descending]
         asked += [self.at] if self.at is not None else []
         return sha256(json.dumps(asked, default=str).encode()).hexdigest()[:16]
@@ -228,7 +228,7 @@ class Query:
         return base64.urlsafe_b64encode(json.dumps([self.mark, *values]).encode()).rstrip(b"=").decode()
 
     def going_on(self, cursor: str) -> Query:
-        """Raises BadCursor."""
+        """Return the query, continued after the cursor. Raise BadCursor."""
         wrong = BadCursor("after", "copy the cursor that the page before ended with, and keep the same filters")
         if len(cursor) > CURSOR_LENGTH_MAX:
             raise wrong
@@ -246,7 +246,7 @@ class Query:
         return Query(**{**{name: getattr(self, name) for name in self.__dataclass_fields__}, "after": after})
 
     def rows(self, connection: Connection) -> list[Row]:
-        """One more than a page has, if there are more."""
+        """Return the rows of the page, and one more if another page follows."""
         values = {**self.fixed, "since": self.since, "until": self.until, "limit": self.limit + 1}
         values |= {f"after{number}": value for number, value in enumerate(self.after or ())}
         values["channels"] = sorted(self.caller.channels or ())
@@ -279,14 +279,14 @@ def _equal(fixed: Mapping[str, Any]) -> Composed:
 
 
 def require_visible(table: Table, caller: Caller) -> None:
-    """Raises Forbidden."""
+    """Raise Forbidden if the caller is of some channels and the table's rows name none."""
     own = {"channel", "order_id"} & {column.name for column in table.columns}
     if caller.channels is not None and not own and table.name not in SHARED:
         raise Forbidden("this says nothing of any channel, and the key is for some; ask for a key of all channels")
 
 
 def visible(table: Table, caller: Caller) -> Composed:
-    """What of it the caller may see, as a condition."""
+    """Return the SQL condition that limits the table to rows that the caller may see."""
     columns = {column.name for column in table.columns}
     if caller.channels is None or (table.name in SHARED and not columns & {"channel", "order_id"}):
         return SQL("{}").format(SQL(""))
@@ -310,7 +310,7 @@ SHAPES: Mapping[Any, dict[str, Any]] = {
     datetime: {"type": "string", "format": "date-time"},
     date: {"type": "string", "format": "date"},
 }
-"""Of the columns' types in Python."""
+"""JSON Schemas of the columns' Python types."""
 
 
 def _schema(column: Column[Any]) -> dict[str, Any]:
@@ -322,7 +322,7 @@ def _schema(column: Column[Any]) -> dict[str, Any]:
 
 
 def asked_for(column: Column[Any]) -> dict[str, Any]:
-    """As `value_in` takes it."""
+    """Return the JSON Schema of a filter's value, as `value_in` accepts it."""
     bounds: Mapping[Any, dict[str, Any]] = {
         int: {"minimum": -INTEGER_MAX, "maximum": INTEGER_MAX},
         str: {"pattern": r"^[^\x00]*$"},
@@ -332,7 +332,7 @@ def asked_for(column: Column[Any]) -> dict[str, Any]:
 
 
 def row_schema(table: Table) -> dict[str, Any]:
-    """Open: columns may be added."""
+    """Return the JSON Schema of a row; it is open, since columns may be added."""
     return {"type": "object", "properties": {column.name: _schema(column) for column in table.columns}}
 
 

@@ -1,7 +1,7 @@
-"""The end of the log, as changes of rows, read once for everybody who follows it in this process.
+"""The end of the log as changes of rows, read once for all streams of this process.
 
-Invariant: what is given is folded from history, so that a reader that goes on after a position gets what it would have
-got: no gap, no repeat. Nothing is kept per reader but where he stands: all share one bounded window.
+Invariant: changes are folded from history; therefore a reader that resumes after a position gets what it would have
+got: no gap, no repeat. Only a reader's position is kept: all readers share one bounded window.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from oms_es.store.log import AppendListener
 from oms_es.store.store import OUTAGES
 
 WINDOW_MAX = 10_000
-"""Changes that all readers share."""
+"""Changes in the window that all readers share."""
 ROWS_MAX = 10_000
-"""Rows whose newest state is remembered."""
+"""Rows whose newest state is cached."""
 PAGE_MAX = 500
 STREAMS_MAX = 1_000
 STREAMS_PER_CALLER_MAX = 500
 WAIT_SECONDS = 15.0
 LISTEN_SECONDS = 1.0
 FOLLOWED: Mapping[str, Projection] = {"order": order_status.projection, "stock": stock_levels.projection}
-"""What is followed, by the category of the streams; each row is of one stream."""
+"""The read models that are followed, by the category of their streams; each row comes from one stream."""
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
 class Change(NamedTuple):
-    """A row as an event left it. `channel`: None where it is of none. `encoded`: as it is sent, by who may see what."""
+    """A row after an event. `channel` is None for a row without one. `encoded` caches the sent bytes by audience."""
 
     position: int
     kind: str
@@ -59,7 +59,7 @@ Wanted = Callable[[Change], bool]
 
 
 class Rows:
-    """What rows are before each event: remembered, or folded from the stream's history."""
+    """The state of rows before each event: from the cache, or folded from the stream's history."""
 
     def __init__(self, history: Callable[[str], Sequence[Recorded]]) -> None:
         self._history = history
@@ -90,7 +90,7 @@ class Rows:
         return folded(projection, earlier).get(key)
 
     def _pass(self, recorded: Recorded) -> None:
-        """It changes no row."""
+        """Advance the cached version of a row past an event that does not change it."""
         known = self._known.get(recorded.stream)
         if known and known[0] == recorded.version - 1:
             self._remember(recorded, known[1])
@@ -103,7 +103,7 @@ class Rows:
 
 
 class Tail:
-    """The end of the log, read once for all streams of this process, as long as anybody follows."""
+    """The end of the log, read once for all streams of this process, as long as any stream is open."""
 
     def __init__(self, parts: Runtime, codec: Codec, stopping: asyncio.Event) -> None:
         self.parts = parts
@@ -122,7 +122,7 @@ class Tail:
 
     @asynccontextmanager
     async def following(self, caller: Caller) -> AsyncIterator[None]:
-        """Raises Busy."""
+        """Count the caller as a follower within the context. Raise Busy if too many streams are open."""
         mine = self.followers.get(caller.actor, 0)
         if sum(self.followers.values()) >= STREAMS_MAX or mine >= STREAMS_PER_CALLER_MAX:
             raise Busy("as many streams are open as may be; close one")
@@ -135,7 +135,8 @@ class Tail:
                 del self.followers[caller.actor]
 
     async def end(self) -> int:
-        """Where the log ends; from here on the window is kept. Of many that begin to follow at once, one begins it."""
+        """Return the end of the log, and begin to keep the window if no reader did; concurrent first readers begin it
+        once."""
         async with self._beginning:
             if self._task is None or self._task.done():
                 self._base = self._end = await self._ask(self.parts.last_position)
@@ -144,7 +145,8 @@ class Tail:
         return self._end
 
     async def after(self, position: int, wanted: Wanted) -> tuple[list[Change], int]:
-        """Some of what is wanted, and up to where there is no more of it; waits where there is nothing at all."""
+        """Return wanted changes after the position, and the position up to which nothing else is wanted. Wait if the
+        log has nothing new."""
         if position < self._base:
             return await self._ask(partial(self._earlier, position, wanted))
         grown = self._grown
@@ -160,7 +162,7 @@ class Tail:
         return [], position
 
     def wake(self) -> None:
-        """A waiting reader looks again: there is more, or an end."""
+        """Wake all waiting readers: there are new changes, or the tail has ended."""
         grown, self._grown = self._grown, asyncio.Event()
         grown.set()
 
@@ -199,7 +201,7 @@ class Tail:
         return list(rows.changes(self.codec.decode(row, row.id) for row in found)), found[-1].id
 
     def _earlier(self, position: int, wanted: Wanted) -> tuple[list[Change], int]:
-        """Before the window: from history."""
+        """Return changes from before the window, read from history."""
         page = self._page(position, Rows(self._history))
         if page is None:
             return [], self._end

@@ -1,4 +1,4 @@
-"""Requests of the HTTP interface that record something: orders, commands, webhooks, decisions on dead letters.
+"""Routes that write: orders, commands, webhooks, decisions on dead letters.
 
 Imports: what `http` shares, and what is below it.
 """

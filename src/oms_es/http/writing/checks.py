@@ -1,7 +1,7 @@
-"""What is asked about a command before it is decided: is there what it names, and is it of the caller's channels?
+"""Checks before a command is decided: what it names exists, and belongs to the caller's channels.
 
-Invariant: a key of some channels gives no command about what is not of one of them, and does not learn whether there is
-any such thing: it is answered as if there were none.
+Invariant: a key of some channels can give no command about what belongs to another channel, and cannot learn whether
+such a thing exists: the answer is the one for a thing that does not exist.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from oms_es.schemas.refusals import SharedRefusal
 from oms_es.store.store import OUTAGES, Store
 
 OF_AN_ORDER = {"order", "payment", "shipment", "rma", "feedback"}
-"""Streams that belong to an order, and so to its channel."""
+"""Categories of streams that belong to an order, and thereby to its channel."""
 
 
 class Checks:
-    """In the thread of the store only."""
+    """The checks; used in the store's thread only."""
 
     def __init__(self, database_url: str, store: Store) -> None:
         self.database_url = database_url
@@ -42,12 +42,13 @@ class Checks:
             self._connection = None
 
     def of_order(self, caller: Caller, command: PlaceOrder) -> None:
-        """Raises Forbidden."""
+        """Raise Forbidden if the order is of a channel that the caller has no rights for."""
         if caller.channels is not None and command.channel not in caller.channels:
             raise Forbidden(f"this key places orders of {', '.join(sorted(caller.channels))} only")
 
     def of_command(self, caller: Caller, command: Command, channel: str | None) -> None:
-        """`channel`: as which the caller named the order. Raises Refused, Forbidden."""
+        """Raise Refused or Forbidden unless the caller may give the command. `channel`: the one by which the caller
+        named the order, if so."""
         if caller.channels is not None:
             self._require_own(caller.channels, command, channel)
         try:
@@ -70,12 +71,12 @@ class Checks:
             raise Refused(SharedRefusal.UNKNOWN_ORDER, "there is no such order of this key's channels")
         for order_id in dict.fromkeys(self._orders(command)):
             if said is not None and command.stream == f"order-{order_id}":
-                continue  # which is of that channel by its id, and may be still to come
+                continue  # its id proves its channel, and the order may still be to come
             if self.channel_of(order_id) not in channels:
                 raise Refused(SharedRefusal.UNKNOWN_ORDER, "there is no such order of this key's channels")
 
     def _orders(self, command: Command) -> Iterator[str]:
-        """Every order that it names, or that what it names belongs to."""
+        """Yield every order that the command names, and the order that its stream belongs to."""
         category, _, name = command.stream.partition("-")
         state, _ = self.store.state_of(command.stream)
         yield name if category in ("order", "feedback") else _order_of(state)
@@ -92,7 +93,8 @@ class Checks:
 
 
 def _order_of(state: Any) -> str:
-    """Of a payment, a parcel or a return; nothing where it has none, which belongs to no channel."""
+    """Return the order of a payment, a parcel or a return, or an empty string if it has none and so belongs to no
+    channel."""
     for name in ("requested", "opened"):
         if begun := getattr(state, name, None):
             return str(getattr(begun, "order_id", ""))
@@ -100,6 +102,6 @@ def _order_of(state: Any) -> str:
 
 
 def named_order(name: str) -> tuple[str, str | None]:
-    """An order's id, and its channel where it is named as CHANNEL~EXTERNAL_ID."""
+    """Return an order's id, and its channel if it is named as CHANNEL~EXTERNAL_ID, else None."""
     channel, tilde, external_id = name.partition("~")
     return (order_id_of(channel, external_id), channel) if tilde else (name, None)

@@ -1,7 +1,7 @@
-"""Every command of the vocabulary as POST /v1/ENTITY/ID:VERB, made of the same list as the terminal's verbs.
+"""Every command of the vocabulary as POST /v1/ENTITY/ID:VERB, from the same list as the verbs of the command line.
 
-Invariant: whatever a decider accepts can be given here, by the same checks; nothing here knows what a command means.
-What the path names is not in the body; what the edge gives, as the time, is not either.
+Invariant: every command that a decider accepts can be given here, after the same checks; nothing here knows what a
+command means. Fields that the path names, and fields that the server sets, such as the time, are not in the body.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PLURALS: Mapping[str, str] = {
     "statement": "statements",
     "account": "accounts",
 }
-"""Of the groups whose name is one thing; the others are called as in the terminal."""
+"""Path names of groups whose command-line name is singular; the other groups keep their name."""
 FAMILY_OF: Mapping[str, str] = {
     "order": "orders",
     "payment": "payments",
@@ -73,14 +73,16 @@ FAMILY_OF: Mapping[str, str] = {
     "connections": "catalog",
     "subscriptions": "catalog",
 }
-"""Who may set up what others are connected to may not only see to exceptions."""
+"""Families of scopes by group. Connecting other systems needs another scope than handling exceptions."""
 OF_CHANNELS = frozenset({*LATER.values(), CancelOrderLines, RequestReturn})
-"""What a channel says of its orders, as in a file and on its topic; everything else about them is for people."""
+"""Commands that a key of some channels may give about its orders, as in a file or on its topic; all others are for
+people."""
 SHORT: Mapping[str, str] = {"order_id": "order", "payment_id": "payment", "shipment_id": "shipment", "rma_id": "return"}
-"""What such an id is called in a path."""
+"""Names of id fields as variables of a path."""
 LISTS_OF_ORDERS = ("order_ids",)
 CALLED = "called"
-"""What an order is called that may not have come: as the path has it, where the body does not say."""
+"""The field with the order's external name, for an order that may still be to come: taken from the path if the body has
+none."""
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +105,7 @@ async def give(verb: Verb, asked: Asked) -> Response:
 
 
 def command_of(shape: type[Command], values: Mapping[str, str], raw: bytes) -> tuple[Command, str | None]:
-    """The command, and the channel by which its order is named, if it is. Raises ValidationError, BadInput."""
+    """Return the command, and the channel by which its order is named or None. Raise ValidationError or BadInput."""
     refuse_nul(raw)
     fields = _object(raw)
     named = {name: values[SHORT.get(name, name)] for name in stream_fields(shape)}
@@ -123,7 +125,7 @@ def command_of(shape: type[Command], values: Mapping[str, str], raw: bytes) -> t
 
 
 def _typed(values: Mapping[str, str], raw: bytes) -> Mapping[str, str]:
-    """The ids of the orders that were named as CHANNEL~EXTERNAL_ID, and these names."""
+    """Return the ids of orders that were named as CHANNEL~EXTERNAL_ID, each with that name."""
     fields = _object(raw)
     listed = [one for name in LISTS_OF_ORDERS if isinstance(orders := fields.get(name), list) for one in orders]
     typed = [values.get("order"), *listed]
@@ -153,7 +155,7 @@ def _work(asked: Asked, command: Command, channel: str | None, raw: bytes) -> Wo
 
 
 def _actor(asked: Asked, command: Command) -> str:
-    """Who gives it. What only the engine gives is logged: it is a repair by hand."""
+    """Return the actor of the command. A command that only the engine gives is a repair by hand, and is logged."""
     if not is_for_the_engine(type(command)):
         return asked.caller.actor
     actor = f"{asked.caller.actor}, as the system"
@@ -197,13 +199,13 @@ def _summary(command: type[Command]) -> str:
 
 
 def named_in_path(command: type[Command]) -> Mapping[str, Mapping[str, Any]]:
-    """What the path holds. An order's name may also be CHANNEL~EXTERNAL_ID, which is some text."""
+    """Return the schemas of the path's variables. An order has none, since it may also be named CHANNEL~EXTERNAL_ID."""
     declared = command.model_json_schema()["properties"]
     return {SHORT.get(name, name): declared[name] for name in stream_fields(command) if "$ref" not in declared[name]}
 
 
 def schema_of(command: type[Command]) -> Mapping[str, Any]:
-    """Of the body: what the path says and the server gives is not in it."""
+    """Return the schema of the body, without the fields that the path or the server sets."""
     schema = closed(command.model_json_schema(ref_template="#/components/schemas/{model}"))
     apart: Sequence[str] = (*stream_fields(command), *GIVEN_HERE)
     fields = {name: part for name, part in schema.get("properties", {}).items() if name not in apart}
@@ -212,7 +214,7 @@ def schema_of(command: type[Command]) -> Mapping[str, Any]:
 
 
 def closed(schema: Any) -> Any:
-    """A map by names has no other names: it says so itself."""
+    """Return the schema with every map closed: a map whose names have a pattern allows no other names."""
     if isinstance(schema, list):
         return [closed(one) for one in schema]
     if not isinstance(schema, dict):

@@ -1,7 +1,7 @@
-"""Dead letters over HTTP: list them, see one, try again, and discard what is not needed.
+"""Dead letters over HTTP: list, show, replay, replace, and discard them.
 
-Invariant: what came from outside may hold personal data and is shown to those who may see that; the others see where it
-came from and what was wrong with it, and not what the reason repeats of it.
+Invariant: the content may hold personal data and is shown only to callers who may see that; others see the source and
+the reason, without what the reason repeats of the content.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OF_NO_CHANNEL = "a dead letter is of no channel"
 ID_DIGITS_MAX = 18
 ID_MAX = 10**ID_DIGITS_MAX - 1
 OF_ITS_CONTENT = frozenset({"payload", "detail", "place"})
-"""What may repeat something of a person."""
+"""Fields that may repeat personal data."""
 SOURCE = Parameter("source", "Those of it, such as import:orders.jsonl.")
 REASON = Parameter("reason", "Those that could not be used for it.")
 SETTLED = Parameter("settled", "Also those that were replayed or discarded.", {"type": "boolean"})
@@ -44,22 +44,22 @@ class Discarding(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     because: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX, strip_whitespace=True)]
-    """Why it is not needed; kept with it."""
+    """Why the dead letter is not needed; recorded with it."""
 
 
 class Replaying(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     source: Name | None = None
-    """Those of it."""
+    """Replay only dead letters of this source."""
     reason: Name | None = None
-    """Those that could not be used for it."""
+    """Replay only dead letters with this reason."""
     after: Annotated[int, Field(ge=0, le=ID_MAX)] = 0
-    """Go on after this one."""
+    """Replay only dead letters after this id."""
     until: Annotated[int, Field(ge=0, le=ID_MAX)] = ID_MAX
-    """None after this one."""
+    """Replay only dead letters up to this id, included."""
     limit: Annotated[int, Field(ge=1, le=REPLAYED_MAX)] = REPLAYED_MAX
-    """So many at once."""
+    """Replay at most this many."""
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -76,7 +76,7 @@ class Replacing(BaseModel):
 
 
 async def list_dead_letters(asked: Asked) -> Response:
-    """Without what came: that is in each by itself."""
+    """Answer with a page of dead letters, without their content: each by itself shows that."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     chosen = Chosen(source=asked.one("source"), reason=asked.one("reason"), after=asked.number("after", 0, ID_MAX))
     limit, settled = asked.limit(), asked.flag("settled")
@@ -99,14 +99,14 @@ async def show_dead_letter(asked: Asked) -> Response:
 
 
 async def replay(asked: Asked) -> Response:
-    """In the thread of the store. What still cannot be used stays where it is."""
+    """Replay one dead letter, in the store's thread. If it still cannot be used, it stays open."""
     await asked.body(JSON)
     found = await _named(asked)
     return await (_looked_at(asked, found) if asked.flag("preview") else _answered(asked, found))
 
 
 async def replay_group(asked: Asked) -> Response:
-    """Each by itself, in the order in which they came; others are answered in between."""
+    """Replay dead letters one by one, in the order of their arrival; other requests are answered in between."""
     body = Replaying.model_validate_json(await asked.body(JSON))
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     chosen = Chosen(source=body.source, reason=body.reason, after=body.after)
@@ -127,7 +127,7 @@ async def replay_group(asked: Asked) -> Response:
 
 
 async def replace(asked: Asked) -> Response:
-    """What is given is decided in the place of what came, also where a card number was masked in that."""
+    """Replay a dead letter with other content, such as one in which a card number was masked."""
     body = Replacing.model_validate_json(await asked.body(JSON))
     found = await _named(asked)
     if found.replayed_at or found.discarded_at:
@@ -142,7 +142,7 @@ async def _answered(asked: Asked, dead_letter: StoredDeadLetter) -> Response:
 
 
 async def _looked_at(asked: Asked, dead_letter: StoredDeadLetter) -> Response:
-    """What a replay would come to. Nothing does."""
+    """Answer with what a replay would result in; nothing is changed."""
     why, events = await _foreseen(asked, dead_letter)
     detail = {"detail": why} if why and PERSONAL in asked.caller.scopes else {}
     return asked.json({"id": dead_letter.id, "accepted": not why, "events": events, **detail})
@@ -153,7 +153,7 @@ async def _foreseen(asked: Asked, dead_letter: StoredDeadLetter) -> Foreseen:
 
 
 async def _replayed(asked: Asked, dead_letter: StoredDeadLetter) -> str:
-    """Why it still cannot be used; empty if it was."""
+    """Replay the dead letter and return why it still cannot be used, or an empty string if it was used."""
     do = partial(replayed, asked.services.parts, asked.caller.actor, dead_letter)
     return await asked.services.committer.ask(do)
 
@@ -171,7 +171,7 @@ async def discard(asked: Asked) -> Response:
 
 
 async def _named(asked: Asked) -> StoredDeadLetter:
-    """Raises NoResource, Forbidden."""
+    """Return the dead letter that the path names. Raise NoResource or Forbidden."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     text = asked.values["id"]
     is_number = text.isascii() and text.isdecimal() and len(text) <= ID_DIGITS_MAX

@@ -1,7 +1,8 @@
-"""Documents over HTTP: bytes in and out as they come, and what is attached to what.
+"""Documents over HTTP: upload and download in pieces, and the list of what is attached to what.
 
-Invariant: a document is given out only to be saved, under the type that its bytes have; who had it is kept first, and
-needs to see personal data: labels and invoices name people. More than may be kept is refused as soon as it is more.
+Invariant: a document is sent as a download, under the media type of its bytes. The caller needs the scope for personal
+data, since labels and invoices name people, and each download is recorded before it begins. An upload is refused as
+soon as it exceeds the limit.
 """
 
 from __future__ import annotations
@@ -36,18 +37,19 @@ BYTES = "application/octet-stream"
 OF_NO_CHANNEL = "documents are of no channel"
 UPLOAD_SECONDS_MAX = 120.0
 NAME_LENGTH = 12
-"""Digits of its hash in the name under which a document is saved."""
+"""Digits of its hash in the file name of a downloaded document."""
 SAVED_ONLY = "default-src 'none'; sandbox"
 POSITION_DIGITS_MAX = 18
 AT_ONCE_MAX = 4
-"""Documents that are written, and invoices that are read: each is held in memory meanwhile."""
+"""Documents that are stored, and invoices that are parsed, at once: each is held in memory."""
 WAIT_SECONDS_MAX = 10.0
 _KEEPING = threading.BoundedSemaphore(AT_ONCE_MAX)
 _READING = threading.BoundedSemaphore(AT_ONCE_MAX)
 
 
 async def add(asked: Asked) -> Response:
-    """Raises Empty, TooLarge, TooLong, TooSlow, WrongMedia, FolderUnavailable."""
+    """Store the document in the body. Raise Empty, TooLarge, TooLong, TooSlow, WrongMedia,
+    FolderUnavailable or Busy."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     receiver = table.Receiver(SHELF.bytes_max)
     try:
@@ -61,7 +63,7 @@ async def add(asked: Asked) -> Response:
 
 
 def _keep(asked: Asked, receiver: table.Receiver) -> table.Kept:
-    """On a connection of its own: those of the server are for what is short. Raises Busy."""
+    """Store the document on a connection of its own: the server's connections are for short queries. Raise Busy."""
     with (
         turn(_KEEPING, "other documents are being kept", WAIT_SECONDS_MAX),
         psycopg.connect(asked.services.parts.database_url) as connection,
@@ -70,7 +72,7 @@ def _keep(asked: Asked, receiver: table.Receiver) -> table.Kept:
 
 
 async def show(asked: Asked) -> Response:
-    """Raises Forbidden, NotFound, NotAsAddressed, FolderUnavailable."""
+    """Send the document as a download. Raise Forbidden, NotFound, NotAsAddressed or FolderUnavailable."""
     asked.caller.require(READ)
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     kept = await asked.read(partial(table.look, address=asked.values["sha256"]))
@@ -78,7 +80,7 @@ async def show(asked: Asked) -> Response:
     pieces = table.pieces(asked.services.reading, kept)
     first = await run_in_threadpool(
         next, pieces
-    )  # what is wrong with a small one is a problem document, not half a body
+    )  # read the first piece before the headers are sent: an error becomes a problem document, not half a body
     name = f"{kept.sha256[:NAME_LENGTH]}{suffix_of(kept.media_type)}"
     headers = {
         "Content-Length": str(kept.byte_count),
@@ -97,7 +99,7 @@ async def _all(first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def read(asked: Asked) -> Response:
-    """Raises BadInput, NotFound, NotAsAddressed, FolderUnavailable."""
+    """Parse the stored invoice and record it. Raise BadInput, NotFound, NotAsAddressed or FolderUnavailable."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     address, checks, caller = asked.values["sha256"], asked.services.checks, asked.caller
     sees_people = PERSONAL in caller.scopes
@@ -111,13 +113,13 @@ async def read(asked: Asked) -> Response:
 
 
 def _read(asked: Asked, address: str) -> Found:
-    """Raises Busy, and what reading raises."""
+    """Parse the invoice. Raise Busy, and whatever the parser raises."""
     with turn(_READING, "other invoices are being read", WAIT_SECONDS_MAX):
         return read_invoice(asked.services.reading, address)
 
 
 async def listed(asked: Asked) -> Response:
-    """Raises BadParameter."""
+    """Answer with a page of attached documents. Raise BadParameter."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     order, account, entity, entity_id = (asked.one(name) or "" for name in ("order", "account", "entity", "entity_id"))
     if bool(entity) != bool(entity_id) or sum(map(bool, (order, account, entity))) > 1:

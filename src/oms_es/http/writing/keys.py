@@ -1,7 +1,7 @@
-"""Keys over HTTP: made, given a new secret, revoked; a secret is shown once, to the person who asked for it.
+"""Keys over HTTP: create, rotate and revoke. A secret is shown once, to the caller who asked for it.
 
-Invariant: no one gives more than is theirs: a key that is made, or whose secret is changed, may what the caller may at
-most. Of a secret only its hash is kept, and nothing of it is logged.
+Invariant: no caller can give more rights than its own: a key that is created or rotated has at most the caller's
+scopes. Only the hash of a secret is stored, and nothing of it is logged.
 """
 
 from __future__ import annotations
@@ -36,33 +36,34 @@ class Making(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     label: Annotated[str, StringConstraints(min_length=1, max_length=api_keys.LABEL_LENGTH_MAX, pattern=r"^[ -~]+$")]
-    """Whom it is for."""
+    """Whom or what the key is for."""
     roles: Annotated[tuple[str, ...], Field(max_length=NAMES_MAX)] = ()
-    """What it may, as bundles of scopes."""
+    """The key's rights as roles, which are bundles of scopes."""
     scopes: Annotated[tuple[str, ...], Field(max_length=NAMES_MAX)] = ()
-    """What it may, one by one."""
+    """The key's rights as single scopes."""
     channels: Annotated[tuple[ShortName, ...], Field(max_length=NAMES_MAX)] = ()
-    """Only what is of these; `["*"]`, or none with a role that is not of channels: of all."""
+    """The channels that the key is limited to. `["*"]` is every channel, as is an empty list with roles that need no
+    channels."""
     days: Annotated[int | None, Field(ge=1, le=DAYS_MAX)] = None
-    """Good for so long; without it, until it is revoked."""
+    """Days until the key expires; without it, the key is valid until it is revoked."""
 
 
 class Rotating(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     overlap_hours: Annotated[int, Field(ge=0, le=OVERLAP_HOURS_MAX)] = OVERLAP_HOURS
-    """The secret before is good for so long."""
+    """Hours for which the previous secret stays valid."""
 
 
 async def list_keys(asked: Asked) -> Response:
-    """The newest first, also those that are good no more."""
+    """Answer with all keys, the newest first, including those that are no longer valid."""
     asked.caller.require_all_channels(FOR_ALL)
     found = await asked.read(api_keys.listed)
     return asked.json({"items": [_shown(one) for one in found], "next": None})
 
 
 async def make(asked: Asked) -> Response:
-    """Raises BadParameter, Forbidden."""
+    """Create a key. Raise BadParameter or Forbidden."""
     body = Making.model_validate_json(await asked.body(JSON))
     caller, now = asked.caller, datetime.now(UTC)
     caller.require_all_channels(FOR_ALL)
@@ -86,7 +87,8 @@ async def make(asked: Asked) -> Response:
 
 
 def _scopes(body: Making) -> frozenset[str]:
-    """Raises BadParameter."""
+    """Return the scopes that the body names, singly and by roles. Raise BadParameter for an unknown one, or if there is
+    none."""
     for one in body.roles:
         if one not in ROLES:
             raise BadParameter("roles", f"write some of {', '.join(ROLES)}")
@@ -100,7 +102,7 @@ def _scopes(body: Making) -> frozenset[str]:
 
 
 def _channels(body: Making) -> list[str] | None:
-    """Raises BadParameter."""
+    """Return the channels of the new key, or None for all. Raise BadParameter."""
     try:
         return channels_of(body.roles, body.channels)
     except ValueError as error:
@@ -108,13 +110,13 @@ def _channels(body: Making) -> list[str] | None:
 
 
 def _require_own(caller: Caller, scopes: frozenset[str]) -> None:
-    """Raises Forbidden."""
+    """Raise Forbidden if the scopes exceed the caller's own."""
     if more := sorted(with_included(scopes) - caller.scopes):
         raise Forbidden(f"it may more than this key, such as {more[0]}; ask a person with a key that has it")
 
 
 async def rotate(asked: Asked) -> Response:
-    """A new secret; the one before is good for a while. Raises NoResource, Forbidden."""
+    """Give the key a new secret; the previous one stays valid for a while. Raise NoResource or Forbidden."""
     body = Rotating.model_validate_json(await asked.body(JSON))
     now, key = datetime.now(UTC), await _named(asked)
     _require_own(asked.caller, frozenset(key.scopes))
@@ -129,7 +131,7 @@ async def rotate(asked: Asked) -> Response:
 
 
 async def revoke(asked: Asked) -> Response:
-    """Within seconds, and for ever. Raises NoResource."""
+    """Revoke the key for ever; servers refuse it within seconds. Raise NoResource."""
     await asked.body(JSON)
     key, now = await _named(asked), datetime.now(UTC)
     gone = await run_in_threadpool(
@@ -140,7 +142,7 @@ async def revoke(asked: Asked) -> Response:
 
 
 async def _named(asked: Asked) -> ApiKey:
-    """Raises NoResource, Forbidden."""
+    """Return the key that the path names. Raise NoResource or Forbidden."""
     asked.caller.require_all_channels(FOR_ALL)
     found = await asked.read(lambda connection: api_keys.named(connection, asked.values["key"]))
     if found is None:

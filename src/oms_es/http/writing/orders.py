@@ -1,7 +1,7 @@
-"""Orders in: one, or many with an outcome for each.
+"""Orders over HTTP: one, or many with an outcome for each.
 
-Invariant: 201 and 200 are said after the order is durable. The same order again is 200, with other content 409, which a
-person then sees as an exception.
+Invariant: 201 and 200 are sent after the order is durable. The same order sent again gets 200. Sent again with other
+content it gets 409 and becomes an exception for a person.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ async def place_many(asked: Asked) -> Response:
 
 
 async def previewed(asked: Asked, command: Any, channel: str | None = None) -> Response:
-    """What would happen, and what of the state would change; nothing does. Raises OtherVersion, Malformed."""
+    """Answer with the events and the changes of state that the command would result in; nothing is changed.
+
+    Raise OtherVersion or Malformed.
+    """
     services = asked.services
     wanted = asked.version()
     asked.key(b"")
@@ -122,7 +125,7 @@ def _work_of(asked: Asked, item: bytes) -> Work | Exception:
 
 
 def _items(raw: bytes, *, are_lines: bool) -> Iterator[bytes]:
-    """Each order's bytes. Raises BadInput, BadParameter."""
+    """Yield the bytes of each order. Raise BadInput or BadParameter."""
     if are_lines:
         items: Sequence[bytes] = [line for line in raw.splitlines() if line.strip()]
     else:
@@ -140,7 +143,7 @@ def _items(raw: bytes, *, are_lines: bool) -> Iterator[bytes]:
 
 
 def _outcome(order: PlaceOrder, done: Done) -> tuple[int, dict[str, Any]]:
-    """Raises OtherContent."""
+    """Return the status code and the answer for one order. Raise OtherContent."""
     shown = {
         "order_id": order.order_id,
         "channel": order.channel,

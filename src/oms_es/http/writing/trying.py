@@ -1,7 +1,7 @@
-"""What if, over HTTP: history lived again with something changed, in a thread of its own, and what it came to.
+"""What-if runs over HTTP: history replayed with changed rules or stock, in a background thread, and the result.
 
-Invariant: nothing of the database changes. A run is bounded in events, its caller has one under way at most, and what
-a server knows of runs ends with that server: what a run begins and ends with, and what was changed, make it again.
+Invariant: a run changes nothing in the database. A run is bounded in events, and a caller has one unfinished run at
+most. A server forgets its runs when it ends: a run is repeated from its first and last position and its changes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CHANGES_MAX = 1_000
 UNITS_MAX = 10**9
 POSITION_MAX = 10**17
 STORIES_MAX = 100
-"""Orders of which both stories are kept with a run."""
+"""Orders of a run whose two histories are kept."""
 RETRY_SECONDS = 1
 PATH = "/v1/what-if"
 At = AwareDatetime | Annotated[int, Field(ge=0, le=POSITION_MAX)]
@@ -46,7 +46,7 @@ Changed = Field(max_length=CHANGES_MAX)
 
 
 class Placed(BaseModel):
-    """Of a SKU at a location; `*` is any."""
+    """Units of a SKU at a location; `*` is any of either."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -63,24 +63,24 @@ class Capacity(BaseModel):
 
 
 class Trying(BaseModel):
-    """What is to be otherwise, and over which stretch of history. With nothing otherwise, what differs is what was
-    under way at its end, or what the log of several processes does not determine."""
+    """The changes, and the stretch of history that is replayed. Without changes, the differences are what was in
+    progress at the end, or what the log of several processes does not determine."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     since: At | None = None
-    """A moment, or a position of the log; from the beginning without it."""
+    """The moment, or position in the log, at which the changes begin; without it, from the beginning."""
     until: At | None = None
-    """A moment, or a position of the log; up to now without it."""
+    """The moment, or position in the log, at which the replay ends; without it, now."""
     rules: SourcingRules | None = None
-    """Instead of every version that was in force."""
+    """Sourcing rules that replace every version that was in force."""
     rates: Annotated[tuple[PublishRates, ...], Changed] = ()
     policies: Annotated[tuple[SetReturnPolicy, ...], Changed] = ()
     delivery: Annotated[tuple[DefineDeliveryOption, ...], Changed] = ()
     safety_stock: Annotated[tuple[Placed, ...], Changed] = ()
     presale_limits: Annotated[tuple[Placed, ...], Changed] = ()
     stock: Annotated[tuple[Placed, ...], Changed] = ()
-    """Units more, or fewer."""
+    """Units that are added to stock, or taken from it."""
     capacities: Annotated[tuple[Capacity, ...], Changed] = ()
 
     @property
@@ -96,14 +96,14 @@ class Trying(BaseModel):
 
 
 class Run(NamedTuple):
-    """What is kept of it: not the events, which are many."""
+    """What is kept of a run: not its events, which are many."""
 
     found: Mapping[str, Any]
     stories: Mapping[str, Sequence[Step]]
 
 
 async def begin(asked: Asked) -> Response:
-    """Raises what the schema refuses, Busy."""
+    """Begin a run. Raise ValidationError or Busy."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     wanted = brought_in(Trying.model_validate_json(await asked.body(JSON)))
     services = asked.services
@@ -115,7 +115,7 @@ async def begin(asked: Asked) -> Response:
 
 
 async def show(asked: Asked) -> Response:
-    """Raises what the run raised, NotFound."""
+    """Answer with a run's result, or its progress. Raise NotFound, and whatever the run raised."""
     job = _job(asked)
     if not job.result.done():
         return _running(asked, job)
@@ -124,7 +124,7 @@ async def show(asked: Asked) -> Response:
 
 
 async def show_stories(asked: Asked) -> Response:
-    """Raises what the run raised, NotFound."""
+    """Answer with both histories of an order of a run. Raise NotFound, and whatever the run raised."""
     job, order = _job(asked), asked.values["order"]
     if not job.result.done():
         return _running(asked, job)
@@ -143,7 +143,7 @@ async def cancel(asked: Asked) -> Response:
 
 
 def _job(asked: Asked) -> Job:
-    """Raises NotFound."""
+    """Return the caller's run that the path names. Raise NotFound."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     job = asked.services.trying.find(asked.values["run"], asked.caller.actor)
     if job is None:
@@ -159,7 +159,8 @@ def _running(asked: Asked, job: Job) -> Response:
 
 
 def _lived(database_url: str, events_max: int, wanted: Trying, progress: Progress) -> Run:
-    """Raises Cancelled, StillToCome, TooLong, Unreadable, Stopped."""
+    """Replay history with the changes and compare the result. Raise Cancelled, StillToCome, TooLong, Unreadable or
+    Stopped."""
     with queries.reading(database_url) as connection:
         last = moments.position_of(connection, wanted.until)
         first = 0 if wanted.since is None else min(moments.position_of(connection, wanted.since), last)
@@ -176,7 +177,7 @@ def _shown(found: Comparison) -> Mapping[str, Any]:
 
 
 def _stories(real: Sequence[Any], relived: Sequence[Any], found: Comparison) -> Mapping[str, Sequence[Step]]:
-    """Of the first that differ. Of each side only their events are folded."""
+    """Return both histories of the first orders that differ; only their events are folded."""
     named = set(found.differ[:STORIES_MAX])
     was, would_be = ([one for one in history if one.correlation_id in named] for history in (real, relived))
     return {order: stories(was, would_be, order) for order in sorted(named)}

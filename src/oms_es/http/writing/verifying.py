@@ -1,6 +1,7 @@
-"""Verify on demand: every question of the whole history, in a thread of its own, one at a time, and its last answer.
+"""Verification on request: every check on the whole history, in a background thread, one run at a time; and its last
+result.
 
-Invariant: it reads in one snapshot and writes nothing; what a server knows of it ends with that server.
+Invariant: a run reads one snapshot and writes nothing; a server forgets its results when it ends.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ async def show(asked: Asked) -> Response:
 
 
 async def run(asked: Asked) -> Response:
-    """Joins the one that is under way."""
+    """Begin a verification, or join the one that runs."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     await asked.body(JSON)
     do = partial(_verified, asked.services.parts.database_url)
@@ -80,7 +81,8 @@ def _shown(asked: Asked, job: Job | None) -> Mapping[str, Any]:
 
 
 def _check(one: Check, *, may_see: bool) -> Mapping[str, Any]:
-    """A difference may repeat what a row says of a person."""
+    """Return a check's result; the differences are left out for callers who may not see personal data, which rows may
+    hold."""
     counted = {"name": one.name, "checked": one.checked, "failed": one.failed}
     return {**counted, "differences": one.differences} if may_see else counted
 

@@ -1,6 +1,6 @@
-"""Secrets and deliveries of webhooks over HTTP; who is connected is opened, changed and listed as everything else is.
+"""Secrets and deliveries of webhooks over HTTP; connections and subscriptions have the routes of the vocabulary.
 
-Invariant: a secret is shown in the answer that makes it, and nowhere else.
+Invariant: a secret is shown in the answer that creates it, and nowhere else.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WAITING = Parameter("waiting", "Only what was not delivered.", {"type": "boolean
 
 
 class NewSecret(BaseModel):
-    """`secret`: what the sender has made; without it one is made here, and shown once."""
+    """A new secret. `secret`: one that the sender has made; without it, one is made here and shown once."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -72,7 +72,7 @@ async def show_delivery(asked: Asked) -> Response:
 
 
 async def send_again(asked: Asked) -> Response:
-    """Also what was delivered: under the same id."""
+    """Send a delivery again under the same id, also one that was delivered."""
     await asked.body(JSON)
     found = await _delivery(asked)
     await run_in_threadpool(
@@ -83,7 +83,7 @@ async def send_again(asked: Asked) -> Response:
 
 
 async def _delivery(asked: Asked) -> Delivery:
-    """Raises NoResource, Forbidden."""
+    """Return the delivery that the path names. Raise NoResource or Forbidden."""
     asked.caller.require_all_channels(SETS_NOTHING_UP)
     name, text = asked.values["name"], asked.values["position"]
     is_number = text.isascii() and text.isdecimal() and len(text) <= 18  # noqa: PLR2004 - digits of a bigint

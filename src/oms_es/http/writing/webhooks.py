@@ -1,9 +1,10 @@
-"""Webhooks in: verified on the bytes as they came, then read by the parser that files are read by, then committed.
+"""Incoming webhooks: verified on the raw bytes, then parsed like files, then committed.
 
-Invariant: of what is not signed nothing is kept, and no sender learns which connections there are. What is signed and
-cannot be used is a dead letter and 202, since its sender would try again for ever, or give us up; only an outage is
-503, so that it comes again. What came before changes nothing: every command recognises its repeat. Where a provider's
-reports are opened by keys of its own, what cannot be decided yet is 503, too; and each hears what it wants to hear.
+Invariant: nothing is kept of an unsigned request, and no sender can learn which connections exist. A signed request
+that cannot be used becomes a dead letter and is answered 202, since its sender would otherwise retry for ever or
+disable the webhook. Only an outage is answered 503, so that the sender tries again. A repeated request changes nothing:
+every command recognises its repeat. For providers whose reports are decrypted with their own keys, a report that cannot
+be decided yet is answered 503, too; and each provider gets the answer that it expects.
 """
 
 from __future__ import annotations
@@ -41,18 +42,18 @@ from oms_es.store.store import OUTAGES
 
 BYTES_MAX = 2_000_000
 OPENED = frozenset({"wechatpay", "alipay", "kuaidi100"})
-"""Dialects whose reports are opened by what the settings say of the provider, and not by a secret alone."""
+"""Dialects whose reports are verified or decrypted with the provider's settings, and not with a secret alone."""
 FORM = "application/x-www-form-urlencoded"
 TEXT = "text/plain"
 PING = re.compile(rb"webhook_id=[0-9]{1,19}", re.ASCII)
-"""What WooCommerce sends unsigned when a webhook is saved; it must hear 200, and says nothing that could be kept."""
+"""What WooCommerce sends unsigned when a webhook is saved: it must be answered 200, and holds nothing worth keeping."""
 PARTY = re.compile(PARTY_PATTERN.removesuffix("$"), re.ASCII)
 KEPT_HEADERS = frozenset(
     {"x-shopify-topic", "x-shopify-webhook-id", "x-shopify-event-id", "x-shopify-shop-domain", "x-shopify-api-version"}
     | {"shopify-topic", "shopify-webhook-id", "x-wc-webhook-topic", "x-wc-webhook-source", "x-wc-webhook-delivery-id"}
     | {"webhook-id", "webhook-timestamp", "content-type", "user-agent"}
 )
-"""With a dead letter; no signature is kept, nor any key."""
+"""Headers that are kept with a dead letter; never a signature or a key."""
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +72,8 @@ async def receive(asked: Asked) -> Response:
 
 
 async def _opened(asked: Asked, connection: Connection, good: Sequence[str], headers: Headers, body: bytes) -> Response:
-    """Keys may have to be fetched first. Raises BadSignature, also where there is no such provider here."""
+    """Verify and process a report of a provider whose keys may have to be fetched first. Raise BadSignature, also if
+    this server has no such provider."""
     opener = asked.services.openers.get(connection.dialect)
     if opener is None or connection.is_disabled:
         raise BadSignature
@@ -119,7 +121,8 @@ def _headers(asked: Asked) -> list[tuple[str, str]]:
 
 
 def _known(services: Services, name: str, rows: Rows) -> tuple[Connection, Sequence[str]]:
-    """As the log has it now, since a connection that was disabled is heard no more, and the secrets that are good."""
+    """Return the connection and its valid secrets, read from the log, so that a connection is refused as soon as it is
+    disabled."""
     state = decider.initial
     if PARTY.fullmatch(name):
         query = f"SELECT * FROM {EVENTS} WHERE originator_id = %s ORDER BY originator_version"
@@ -134,14 +137,14 @@ def _is_ping(connection: Connection, headers: Headers, body: bytes) -> bool:
 
 
 def _verify(connection: Connection, good: Sequence[str], headers: Headers, body: bytes) -> None:
-    """Raises BadSignature, also where there is no such connection."""
+    """Verify the request's signature. Raise BadSignature, also if there is no such connection."""
     if not connection.name or connection.is_disabled:
         raise BadSignature
     VERIFIERS[connection.dialect](headers, body, good, datetime.now(UTC).timestamp())
 
 
 def keep(services: Services, dead_letter: DeadLetter) -> None:
-    """In the thread of the store. Once it is durable, its sender may forget it."""
+    """Store a dead letter, in the store's thread. Once this returns, it is durable and the sender may forget it."""
     with services.parts.recorder.datastore.transaction(commit=True) as curs:
         add_dead_letters(curs, [dead_letter])
     metrics.DEAD_LETTERS.labels(dead_letter.source).inc()

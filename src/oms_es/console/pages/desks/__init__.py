@@ -1,1 +1,1 @@
-"""Where goods are handled: what comes back, and what leaves."""
+"""Pages for people who handle goods: returns, shipping and reorders."""

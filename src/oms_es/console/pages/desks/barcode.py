@@ -1,6 +1,6 @@
-"""Code 128 as shapes: what a scanner reads from a printed list.
+"""Code 128 barcodes as shapes, for scanners to read from a printed list.
 
-Pure: a text to bars. ISO/IEC 15417, code set B, which has all visible ASCII characters.
+Pure: a text to bars. ISO/IEC 15417, code set B, which has all printable ASCII characters.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ PATTERNS = (  # noqa: SIM905 - a table of 106 is read more easily so
 START_B, STOP = 104, "2331112"
 FIRST, LAST = 32, 126
 QUIET = 10
-"""Modules of white on either side."""
+"""Modules of white space on either side."""
 CHARACTERS_MAX = 64
 
 
 class Bars(NamedTuple):
-    """In modules: where each bar begins and how wide it is, and how wide all of it is."""
+    """A barcode in modules: the start and width of each bar, and the total width."""
 
     width: int
     bars: Sequence[tuple[int, int]]
 
 
 def code_128(text: str) -> Bars | None:
-    """None where no scanner would read it: of other characters, or too long for a list."""
+    """Return the bars of the text, or None if it has other characters or is too long for a list."""
     if not text or len(text) > CHARACTERS_MAX or not all(FIRST <= ord(one) <= LAST for one in text):
         return None
     values = [ord(one) - FIRST for one in text]

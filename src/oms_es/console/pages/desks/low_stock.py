@@ -1,4 +1,5 @@
-"""What ran low and was not ordered yet, and reorder points that are proposed, each with what it was reckoned from."""
+"""SKUs that ran low and were not reordered yet; and proposed reorder points, each with the figures it was computed
+from."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ SHOWN_MAX = 200
 
 
 async def show(visit: Visit) -> Response:
-    """Raises BadParameter, BadReport."""
+    """Show low stock and the proposals for a location. Raise BadParameter or BadReport."""
     location, lead_days = visit.one("location"), visit.one("lead_days")
     query = {"status": "requested", "limit": LIMIT, "after": visit.one("after")}
     low, is_new_enough = await visit.api.get_soon("/v1/replenishments", query, shows=visit.done)
@@ -44,7 +45,7 @@ async def show(visit: Visit) -> Response:
 
 
 def _approve(visit: Visit, one: Mapping[str, Any], back: str) -> list[Offer]:
-    """By the command that sets it, where it is another than is set."""
+    """Return the offer to set the proposed reorder point, or nothing if it is set already."""
     if one["reorder_point"] == one["reorder_point_now"]:
         return []
     values = {"sku": one["sku"], "location": one["location"]}

@@ -1,6 +1,6 @@
-"""The returns desk: what is expected, scanned in line by line, graded, and what the customer gets for it.
+"""The returns desk: what is expected, received line by line, inspected, and what the customer gets for it.
 
-Invariant: what is filled in here goes through the commands' own form, previewed first.
+Invariant: what is filled in here goes through the command's own form, and is previewed first.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DISPOSED: Mapping[str, str] = {
     "damaged": "damaged",
     "defective": "quarantine",
 }
-"""Where goods of a grade mostly go: proposed, and changed at will."""
+"""The proposed condition of goods by their grade; the person may choose another."""
 
 
 DECISIONS: Mapping[str, tuple[str, ...]] = {
@@ -37,11 +37,11 @@ DECISIONS: Mapping[str, tuple[str, ...]] = {
     "review": ("approve", "refuse"),
     "approved": ("refuse", "close"),
 }
-"""What is decided about a return, by how far it is."""
+"""Commands that decide about a return, by its status."""
 
 
 async def listed(visit: Visit) -> Response:
-    """What was scanned leads to its return, or to those of its order."""
+    """List returns; a scanned code leads to its return, or to the returns of its order."""
     text, status = (visit.one("q") or "").strip(), visit.one("status")
     query: dict[str, str | None] = {"status": status, "after": visit.one("after"), "limit": LIMIT}
     if text:
@@ -73,7 +73,7 @@ async def _order_of(visit: Visit, text: str) -> str | None:
 
 
 async def one(visit: Visit) -> Response:
-    """Raises NoResource."""
+    """Show one return. Raise NoResource."""
     name = visit.values["return"]
     found, is_new_enough = await visit.api.get_soon(at("v1", "returns", name), shows=visit.done)
     order = await visit.api.maybe(at("v1", "orders", found["order_id"]), {"expand": "lines"})
@@ -108,7 +108,7 @@ async def inspect(visit: Visit) -> Response:
 
 
 async def _looked_at(visit: Visit, verb: str) -> Response:
-    """Lines of which nothing came say nothing."""
+    """Preview the command, without lines that have no quantity."""
     empty = {f"lines.{n}." for n in range(ROWS_MAX) if not visit.form.get(f"lines.{n}.quantity", "").strip("0 ")}
     kept = {name: value for name, value in visit.form.items() if not name.startswith(tuple(empty))}
     name = visit.values["return"]

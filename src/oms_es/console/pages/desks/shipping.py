@@ -1,6 +1,6 @@
-"""The shipping desk: what waits at each location, in waves, with a list to pick by and one to pack by, to be printed.
+"""The shipping desk: waiting parcels by location, in waves, with a pick list and a packing list to be printed.
 
-Invariant: a list names its parcels in its address: printed again it is the same list, whatever has left meanwhile.
+Invariant: the address of a list names its parcels: printed again it is the same list, whatever has left meanwhile.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ NEXT: Mapping[str, tuple[str, ...]] = {
     "booking": ("record-collection",),
     "booked": ("record-collection", "cancel-booking"),
 }
-"""What is mostly done with a parcel, by how far it is."""
+"""Commands that are most often given for a parcel, by its status."""
 
 
 class Pick(NamedTuple):
-    """Units of a SKU to be taken at a location: from where, and of which parcels."""
+    """Units of a SKU to be picked at a location: the bins, and the parcels that they are for."""
 
     bins: str
     sku: str
@@ -45,7 +45,7 @@ class Pick(NamedTuple):
 
 
 class Parcel(NamedTuple):
-    """`number`: of its tote on the list."""
+    """A parcel of a list. `number`: of its tote."""
 
     number: int
     row: Mapping[str, Any]
@@ -54,7 +54,7 @@ class Parcel(NamedTuple):
 
 
 async def waiting(visit: Visit) -> Response:
-    """The oldest first. What was scanned leads to packing it."""
+    """List waiting parcels, the oldest first; a scanned code leads to the form that packs its parcel."""
     status, location = visit.one("status") or WAITING[0], visit.one("location")
     if status not in WAITING:
         raise BadParameter("status", f"write one of {', '.join(WAITING)}")
@@ -83,7 +83,7 @@ def _offers(visit: Visit, row: Mapping[str, Any], here: str) -> Any:
 
 
 def _waves(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, str]]:
-    """Location, how many parcels, the address of the list."""
+    """Return the waves: the location, the number of parcels, and the address of the list."""
     found = []
     for location in sorted({row["location"] for row in rows}):
         there = [row["shipment_id"] for row in rows if row["location"] == location]
@@ -94,7 +94,7 @@ def _waves(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, str]]:
 
 
 async def pick_list(visit: Visit) -> Response:
-    """Raises BadParameter."""
+    """Show a pick list. Raise BadParameter."""
     names, location = visit.many("parcel"), visit.one("location") or ""
     if not names:
         return visit.go("/console/shipping")
@@ -120,7 +120,7 @@ async def _parcel(visit: Visit, number: int, name: str) -> Parcel:
 
 
 async def _pick(visit: Visit, sku: str, location: str, of: Mapping[int, int]) -> Pick:
-    """What can be sold is taken; a person who may not see stock sees no bins."""
+    """Return one pick; only bins with sellable units are named, and none to a person who may not see stock."""
     found = await visit.api.maybe("/v1/stock-places", {"sku": sku, "location": location, "limit": LIMIT})
     bins = {
         row["bin"] for row in (found or {"items": []})["items"] if row["quantity"] and row["condition"] == "sellable"
@@ -129,7 +129,7 @@ async def _pick(visit: Visit, sku: str, location: str, of: Mapping[int, int]) ->
 
 
 async def labels(visit: Visit) -> Response:
-    """The document itself where there is one; else one for each carton to choose from."""
+    """Redirect to the label if the parcel has one; otherwise list the labels of its cartons."""
     found = await visit.api.get(at("v1", "shipments", visit.values["shipment"], "labels"), {})
     if len(found["items"]) == 1:
         return visit.go(at("console", "documents", found["items"][0]["sha256"]))

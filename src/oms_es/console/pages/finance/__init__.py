@@ -1,1 +1,1 @@
-"""Money: accounts and what of them is reconciled, and the books."""
+"""Pages about money: accounts with their reconciliation, documents, and the books."""

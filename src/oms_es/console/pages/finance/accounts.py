@@ -1,4 +1,5 @@
-"""Accounts: statements in, runs, what does not agree with what settles it, why, and the end of a period."""
+"""Accounts: import of statements, runs, breaks with the commands that settle them, explanations, and
+closing a period."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ STATEMENTS_SHOWN = "12"
 OF_ACCOUNT = ("close", "set-fee-terms")
 STATUSES = ("open", "resolved")
 MATCHED = frozenset({"missing_here", "missing_at_provider", "timing", "amount"})
-"""Kinds that can be a part of a match by hand."""
+"""Kinds of breaks that can be part of a match by hand."""
 GIVEN = ("format", "account", "statement_id", "encoding", "mapping", "sha1")
 RUN = ("methods", "payouts_of", "window_days", "fee_basis_points", "fee_fixed_minor", "until")
 NUMBERS = frozenset({"window_days", "fee_basis_points", "fee_fixed_minor"})
@@ -41,7 +42,8 @@ NOTHING: Mapping[str, str] = {}
 
 
 async def listed(visit: Visit) -> Response:
-    """`later`: the job of an import that took longer; what it came to is said as if it had not."""
+    """List the accounts. `later`: the job of an import that took longer; its result is shown like that of a
+    short one."""
     job = visit.one("later")
     if job is None:
         return await _list(visit)
@@ -74,7 +76,7 @@ async def _list(visit: Visit, status: int = 200, **more: Any) -> Response:
 
 
 async def import_file(visit: Visit) -> Response:
-    """What is refused is said above the form, and what was filled in stays."""
+    """Import a statement; if it is refused, the reason is shown above the form, which stays filled in."""
     given = {name: value for name in GIVEN if (value := visit.form.get(name, "").strip())}
     try:
         if not visit.file:
@@ -89,7 +91,7 @@ async def import_file(visit: Visit) -> Response:
 
 
 async def one(visit: Visit) -> Response:
-    """`later`: the job of a run that took longer."""
+    """Show one account. `later`: the job of a run that took longer."""
     account, job = visit.values["account"], visit.one("later")
     if job is None:
         return await _one(visit, account)
@@ -140,7 +142,7 @@ async def _one(visit: Visit, account: str, status: int = 200, **more: Any) -> Re
 
 
 async def _papers(visit: Visit, account: str, statements: Sequence[Mapping[str, Any]], here: str) -> Papers | None:
-    """Of the account's statements: of those that are shown, more may be added."""
+    """Return the documents of the account; more can be attached to the statements that are shown."""
     subjects = [Subject("statement", f"{account}/{row['statement_id']}", row["statement_id"]) for row in statements]
     return await papers(visit, {"account": account}, subjects, here)
 
@@ -159,7 +161,7 @@ def _may_match(visit: Visit) -> bool:
 
 
 async def run(visit: Visit) -> Response:
-    """As the terminal runs it; what was filled in stays where it is refused."""
+    """Run the reconciliation; if it is refused, the form stays filled in."""
     account = visit.values["account"]
     given = {name: value for name in RUN if (value := visit.form.get(name, "").strip())}
     body = {name: _read(name, value) for name, value in given.items()}
@@ -181,7 +183,7 @@ def _read(name: str, text: str) -> Any:
 
 
 async def explain(visit: Visit) -> Response:
-    """A line of a statement: what it was matched with, and what about it does not agree."""
+    """Show a statement's line: what it was matched with, and its breaks."""
     account, line = visit.values["account"], (visit.one("line") or "").strip()
     here = at("console", "finance", account)
     found = await visit.api.get(at("v1", "reconcile", account, "explain"), {"line": line})
@@ -207,7 +209,7 @@ async def explain(visit: Visit) -> Response:
 
 
 async def match(visit: Visit) -> Response:
-    """What was chosen goes into the form of the command, where it is previewed. Raises BadParameter."""
+    """Open the form of the command, filled with the chosen breaks. Raise BadParameter."""
     chosen = visit.many("difference")
     if not 0 < len(chosen) <= BY_HAND_MAX:
         raise BadParameter("difference", f"choose between 1 and {BY_HAND_MAX}")

@@ -1,4 +1,4 @@
-"""The books: the trial balance of a period, and the postings of an account. Both are folded when they are asked for."""
+"""The books: the trial balance of a period, and the postings of an account. Both are folded on request."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def _given(visit: Visit) -> dict[str, str]:
 
 
 def _meaning(account: str) -> str:
-    """Of the longest part of its name that the chart has."""
+    """Return the meaning of an account: of the longest prefix of its name that the chart has."""
     parts = account.split(":")
     names = (":".join(parts[:count]) for count in range(len(parts), 0, -1))
     return next((MEANING[name] for name in names if name in MEANING), "")
 
 
 def _waiting(visit: Visit, found: Mapping[str, Any], back: str) -> Response:
-    """It looks again by itself, or when a person loads it."""
+    """Show the progress; the page reloads by itself, or when the person reloads it."""
     return visit.page("waiting.html", 202, found=found, back=back)
 
 

@@ -1,4 +1,4 @@
-"""Documents: the papers of what a page is about, one to be saved, and another that is added and attached at once."""
+"""Documents: those of what a page is about, the download of one, and a form that adds and attaches another."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from oms_es.statements.invoices import WITHIN, XML
 READ, WRITE = "documents:read", "documents:write"
 SHOWN = "100"
 READABLE = frozenset({XML, *WITHIN})
-"""What may be an invoice that a program can read."""
+"""Media types that may hold an invoice that a program can read."""
 ACTS = ("detach", "remove")
 
 
 class Subject(NamedTuple):
-    """What a document of the page may be attached to, and what it is called there."""
+    """Something of the page that a document may be attached to, and its name there."""
 
     entity: str
     entity_id: str
@@ -33,7 +33,7 @@ class Subject(NamedTuple):
 
 
 class Papers(NamedTuple):
-    """Of a page. `subjects`: none where the person may not add any."""
+    """The documents of a page. `subjects`: empty if the person may not add any."""
 
     rows: Sequence[tuple[Mapping[str, Any], Sequence[Offer]]]
     subjects: Sequence[Subject]
@@ -45,7 +45,7 @@ class Papers(NamedTuple):
 
 
 async def papers(visit: Visit, asked: Mapping[str, str], subjects: Sequence[Subject], back: str) -> Papers | None:
-    """None where the person may not see documents. `asked`: whose, as the list of the API has it."""
+    """Return the documents, or None if the person may not see any. `asked`: the filter, as the API's list has it."""
     if visit.asked.caller.channels is not None or not visit.api.may(READ):
         return None
     found, _ = await visit.api.get_soon("/v1/documents", {**asked, "limit": SHOWN}, shows=visit.done)
@@ -64,13 +64,14 @@ async def save(visit: Visit) -> Response:
 
 
 async def read(visit: Visit) -> Response:
-    """Raises what the API raises."""
+    """Parse the stored invoice. Raise what the API raises."""
     _, done = await visit.api.post(at("v1", "documents", visit.values["sha256"], verb="read"), {})
     return visit.go(urlsplit(own_path(visit.form.get("next"))).path, done=done["position"] or 0)
 
 
 async def add(visit: Visit) -> Response:
-    """Raises what the API raises; the bytes that were kept wait to be attached."""
+    """Store a file and attach it. Raise what the API raises; if only attaching fails, the bytes stay stored for a
+    while."""
     if not visit.file:
         raise BadParameter("file", "choose the file")
     entity, _, entity_id = visit.form.get("subject", "").partition(" ")

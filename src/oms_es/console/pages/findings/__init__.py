@@ -1,1 +1,1 @@
-"""What comes of it all: reports."""
+"""Pages with figures: reports."""

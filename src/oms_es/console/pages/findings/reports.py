@@ -1,6 +1,6 @@
-"""Reports as people read them: a period, by what, a chart, the table, and both to take along.
+"""Reports for people: period and dimensions, a chart, the table, and both as files.
 
-Invariant: each report has the scope of its route in the API, and a key of some channels counts what is theirs.
+Invariant: each report has the scope of its route in the API, and a key of some channels counts what belongs to those.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from oms_es.reports.figures.words import BadReport, TooLarge
 READ = "orders:read"
 PARAMETERS = ("from", "to", "by", "timezone", "compare", "where")
 ROWS_SHOWN_MAX = 500
-"""More are in what is taken along."""
+"""Rows that the page shows; the files hold all of them."""
 LAID_OUT: frozenset[Format] = frozenset({"xlsx", "pdf"})
-"""What takes a core for longer: one at a time, for all who read share the cores."""
+"""Formats that take a core for longer: one file at a time is made, since all readers share the cores."""
 LAYING_OUT = threading.BoundedSemaphore(1)
 FILES: Mapping[Format, str] = {
     "csv": "text/csv; charset=utf-8",
@@ -51,7 +51,7 @@ async def listed(visit: Visit) -> Response:
 
 
 async def one(definition: Definition, visit: Visit) -> Response:
-    """What is wrong with the question is said above it, and nothing that was filled in is lost."""
+    """Show a report; an error in its parameters is shown above them, and they stay filled in."""
     wrong, answer = "", None
     try:
         answer = await _answer(definition, visit)
@@ -75,13 +75,13 @@ async def one(definition: Definition, visit: Visit) -> Response:
 
 
 def _by(definition: Definition, visit: Visit) -> list[str]:
-    """As the report has it, where nothing is said; where nothing is chosen, by nothing."""
+    """Return the dimensions: those of the report if the parameter is missing, none if it is empty."""
     given = visit.asked.many("by")
     return [word for word in given if word] if given else list(definition.by)
 
 
 async def _answer(definition: Definition, visit: Visit) -> Answer:
-    """Raises BadReport, TooLarge, QuestionTooLarge, Forbidden."""
+    """Return the report's figures. Raise BadReport, TooLarge, QuestionTooLarge or Forbidden."""
     question = asking.question(
         definition,
         since=visit.one("from"),
@@ -102,14 +102,14 @@ def _table(answer: Answer) -> dict[str, Any]:
 
 
 def _inline(picture: Picture) -> Markup:
-    """Within a page: with a name of its own, and without styles, which the page's policy forbids."""
+    """Return the chart as SVG for a page: with a label, and without styles, which the page's content policy forbids."""
     named = f'role="img" aria-label="{escape(picture.caption)}"'
     svg = picture.svg.replace('style="stroke:', 'stroke="').replace('role="img"', named, 1)
     return Markup(svg)  # noqa: S704 - made by the chart, which escapes the names in it
 
 
 async def taken_along(definition: Definition, file: Format, visit: Visit) -> Response:
-    """Raises BadReport, TooLarge, QuestionTooLarge, Forbidden, Busy."""
+    """Send the report as a file. Raise BadReport, TooLarge, QuestionTooLarge, Forbidden or Busy."""
     answer = await _answer(definition, visit)
     headers = {"Content-Disposition": f'attachment; filename="{definition.name}.{file}"'}
     text = await run_in_threadpool(made, file, answer)
@@ -117,7 +117,7 @@ async def taken_along(definition: Definition, file: Format, visit: Visit) -> Res
 
 
 def made(file: Format, answer: Answer) -> str | bytes:
-    """Raises Busy."""
+    """Return the file's content. Raise Busy if another large file is being made."""
     if file not in LAID_OUT:
         return MAKERS[file](answer)
     with turn(LAYING_OUT, "another file is being made"):

@@ -1,1 +1,1 @@
-"""What operators do beside orders: ask history whether all is well, and give keys."""
+"""Pages for operators beside orders: verification, keys and what-if runs."""

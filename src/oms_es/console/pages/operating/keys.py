@@ -1,4 +1,4 @@
-"""Keys: who has which, made with scopes and channels and shown once, given a new secret, revoked."""
+"""Keys: the list, and forms to create, rotate and revoke them; a secret is shown once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def _page(visit: Visit, status: int = 200, **more: Any) -> Response:
 
 
 async def make(visit: Visit) -> Response:
-    """Its secret is on the page that answers, and on no other."""
+    """Create a key; its secret is on the page that answers, and on no other."""
     given = {name: value for name in ("label", *NAMES, "days") if (value := visit.form.get(name, "").strip())}
     body: dict[str, Any] = {"label": given.get("label", "")}
     body |= {name: given[name].replace(",", " ").split() for name in NAMES if name in given}

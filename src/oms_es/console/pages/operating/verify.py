@@ -1,4 +1,4 @@
-"""Verify: every question of the whole history, asked when a person wants it, with how far it is and what it found."""
+"""Verification of the whole history on request, with its progress and result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HERE = "/console/verify"
 
 
 async def show(visit: Visit) -> Response:
-    """What went wrong stands first."""
+    """Show the last verification, failed checks first."""
     found = await visit.api.get("/v1/verification")
     checks = sorted(found.get("checks", ()), key=lambda check: not check["failed"])
     return visit.page("verify.html", found=found, checks=checks, may_write=visit.api.may(WRITE))

@@ -1,4 +1,4 @@
-"""What if: a draft of rules tried on history, how far it is, what it came to, and both stories of an order."""
+"""What-if runs: draft rules tried on history, with progress, result, and both histories of an order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ORDERS_SHOWN = 100
 
 
 async def show(visit: Visit) -> Response:
-    """Raises what the run raised."""
+    """Show a run. Raise what the run raised."""
     found = await visit.api.get(at("v1", "what-if", visit.values["run"]))
     rules = found.get("changed", {}).get("rules")
     return visit.page(

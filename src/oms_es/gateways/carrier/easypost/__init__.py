@@ -1,4 +1,4 @@
-"""EasyPost: rates, labels and their refunds by many carriers, and what it reports of parcels.
+"""EasyPost: rates, labels and their refunds for many carriers, and its reports about parcels.
 
 Imports: the carrier port, and what gateways share.
 """

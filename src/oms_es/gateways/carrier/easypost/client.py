@@ -1,6 +1,6 @@
 """Requests to EasyPost: JSON over HTTP, with the account's key.
 
-Invariant: an answer that says nothing certain raises NoAnswer; whether the request was done is not known then.
+Invariant: an answer that leaves open whether the request was done raises NoAnswer.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from oms_es.gateways.outgoing import NoAnswer, ProtocolError, Reply, TooLong, re
 
 REASON_CHARACTERS_MAX = 300
 UNSURE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
-"""Besides the server's own errors: it may be done, or will be when it is asked again."""
+"""Status codes, beside server errors, after which the request may have been done, or will be done when it
+is repeated."""
 OURS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN})
 
 
 class EasyPostRefused(ProtocolError):
-    """EasyPost says no, with its code and its words."""
+    """EasyPost refused the request, with its code and message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{message or 'refused'} ({code or status})"[:REASON_CHARACTERS_MAX])
@@ -28,12 +29,12 @@ class EasyPostRefused(ProtocolError):
 
     @property
     def is_about_the_account(self) -> bool:
-        """Not about this parcel: the key, what it may do, or the balance."""
+        """Return whether the refusal is about the account (its key, rights or balance) and not about this parcel."""
         return self.status in OURS
 
 
 class NothingCertain(NoAnswer):
-    """An answer came, and it will be the same when it is asked for again."""
+    """An answer came that leaves the outcome open, and repeating the request would give the same answer."""
 
 
 class Client:
@@ -47,7 +48,10 @@ class Client:
         }
 
     def ask(self, method: str, path: str, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """`path`: below /v2. Raises EasyPostRefused, and NoAnswer where it is not known what became of it."""
+        """Send a request and return its answer. `path`: below /v2.
+
+        Raise EasyPostRefused, or NoAnswer if it is not known whether the request was done.
+        """
         body = json.dumps(wanted, ensure_ascii=False).encode() if wanted is not None else b""
         reply = request(self._base, method, f"/v2{path}", self._headers, body)
         if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in UNSURE:
@@ -63,8 +67,8 @@ class Client:
         return said
 
     def label(self, url: str) -> bytes | None:
-        """The document that lies there, without our key; None where there is none to be had, however often it is asked
-        for: it is not there, elsewhere, or too long. Raises NoAnswer."""
+        """Download a label, without our key; return None if a repeated request cannot give it either: it is missing, on
+        another host, or too large. Raise NoAnswer."""
         place = urlsplit(url)
         if place.scheme != "https" and place.scheme != urlsplit(self._base).scheme:
             return None
@@ -81,7 +85,7 @@ class Client:
 
 
 def _message(error: Mapping[str, Any]) -> str:
-    """Its fields come as objects, or as plain text."""
+    """Return the error's message, with those of its fields, which are objects or plain text."""
     fields = error.get("errors")
     named = fields if isinstance(fields, list) else []
     parts = [f"{one.get('field')}: {one.get('message')}" if isinstance(one, dict) else str(one) for one in named]

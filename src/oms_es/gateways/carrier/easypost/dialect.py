@@ -1,8 +1,9 @@
-"""EasyPost's dialect of tracking: the webhooks `tracker.created` and `tracker.updated`, or a tracker as its API has it.
+"""EasyPost's dialect of tracking: the webhooks `tracker.created` and `tracker.updated`, or a tracker from its API.
 
-What its webhooks say of batches, refunds, insurances and the like is skipped: nothing here follows from it. Each line
-of the history becomes a tracking event in our words; words that we do not know become `unknown` and are kept too. A
-line's id is derived from the number and from what the line says, so that a repeated history is the same.
+Webhooks about batches, refunds, insurances and the like are skipped: nothing follows from them here. Each entry of a
+tracker's history becomes a tracking event with one of our statuses; a status that we do not know becomes `unknown` and
+is kept too. An entry's id is derived from the tracking number and its content, so that a repeated history changes
+nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ STATUSES: dict[str, MilestoneStatus] = {
     "cancelled": "cancelled",
     "unknown": "unknown",
 }
-"""EasyPost's statuses of a tracker and of a tracking detail."""
+"""Our statuses for EasyPost's statuses of a tracker and of a tracking detail."""
 EXCEPTIONAL = frozenset(
     {
         "address_correction",
@@ -47,7 +48,7 @@ EXCEPTIONAL = frozenset(
         "weather_delay",
     }
 )
-"""Details under which a parcel is not simply in transit."""
+"""EasyPost's status details under which a parcel is not simply in transit."""
 
 SKIPPED = frozenset(
     {
@@ -70,7 +71,8 @@ SKIPPED = frozenset(
         "shipment.invoice.updated",
     }
 )
-"""Kinds of event from which nothing follows here. One that is in no list is a dead letter, for a person to look at."""
+"""Kinds of events that are skipped, since nothing follows from them. A kind in no list becomes a dead letter for a
+person."""
 
 
 class Shape(BaseModel):
@@ -108,7 +110,7 @@ class Webhook(Shape):
 
 
 def parse_tracker(payload: bytes) -> Command:
-    """Raises BadInput, which names the field, and Skipped."""
+    """Return the command for a tracker. Raise Skipped, or BadInput, which names the field."""
     try:
         callback = _read(document_of(payload, _bad))
         details = callback.tracking_details[-SIGHTINGS_MAX + 1 :]
@@ -129,7 +131,8 @@ def _bad(what: str) -> BadInput:
 
 
 def _read(document: dict[str, Any]) -> Tracker:
-    """Of which of the two it is, its fields are named where they are wrong."""
+    """Return the tracker in the document, which is a tracker or a webhook; errors name the fields of the one that it
+    is."""
     if document.get("object") == "Tracker":
         return Tracker.model_validate(document)
     kind = document.get("description")
@@ -139,7 +142,7 @@ def _read(document: dict[str, Any]) -> Tracker:
 
 
 def _of_the_whole(callback: Tracker) -> Detail:
-    """A tracker's own status, where its history does not say it."""
+    """Return the tracker's own status as an entry, for a history that does not contain it."""
     return Detail(status=callback.status, status_detail=callback.status_detail, datetime=callback.updated_at)
 
 

@@ -1,10 +1,10 @@
-"""EasyPost as a carrier: a label is bought for each carton, and given back where a booking is cancelled.
+"""EasyPost as a carrier: a label is bought for each carton, and refunded when a booking is cancelled.
 
-Invariant: a parcel has one label for each carton, whatever was lost. EasyPost knows no idempotency key: a shipment has
-the request's id as its reference, only the one that this reference leads to is bought, and EasyPost sells no second
-label for it. That the reference leads to the same one ever after is assumed, not documented: it need not be the first,
-but a creation that EasyPost finishes after another was bought must not take the reference over.
-Cartons of one parcel go by one service, and all of them or none.
+Invariant: a parcel has one label for each carton, whatever answers were lost. EasyPost has no idempotency keys:
+therefore a shipment has the request's id as its reference, only the shipment that this reference leads to is bought,
+and EasyPost sells no second label for it. That the reference always leads to the same shipment is assumed, not
+documented: it need not be the first, but a shipment that EasyPost creates after another was bought must not take the
+reference over. Cartons of one parcel are sent with one service, and all of them or none.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ from oms_es.schemas.values.types import TEXT_LENGTH_MAX
 log = structlog.get_logger()
 
 CONCURRENT_MAX = 5
-"""Parcels under way at once; EasyPost answers more with error 429."""
+"""Parcels that are processed at once; EasyPost answers more with error 429."""
 BATCH_MAX = 15
-"""Parcels of one step. Each takes 5 requests, and CONCURRENT_MAX of them are under way at once: 15 in sequence, or 30 s
-if each takes 2 s. That is half of the 60 s for which a worker may be silent (/livez), and a quarter of the 120 s after
-which a consumer group takes it for stuck."""
+"""Parcels of one batch. Each takes 5 requests, and CONCURRENT_MAX parcels are processed at once: that is 15 requests in
+sequence, or 30 s if each takes 2 s. This is half of the 60 s for which a worker may be silent (/livez), and a quarter
+of the 120 s after which a consumer group takes the worker to be stuck."""
 LABEL_ATTEMPTS_MAX = 3
 GRAMS_PER_OUNCE = Decimal("28.349523125")
 TENTH = Decimal("0.1")
 KEY_CHARACTERS = 36
-"""Of a reference: the request's id as text; what follows counts cartons."""
+"""Characters of a reference that are the request's id; after them comes the carton's number."""
 TRACKERS_MAX = 100
-"""Of one number."""
+"""Trackers that are read for one tracking number."""
 Asked = TypeVar("Asked", Parcel, Cancellation, TrackedNumber)
 Answered = TypeVar("Answered")
 
 
 class Piece(NamedTuple):
-    """A box of its own. `carton_id` is empty where the parcel is one."""
+    """One box to be shipped. `carton_id` is empty for a parcel of one box."""
 
     reference: str
     carton_id: str
@@ -67,14 +67,15 @@ class Piece(NamedTuple):
 
 
 class NotDone(ProtocolError):
-    """It ends as the refusal of what was asked, in these words."""
+    """The request cannot be done; the message becomes the reason of its refusal."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(" ".join(reason.replace("\0", " ").split())[:TEXT_LENGTH_MAX])
 
 
 class EasyPostCarrier:
-    """`senders`: by location. `currency`: in which rates are compared; empty where all are in one."""
+    """EasyPost as a carrier. `senders`: by location. `currency`: the only currency whose rates are compared; empty if
+    all rates have the same."""
 
     dialect = "easypost_tracker"
 
@@ -85,7 +86,7 @@ class EasyPostCarrier:
         self._label_format = label_format
 
     def book(self, parcels: Sequence[Parcel], still_alone: StillAlone = alone) -> Sequence[Booking]:
-        """Raises GatewayUnavailable."""
+        """Buy labels for the parcels. Raise GatewayUnavailable."""
         return _each(
             lambda parcel: self._booked(parcel, still_alone),
             parcels,
@@ -94,7 +95,7 @@ class EasyPostCarrier:
         )
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[Consent]:
-        """Raises GatewayUnavailable."""
+        """Refund the labels of cancelled bookings. Raise GatewayUnavailable."""
         return _each(
             self._cancelled,
             cancellations,
@@ -103,7 +104,7 @@ class EasyPostCarrier:
         )
 
     def track(self, numbers: Sequence[TrackedNumber]) -> Sequence[bytes | None]:
-        """The newest tracker of each, as its webhooks have it. Raises GatewayUnavailable."""
+        """Return the newest tracker of each number, in the form of its webhooks. Raise GatewayUnavailable."""
         return _each(self._tracked, numbers, lambda _why: None, lambda _why: b"")
 
     def _tracked(self, asked: TrackedNumber) -> bytes:
@@ -143,7 +144,8 @@ class EasyPostCarrier:
         return self._answer(pieces, [there[piece] for piece in pieces])
 
     def _found(self, reference: str) -> Bought | None:
-        """The one that this reference leads to. A look-up that is refused decides nothing."""
+        """Return the shipment that the reference leads to, or None. A look-up that is refused leaves the
+        outcome open."""
         try:
             return self._read("GET", f"/shipments/{quote(reference, safe='')}")
         except EasyPostRefused as error:
@@ -154,7 +156,8 @@ class EasyPostCarrier:
             raise NothingCertain(f"a look-up is refused: {error}") from error
 
     def _made(self, piece: Piece, parcel: Parcel) -> Bought:
-        """Looked up again before it is bought: made twice, only one of them is."""
+        """Create a shipment, and look it up by its reference before it is bought: if it was created twice, only one is
+        bought."""
         sender = self._senders.get(parcel.location)
         if sender is None:
             raise NotDone(f"{parcel.location} has no address in OMS_EASYPOST_SENDERS_FILE; add it, and book again")
@@ -180,7 +183,8 @@ class EasyPostCarrier:
         return found
 
     def _bought(self, shipment: Bought, rate: Rate) -> Bought:
-        """An error may come after it was done: what EasyPost has says whether it was."""
+        """Buy a label. After an error, look at the shipment, since EasyPost may have sold the label before
+        the error."""
         try:
             return self._read("POST", f"/shipments/{shipment.id}/buy", {"rate": {"id": rate.id}})
         except EasyPostRefused:
@@ -190,12 +194,14 @@ class EasyPostCarrier:
             raise
 
     def _undone(self, bought: Sequence[Bought], reason: str) -> str:
-        """All of them or none: what was bought is given back. What cannot be is named."""
+        """Refund the labels that were bought, and return the reason, with the labels that EasyPost does not
+        take back."""
         kept = [one.tracking_code for one in bought if one.is_bought and self._given_back(one)]
         return f"{reason}; EasyPost does not take back {', '.join(map(str, kept))}" if kept else reason
 
     def _given_back(self, shipment: Bought) -> str:
-        """Why it is not; empty if it is. An error may come after it was done."""
+        """Refund a label; return why it was not, or an empty string. After an error, look at the shipment: it may be
+        refunded."""
         if shipment.is_given_back:
             return ""
         try:
@@ -209,7 +215,7 @@ class EasyPostCarrier:
         return "" if now.is_given_back else f"{now.tracking_code} is not taken back: {status}"
 
     def _answer(self, pieces: Sequence[Piece], bought: Sequence[Bought]) -> Booking:
-        """By several numbers, the first is the shipment's."""
+        """Return the booking; of several tracking numbers, the first is the shipment's."""
         numbers = [str(one.tracking_code) for one in bought]
         labels = [self._label(one, piece.carton_id) for piece, one in zip(pieces, bought, strict=True)]
         rate = bought[0].selected_rate
@@ -223,7 +229,8 @@ class EasyPostCarrier:
         )
 
     def _label(self, shipment: Bought, carton_id: str) -> Label | None:
-        """One that cannot be had is fetched by a person: the parcel is booked all the same, for it is paid."""
+        """Return the label, or None if it cannot be downloaded: a person prints it then, and the parcel stays booked
+        and paid."""
         place = shipment.postage_label
         content = self._content(place.label_url) if place and place.label_url else None
         if not content or not place:
@@ -249,7 +256,8 @@ class EasyPostCarrier:
         return Consent("cancelled")
 
     def _shipments_of(self, tracking_number: str) -> Sequence[Bought]:
-        """Carriers use numbers again: the newest shipment with it, and those of its parcel's other cartons."""
+        """Return the newest shipment with this number, as carriers reuse numbers, and those of its parcel's other
+        cartons."""
         ours = [one for one in self._trackers_of(tracking_number) if one.get("shipment_id")]
         if not ours:
             return ()
@@ -267,7 +275,8 @@ class EasyPostCarrier:
         return found
 
     def _read(self, method: str, path: str, wanted: Mapping[str, object] | None = None) -> Bought:
-        """Raises EasyPostRefused, and NoAnswer also where an answer is not EasyPost's."""
+        """Return the shipment in the answer. Raise EasyPostRefused, or NoAnswer, also for an answer that is
+        not valid."""
         said = self._client.ask(method, path, wanted if wanted is not None or method == "GET" else {})
         try:
             return Bought.model_validate(said)
@@ -285,12 +294,15 @@ def pieces_of(parcel: Parcel) -> Sequence[Piece]:
 
 
 def ounces(grams: int) -> Decimal:
-    """To a tenth, as EasyPost takes them: up, and never nothing."""
+    """Return the weight in ounces, rounded up to a tenth as EasyPost takes it, and never zero."""
     return max((Decimal(grams) / GRAMS_PER_OUNCE).quantize(TENTH, ROUND_UP), TENTH)
 
 
 def chosen(shipments: Sequence[Bought], parcel: Parcel, currency: str) -> Sequence[Rate]:
-    """One of each shipment: the service that is the engine's choice, or else the cheapest in all. Raises NotDone."""
+    """Return one rate per shipment, all of the same service: the one that the engine chose, else the cheapest in total.
+
+    Raise NotDone.
+    """
     fixed = next((one.selected_rate for one in shipments if one.is_bought), None)
     tables = [_by_service(one, parcel, fixed) for one in shipments]
     common = set(tables[0]).intersection(*tables[1:])
@@ -311,7 +323,8 @@ def chosen(shipments: Sequence[Bought], parcel: Parcel, currency: str) -> Sequen
 
 
 def _by_service(shipment: Bought, parcel: Parcel, fixed: Rate | None) -> dict[tuple[str, str, str], Rate]:
-    """What may be bought of it. One that is bought has no choice any more, and neither have those beside it."""
+    """Return the rates that may be bought, by service. After a label of the parcel was bought, only its service is
+    left."""
     if fixed:
         if shipment.is_bought:
             return {_service(fixed): fixed}
@@ -335,7 +348,7 @@ def _each(
     unknown: Callable[[str], Answered],
     refused: Callable[[str], Answered],
 ) -> Sequence[Answered]:
-    """Raises GatewayUnavailable where that is all that came: the account is wrong, and not what was asked."""
+    """Ask for each, several at once. Raise GatewayUnavailable if no other answer came: then the account is at fault."""
     stopped: list[GatewayUnavailable] = []
 
     def answered(one: Asked) -> Answered:

@@ -1,4 +1,4 @@
-"""Where parcels are sent from: the address of each location, in a file of the operator's."""
+"""Sender addresses by location, from a file of the operator."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Line = Annotated[str, Field(max_length=100)]
 
 
 class BadSenders(ProtocolError):
-    """The file cannot be used, and why."""
+    """The file of senders cannot be used; the message says why."""
 
 
 class Sender(BaseModel):
-    """As EasyPost has an address."""
+    """An address with EasyPost's field names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -41,7 +41,7 @@ SENDERS = TypeAdapter(dict[LocationId, Sender])
 
 
 def senders_in(path: Path) -> Mapping[str, Sender]:
-    """Raises BadSenders."""
+    """Return the senders in the file, by location. Raise BadSenders."""
     try:
         with path.open("rb") as file:
             return SENDERS.validate_json(file.read(FILE_BYTES_MAX))

@@ -1,4 +1,4 @@
-"""What EasyPost answers with, as far as it is read; amounts are exact."""
+"""Shapes of EasyPost's answers, as far as they are read; amounts are exact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oms_es.schemas.values.types import Identifier
 
 RefundStatus = Literal["submitted", "refunded", "rejected", "not_applicable"]
 GIVEN_BACK = frozenset({"submitted", "refunded"})
-"""A label with one of these is void: EasyPost pays it back, at once or when the carrier has agreed."""
+"""Refund statuses under which a label is void: EasyPost refunds it at once, or after the carrier has agreed."""
 
 
 class Shape(BaseModel):
@@ -29,7 +29,7 @@ class Rate(Shape):
 
 
 class CarrierMessage(Shape):
-    """Why a carrier gives no rate."""
+    """The reason why a carrier offers no rate."""
 
     carrier: str | None = None
     message: str | dict[str, object] | list[object] | None = None

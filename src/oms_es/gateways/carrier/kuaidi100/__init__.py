@@ -1,4 +1,4 @@
-"""Kuaidi100: what it pushes, or answers, of parcels by any carrier of China.
+"""Kuaidi100: its pushes and answers about parcels of any carrier in China.
 
 Imports: the carrier port, and what gateways share.
 """

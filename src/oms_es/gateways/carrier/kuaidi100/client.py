@@ -1,6 +1,6 @@
 """Requests to kuaidi100: forms over HTTP, signed with a digest, answered with a code in JSON.
 
-Invariant: an answer that says nothing certain raises NoAnswer.
+Invariant: an answer that leaves the outcome open raises NoAnswer.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ class Client:
         self._base = base
 
     def query(self, company: str, number: str) -> Mapping[str, Any]:
-        """What is known of a number now, or a code that says why nothing is. Raises NoAnswer."""
+        """Return the history of a tracking number, or a code that says why there is none. Raise NoAnswer."""
         param = json.dumps({"com": company, "num": number, "resultv2": "4"})
         sign = digest(param, self._key, self._customer)
         return self._asked("/poll/query.do", {"customer": self._customer, "sign": sign, "param": param})
 
     def subscribe(self, company: str, number: str, callback_url: str, salt: str) -> Mapping[str, Any]:
-        """Have each change pushed there, signed with the salt; the code says whether. Raises NoAnswer."""
+        """Subscribe to changes of a number: each is pushed to the URL, signed with the salt. Return kuaidi100's code.
+
+        Raise NoAnswer.
+        """
         wanted = {
             "company": company,
             "number": number,

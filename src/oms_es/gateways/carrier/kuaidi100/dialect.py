@@ -1,9 +1,9 @@
-"""Kuaidi100's dialect of tracking: what it pushes, and what it answers when it is asked.
+"""Kuaidi100's dialect of tracking: its pushes, and its answers to queries.
 
-Invariant: each message has the whole history of a number. A line is known by carrier, number, time and text, so that a
-history that comes again adds only what is new. Times without a zone are Shanghai's. A parcel that came back, or that
-the customer would not take, is not delivered, though kuaidi100 is done with it, too. A number keeps the carrier that it
-was booked with, also where kuaidi100 finds another one and goes on under that.
+Invariant: each message has the whole history of a number. An entry is identified by carrier, number, time and text;
+therefore a repeated history adds only what is new. Times without a zone are Shanghai's. A parcel that came back, or
+that the customer refused, is not delivered, although kuaidi100 has finished with it, too. A number keeps the carrier
+that it was booked with, also if kuaidi100 detects another carrier and continues under that one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from oms_es.schemas.shipment.tracker import SIGHTINGS_MAX, RecordTracking, Sight
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX, Identifier
 
 SHANGHAI = timezone(timedelta(hours=8))
-"""It has had no summer time since 1991."""
+"""The zone of China, which has had no summer time since 1991."""
 WRITTEN = "%Y-%m-%d %H:%M:%S"
 
 STATES: dict[str, MilestoneStatus] = {
@@ -65,7 +65,8 @@ STATES: dict[str, MilestoneStatus] = {
     "13": "exception",  # 清关异常
     "14": "exception",  # 拒签: the customer would not take it
 }
-"""Its numbers of states, the plain ones and the detailed ones. One that is not here is kept as `unknown`."""
+"""Our statuses for kuaidi100's state numbers, plain and detailed. A number that is not here is recorded as
+`unknown`."""
 WORDS: dict[str, MilestoneStatus] = {
     "在途": "in_transit",
     "揽收": "picked_up",
@@ -78,13 +79,13 @@ WORDS: dict[str, MilestoneStatus] = {
     "清关": "in_transit",
     "拒签": "exception",
 }
-"""What a line says where it has no number: the words for the plain states, and no others."""
+"""Our statuses for an entry without a number: the words of the plain states, and no others."""
 ENDS = frozenset({"delivered", "returned", "return_to_sender", "cancelled"})
 NO_NEWS = "it has no history yet"
 
 
 def _text(value: object) -> object:
-    """Numbers come as numbers or as text."""
+    """Return numbers as text: kuaidi100 sends some fields as either."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -109,7 +110,7 @@ Time = Annotated[datetime, BeforeValidator(_shanghai)]
 
 
 class Line(Shape):
-    """`statusCode` is there where detailed states were asked for; `status` is a word."""
+    """One entry of the history. `statusCode` is present if detailed states were requested; `status` is a word."""
 
     context: str
     time: Time
@@ -125,7 +126,7 @@ class Result(Shape):
 
 
 class Push(Shape):
-    """`comOld`: the carrier that was subscribed to, where kuaidi100 found that it is another."""
+    """A push. `comOld`: the carrier of the subscription, if kuaidi100 detected another one."""
 
     status: Literal["polling", "shutdown", "abort", "updateall"]
     message: str = ""
@@ -135,7 +136,7 @@ class Push(Shape):
 
 
 def parse_push(payload: bytes) -> Command:
-    """A push, or an answer to a query. Raises BadInput, which names the field, and Skipped."""
+    """Return the command for a push, or for an answer to a query. Raise Skipped, or BadInput, which names the field."""
     try:
         document = document_of(payload, _bad)
         push = Push.model_validate(document) if "lastResult" in document else None
@@ -156,7 +157,10 @@ def _bad(what: str) -> BadInput:
 
 
 def _sightings(carrier: str, result: Result, lines: list[Line]) -> Iterator[Sighting]:
-    """What ends a journey is part of what a line is known by: the state of the whole may be corrected under it."""
+    """Yield a tracking event for each entry.
+
+    A final status is part of the entry's identity, as kuaidi100 may correct the state of the whole parcel.
+    """
     for place, line in enumerate(lines, start=1):
         status = _status(line, result.state, is_newest=place == len(lines))
         content = f"{carrier}|{result.nu}|{line.time.isoformat()}|{line.context}|{status if status in ENDS else ''}"
@@ -170,8 +174,10 @@ def _sightings(carrier: str, result: Result, lines: list[Line]) -> Iterator[Sigh
 
 
 def _status(line: Line, whole: str | None, *, is_newest: bool) -> MilestoneStatus:
-    """The newest line is what the state says. What the sender signs for has a line 签收, too: it is delivered only
-    where the state says so.
+    """Return the entry's status; the newest entry has that of the whole.
+
+    When the sender signs for a returned parcel, its entry says 签收, too: therefore an entry is delivered only if the
+    whole is.
     """
     if line.statusCode:
         status = STATES.get(line.statusCode, "unknown")

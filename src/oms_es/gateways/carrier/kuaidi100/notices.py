@@ -1,7 +1,7 @@
-"""Kuaidi100's pushes, verified: a form with the message and a digest over it and the salt.
+"""Verification of kuaidi100's pushes: a form with the message and a digest over it and the salt.
 
-Invariant: the digest is over the message as it came, decoded once. The salt is the connection's secret; without one in
-the subscription nothing is signed, and nothing is taken.
+Invariant: the digest is computed over the message as it came, decoded once. The salt is the connection's secret; a push
+of a subscription without a salt is not signed, and is refused.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ FIELDS_MAX = 20
 
 
 def digest(*parts: str) -> str:
-    """As kuaidi100 writes it: over the parts one after the other, in capitals."""
+    """Return kuaidi100's digest: MD5 over the concatenated parts, in capitals."""
     return md5("".join(parts).encode(), usedforsecurity=False).hexdigest().upper()
 
 
 class Kuaidi100Notices:
     def open(self, _headers: Headers, body: bytes, secrets: Sequence[str], _now: float) -> bytes:
-        """Raises Forged."""
+        """Return the message of a verified push. Raise Forged."""
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX)
         except ValueError:
@@ -38,6 +38,6 @@ class Kuaidi100Notices:
         return param.encode()
 
     def answer(self, *, taken: bool, why: str) -> Reply:
-        """What is not taken is pushed again."""
+        """Return the reply; a push that is answered with `result: false` is sent again."""
         said = {"result": taken, "returnCode": "200" if taken else "500", "message": "成功" if taken else why}
         return Reply("application/json", json.dumps(said, ensure_ascii=False).encode())

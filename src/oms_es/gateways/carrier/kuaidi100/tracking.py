@@ -1,7 +1,7 @@
-"""Kuaidi100 asked how far parcels have come, or to push each change: one request for each number.
+"""Queries and subscriptions at kuaidi100: one request for each tracking number.
 
-Invariant: asked again to follow a number that it follows, it says so, and nothing is different.
-Carriers are known by its codes (`shunfeng`, `yuantong`): so are those named that bookings are recorded with.
+Invariant: a repeated subscription changes nothing, and kuaidi100 says that it exists. Carriers are named by kuaidi100's
+codes (`shunfeng`, `yuantong`); bookings must be recorded with the same names.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ log = structlog.get_logger()
 Answered = TypeVar("Answered")
 CONCURRENT_MAX = 5
 OF_THE_ACCOUNT = frozenset({"503", "600", "601"})
-"""The digest or the key is wrong, or the account may not ask, or no more."""
+"""Codes about the account: the digest or the key is wrong, or the account has no right to ask, or none any more."""
 SERVER = frozenset({"501", "502"})
-"""Of a query: its server, or that of the carrier, does not answer."""
+"""Codes of a query: kuaidi100's server, or that of the carrier, does not answer."""
 FOLLOWED = frozenset({"200", "501"})
-"""Of a subscription: it is made, or was made before."""
+"""Codes of a subscription: it is made, or was made before."""
 BUSY = "500"
-"""Of a subscription; of a query it says that there is no history."""
+"""The code of a subscription that must be tried again; for a query the same code means that there is no history."""
 
 
 class Kuaidi100Tracking:
     dialect = "kuaidi100"
 
     def __init__(self, client: Client, *, callback_url: str = "", salt: str = "") -> None:
-        """`salt`: what pushes are signed with, as the connection that they come to has it."""
+        """`salt`: the secret that signs pushes, as the connection that receives them has it."""
         self._client = client
         self._callback_url = callback_url
         self._salt = salt
 
     def track(self, numbers: Sequence[TrackedNumber]) -> Sequence[bytes | None]:
-        """Raises GatewayUnavailable."""
+        """Return the history of each number, None where no answer came. Raise GatewayUnavailable."""
         return _each(self._tracked, numbers)
 
     def subscribe(self, numbers: Sequence[TrackedNumber]) -> Sequence[Following]:
-        """Raises GatewayUnavailable."""
+        """Subscribe to each number. Raise GatewayUnavailable."""
         return _each(self._subscribed, numbers)
 
     def _subscribed(self, asked: TrackedNumber) -> Following:
@@ -76,7 +76,7 @@ class Kuaidi100Tracking:
 
 
 def _code(said: Mapping[str, Any]) -> tuple[str, str]:
-    """And its words. Raises GatewayUnavailable where nothing is wrong with the number, but with the account."""
+    """Return the code and its message. Raise GatewayUnavailable if the account is at fault, and not the number."""
     code, words = str(said.get("returnCode") or ""), str(said.get("message") or "")[:REASON_CHARACTERS_MAX]
     if code in OF_THE_ACCOUNT:
         raise GatewayUnavailable(f"kuaidi100 refuses the account: {words} ({code}); see OMS_KUAIDI100_KEY")

@@ -1,4 +1,4 @@
-"""Requests to Alipay: signed by the app, and answers whose node is verified, to the byte, before it is read."""
+"""Requests to Alipay: signed by the app; an answer's node is verified, to the byte, before it is read."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from oms_es.gateways.payment.rsa import is_signed, signature_of
 DONE, BUSY, LIMITED = "10000", "20000", "40005"
 FORM = "application/x-www-form-urlencoded;charset=utf-8"
 UNSURE = ("SYSTEM_ERROR", "unknow-error", "UNKNOWN_ERROR")
-"""How a code ends after which it may have been done."""
+"""Endings of codes after which the request may have been done."""
 
 
 class Client:
-    """`public_key`: Alipay's, of this app. `clock`: seconds since 1970."""
+    """A client of Alipay. `public_key`: Alipay's key for this app. `clock`: seconds since 1970."""
 
     def __init__(
         self,
@@ -42,11 +42,12 @@ class Client:
         self._base = base
 
     def page(self, method: str, wanted: Mapping[str, Any], asked_at: datetime, **more: str) -> str:
-        """The address of a page that the customer opens."""
+        """Return the address of a payment page, which the customer opens."""
         return f"{self._base}?{urlencode(self._signed(method, wanted, asked_at, more))}"
 
     def ask(self, method: str, wanted: Mapping[str, Any], **more: str) -> dict[str, Any]:
-        """Raises ProviderRefused, and NoAnswer where it is not known what became of it."""
+        """Send a request and return its answer. Raise ProviderRefused, or NoAnswer if it is not known whether it was
+        done."""
         now = datetime.fromtimestamp(self.clock(), UTC)
         form = urlencode(self._signed(method, wanted, now, more)).encode()
         reply = request(self._base, "POST", "?charset=utf-8", {"Content-Type": FORM, "User-Agent": "oms-es"}, form)
@@ -57,7 +58,7 @@ class Client:
         code, why = str(said.get("code", "")), str(said.get("sub_code") or said.get("msg") or "")
         refused = ProviderRefused(int(code) if code.isdecimal() else 0, why, str(said.get("sub_msg") or ""))
         if is_set_up_wrong(refused):
-            raise refused  # is not signed where Alipay does not know the app, and decides nothing
+            raise refused  # Alipay does not sign its answer to an unknown app; such an answer decides nothing
         if not is_signed(self._public_key, node.sign, node.raw):
             raise NoAnswer("an answer is not signed by Alipay")
         if code in (BUSY, LIMITED) or why.endswith(UNSURE):
@@ -82,14 +83,14 @@ class Client:
 
 
 def is_set_up_wrong(error: ProviderRefused) -> bool:
-    """The app, not the order, is wrong."""
+    """Return whether the app's configuration is wrong, and not the order."""
     return error.status in (20001, 40006) or error.code.startswith(
         ("isv.invalid-signature", "isv.missing-signature", "isv.invalid-app-id", "isv.missing-app-id")
     )
 
 
 def object_in(raw: bytes) -> dict[str, Any]:
-    """Raises NoAnswer."""
+    """Return the JSON object in the bytes. Raise NoAnswer."""
     try:
         said = json.loads(raw)
     except (ValueError, RecursionError):

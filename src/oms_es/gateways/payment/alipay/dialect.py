@@ -1,9 +1,9 @@
-"""Alipay's reports (trade_status_sync) as what they say of a payment. Open: what is not read is ignored.
+"""Alipay's dialect: its reports (trade_status_sync) as reports about payments. Fields that are not read are ignored.
 
-Reads    TRADE_SUCCESS, TRADE_FINISHED, TRADE_CLOSED, and how much was given back in all
-Decides  nothing. An order that was made here is named after the request for it, and says whose it is in `body`; what
-         was made elsewhere is about the payment that has one of its names. A report of a refund names only the sum of
-         all: it is compared with what is known, and no refund is made of it.
+Reads    TRADE_SUCCESS, TRADE_FINISHED, TRADE_CLOSED, and the total that was refunded
+Decides  nothing. An order that was made here is named after its request, and has the payment's id in `body`; an order
+         that was made elsewhere belongs to the payment that has one of its names. A report of a refund has only the
+         total of all refunds: it is compared with the known ones, and recorded as no refund.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Notice(Open):
 
 
 def order_reference(out_trade_no: str) -> str:
-    """What a payment rests on: the order at Alipay, by our name of it."""
+    """Return the reference of a payment: the provider and our name of the order at Alipay."""
     return f"{PROVIDER}:{out_trade_no}"
 
 
@@ -51,12 +51,13 @@ def order_name(reference: str) -> str:
 
 
 def refund_reference(trade_no: str, name: str) -> str:
-    """Alipay has no name of its own for a refund."""
+    """Return the reference of a refund, which Alipay gives no name of its own."""
     return f"{trade_no}/{name}"
 
 
 def parse_notice(payload: bytes) -> Command:
-    """The form's fields, as JSON. Raises BadInput, which names the field, and Skipped."""
+    """Return the command for a report, given as JSON of the form's fields. Raise Skipped, or BadInput, which names the
+    field."""
     try:
         notice = Notice.model_validate_json(payload)
     except ValidationError as error:

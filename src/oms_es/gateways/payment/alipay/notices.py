@@ -1,8 +1,8 @@
-"""Alipay's reports, verified and for us, as its dialect reads them: the form's fields as JSON.
+"""Alipay's reports: verified and checked to be for us, then given to the dialect as JSON of the form's fields.
 
-Invariant: four outcomes, never two. Signed with a key of the connection, over every field as it came, and ours: its
-fields, without who paid. Not so signed: forged. Signed in a way, or in a charset, that is not read here: it cannot be
-decided. Good, and of another app or seller: not for us.
+Invariant: one of four outcomes. Signed with a key of the connection, over every field as it came, and ours: its fields,
+without the payer's. Signed with another key: Forged. Signed in a way, or in a charset, that is not supported:
+CannotDecide. Valid, and for another app or seller: NotForUs.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from oms_es.gateways.payment.alipay.signing import fields_in, joined
 from oms_es.gateways.payment.rsa import BadKey, is_signed, public_key_of
 
 PEOPLE = ("buyer_id", "buyer_logon_id", "buyer_open_id", "buyer_user_id", "sign", "sign_type")
-"""Fields that are not kept."""
+"""Fields that are not kept: the payer's, and the signature."""
 
 
 class AlipayNotices:
-    """`seller_id`: of whom the orders are; of any seller of the app, if empty."""
+    """Verifies Alipay's reports. `seller_id`: the seller of the orders; if empty, any seller of the app."""
 
     def __init__(self, app_id: str, seller_id: str) -> None:
         self._app_id = app_id
         self._seller_id = seller_id
 
     def open(self, _headers: Headers, body: bytes, secrets: Sequence[str], _now: float) -> bytes:
-        """`secrets`: Alipay's public keys that are good now. Raises Forged, CannotDecide and NotForUs."""
+        """Return the report's fields as JSON. `secrets`: Alipay's public keys that are valid now. Raise Forged,
+        CannotDecide or NotForUs."""
         fields, charset = fields_in(body)
         if fields.get("sign_type") != "RSA2":
             raise CannotDecide("it is signed in another way than RSA2")
@@ -46,7 +47,7 @@ class AlipayNotices:
         return json.dumps({name: fields[name] for name in fields if name not in PEOPLE}, ensure_ascii=False).encode()
 
     def answer(self, *, taken: bool, why: str) -> Reply:  # noqa: ARG002 - it is the opener's shape
-        """The word alone: anything else is sent again."""
+        """Return the reply: the word alone, since Alipay sends the report again after anything else."""
         return Reply("text/plain", b"success" if taken else b"failure")
 
 

@@ -1,10 +1,9 @@
 """Alipay as a payment provider: the customer pays an order by a code (precreate) or on a page (page.pay).
 
-Invariant: one request of ours is one order, or one refund: both are named after it, and found again by their names.
-An order is there at Alipay only once its code was scanned or its page was opened; before that it ends by itself. It is
-paid at once and as a whole. Amounts are fen here, and yuan with two decimals there.
-
-A payment token says how the customer pays: `qr` or `page`.
+Invariant: one request of ours is one order, or one refund: both are named after the request, and found again by that
+name. An order exists at Alipay only once its code was scanned or its page was opened; before that it expires by itself.
+It is paid at once and as a whole. Amounts are fen here, and yuan with two decimals on the wire. A payment token says
+how the customer pays: `qr` or `page`.
 """
 
 from __future__ import annotations
@@ -29,13 +28,14 @@ from oms_es.kernel import GatewayUnavailable
 
 SUBJECT_LENGTH_MAX = 256
 UNSPEAKABLE = str.maketrans("/=&", "   ")
-"""What a subject may not have."""
+"""Characters that Alipay does not allow in a subject."""
 CODE, PAGE = "qr", "page"
 ABSENT = "ACQ.TRADE_NOT_EXIST"
 
 
 class AlipayProvider(PrepaidProvider):
-    """`notify_url`: where it reports; `return_url`: where the customer goes from its page; none, if empty."""
+    """Alipay as a provider. `notify_url`: where it sends reports; `return_url`: where its page leads afterwards; empty
+    for nowhere."""
 
     name = "Alipay"
 
@@ -75,7 +75,7 @@ class AlipayProvider(PrepaidProvider):
         return Answer("pending", action=Action(kind, content, order_reference(ask.key.hex), until))
 
     def _order(self, ask: Ask) -> dict[str, Any]:
-        """Asked again it is the same, to the letter."""
+        """Return the order's parameters: for the same request always the same, to the letter."""
         said = attached(ask.payment_id)
         return {
             "out_trade_no": ask.key.hex,
@@ -88,7 +88,8 @@ class AlipayProvider(PrepaidProvider):
         return self._client.ask("alipay.trade.query", {"out_trade_no": name})
 
     def _find_order(self, ask: Ask) -> Answer:
-        """Not asked after yet, what waits is asked for again: its code may have been lost."""
+        """Look the order up. One that waits is absent, and requested again, unless it was asked after: its code may
+        have been lost."""
         try:
             order = self._queried(ask.key.hex)
         except ProviderRefused as error:
@@ -103,7 +104,7 @@ class AlipayProvider(PrepaidProvider):
         return _became(order)
 
     def _end(self, name: str) -> None:
-        """It may have been paid, or have ended, meanwhile."""
+        """Close the order. If it was paid or has ended meanwhile, this changes nothing."""
         try:
             self._client.ask("alipay.trade.close", {"out_trade_no": name})
         except ProviderRefused as error:
@@ -123,7 +124,7 @@ class AlipayProvider(PrepaidProvider):
         return _closed(self._queried(order_name(ask.authorization)))
 
     def _refund(self, ask: Ask) -> Answer:
-        """Where no money moved, it had moved before, or has not yet."""
+        """Refund a part of an order. If the answer says that no money moved, look up whether it had moved before."""
         name = refund_name(ask.key, ask.part)
         wanted = {
             "out_trade_no": order_name(ask.authorization),
@@ -145,7 +146,7 @@ class AlipayProvider(PrepaidProvider):
 
 
 def _became(order: dict[str, Any]) -> Answer:
-    """Of an order that may be paid. One that was given back wholly is closed, too, and was paid."""
+    """Return what became of an order that may be paid. A wholly refunded order is closed, too, and counts as paid."""
     state = order["trade_status"]
     if state in PAID or (state == "TRADE_CLOSED" and order.get("send_pay_date")):
         reference, taken = order_reference(order["out_trade_no"]), to_fen(order["total_amount"])
@@ -154,7 +155,7 @@ def _became(order: dict[str, Any]) -> Answer:
 
 
 def _closed(order: dict[str, Any]) -> Answer:
-    """Of an order that is not to be paid; `absent`, if it still may be."""
+    """Return what became of an order that is to be closed; `absent` if it may still be paid."""
     found = _became(order)
     if found.outcome == "declined":
         return Answer("succeeded", reason=CLOSED)

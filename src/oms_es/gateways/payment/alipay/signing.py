@@ -1,7 +1,7 @@
-"""What Alipay's signatures are over: sorted parameters of requests, the bytes of an answer's node, a report's fields.
+"""Alipay's signatures: over sorted parameters of requests, the bytes of an answer's node, and a report's fields.
 
-Invariant: an answer's node is verified as it came, to the byte, before it is read; of a report nothing is dropped but
-`sign` and `sign_type`, also what is empty. Amounts are yuan with two decimals on the wire, and fen here.
+Invariant: an answer's node is verified as it came, to the byte, before it is read; of a report only `sign` and
+`sign_type` are left out, and empty fields are kept. Amounts are yuan with two decimals on the wire, and fen here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ YUAN = re.compile(r"(0|[1-9][0-9]{0,12})(?:\.([0-9]{1,2}))?", re.ASCII)
 
 
 class Node(NamedTuple):
-    """Of an answer: its bytes as they came, and the signature beside it."""
+    """A node of an answer: its bytes as they came, and the signature beside it."""
 
     raw: bytes
     sign: str
@@ -36,7 +36,8 @@ def to_yuan(fen: int) -> str:
 
 
 def to_fen(text: str) -> int:
-    """Also where a zero is left out at the end. Raises ValueError for anything finer than fen, or that is no amount."""
+    """Return the amount in fen; a trailing zero may be left out. Raise ValueError for fractions of a fen, or text that
+    is no amount."""
     found = YUAN.fullmatch(text)
     if not found:
         raise ValueError("it is no amount in yuan")
@@ -44,7 +45,7 @@ def to_fen(text: str) -> int:
 
 
 def node_in(body: bytes, name: str) -> Node:
-    """The object under `name` of the whole answer, cut out of its bytes. Raises NoAnswer."""
+    """Return the object under `name`, cut out of the answer's bytes. Raise NoAnswer."""
     try:
         parts = _members(body.decode())
         sign = str(json.loads(parts.get("sign", '""')))
@@ -57,7 +58,7 @@ def node_in(body: bytes, name: str) -> Node:
 
 
 def _members(text: str) -> dict[str, str]:
-    """Each value of an object in JSON, as it is written. Raises ValueError."""
+    """Return each value of a JSON object as it is written. Raise ValueError."""
     decoder, found, at = json.JSONDecoder(), dict[str, str](), _after_space(text, 0)
     if text[at : at + 1] != "{":
         raise ValueError
@@ -84,7 +85,8 @@ def _after_space(text: str, at: int) -> int:
 
 
 def fields_in(body: bytes) -> tuple[dict[str, str], str]:
-    """Of a form, decoded once, and its charset. Raises Forged, and CannotDecide for a charset that is not read."""
+    """Return the form's fields, decoded once, and its charset. Raise Forged, or CannotDecide for a charset that is not
+    supported."""
     try:
         named = dict(
             parse_qsl(body.decode("ascii"), keep_blank_values=True, encoding="latin-1", max_num_fields=FIELDS_MAX)

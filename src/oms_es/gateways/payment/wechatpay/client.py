@@ -20,7 +20,7 @@ CERTIFICATES = "/v3/certificates"
 
 
 class Client:
-    """`public_keys`: those that are known from the settings, by their ids. `clock`: seconds since 1970."""
+    """A client of WeChat Pay. `public_keys`: those from the settings, by id. `clock`: seconds since 1970."""
 
     def __init__(
         self,
@@ -39,12 +39,14 @@ class Client:
         self.keys = PlatformKeys(public_keys or {}, self._fetched_keys)
 
     def ask(self, method: str, path: str, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Raises ProviderRefused, NoAnswer where it is not known what became of it, and CannotDecide without a key."""
+        """Send a request and return its answer. Raise ProviderRefused, NoAnswer if it is not known whether it was done,
+        or CannotDecide without a key."""
         reply = self._sent(method, path, wanted)
         if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise NoAnswer(f"error {reply.status}")
         done = reply.status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT)
-        if reply.status != HTTPStatus.UNAUTHORIZED:  # that decides nothing, and neither could keys be fetched
+        # 401 decides nothing and need not be verified: keys could not be fetched either
+        if reply.status != HTTPStatus.UNAUTHORIZED:
             self._verify(reply)
         said = object_in(reply.body)
         if not done:
@@ -67,14 +69,15 @@ class Client:
         return request(self._base, method, path, headers, body)
 
     def _verify(self, reply: Reply) -> None:
-        """What is not WeChat Pay's is no answer. Raises NoAnswer and CannotDecide."""
+        """Verify the answer's signature. Raise NoAnswer if it is not WeChat Pay's, or CannotDecide."""
         try:
             verify(tuple(reply.headers.items()), reply.body, self.keys.key_of, self.clock())
         except Forged as error:
             raise NoAnswer(f"an answer is not signed by WeChat Pay: {error}") from None
 
     def _fetched_keys(self) -> Mapping[str, RSAPublicKey]:
-        """Encrypted with the API v3 key, and signed with a key that is among them. Raises CannotDecide."""
+        """Fetch WeChat Pay's keys: encrypted with the API v3 key, and signed with one of the keys themselves. Raise
+        CannotDecide."""
         try:
             reply = self._sent("GET", CERTIFICATES, None)
             found = certified_keys(reply.body, self.api_key, self.clock())

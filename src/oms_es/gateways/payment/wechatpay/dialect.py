@@ -1,9 +1,9 @@
-"""WeChat Pay's notifications as what they report of a payment. Open: what is not read is ignored.
+"""WeChat Pay's dialect: its notifications as reports about payments. Fields that are not read are ignored.
 
 Reads    TRANSACTION.SUCCESS; REFUND.SUCCESS, .ABNORMAL, .CLOSED; each with its resource decrypted
-Decides  nothing. An order that was made here is named after the request for it, and says whose it is in `attach`; a
-         refund that was made here has its part in its own name. What was made elsewhere is about the payment that has
-         one of its names. An answer and its notification give one reference, so that they are one.
+Decides  nothing. An order that was made here is named after its request, and has the payment's id in `attach`; a refund
+         that was made here has its part in its own name. What was made elsewhere belongs to the payment that has one
+         of its names. An answer and its notification have one reference, so that they are recorded once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Amount(Open):
     total: Fen
     refund: Fen | None = None
     currency: str | None = None
-    """A refund's notification does not say it: WeChat Pay gives back what was paid."""
+    """The currency; a refund's notification does not have it, since WeChat Pay refunds in the currency of
+    the payment."""
 
 
 class Transaction(Open):
@@ -58,7 +59,7 @@ class Notice(Open):
 
 
 def order_reference(out_trade_no: str) -> str:
-    """What a payment rests on: the order at WeChat Pay, by our name of it."""
+    """Return the reference of a payment: the provider and our name of the order at WeChat Pay."""
     return f"{PROVIDER}:{out_trade_no}"
 
 
@@ -67,7 +68,7 @@ def order_name(reference: str) -> str:
 
 
 def parse_notice(payload: bytes) -> Command:
-    """Opened. Raises BadInput, which names the field, and Skipped."""
+    """Return the command for a decrypted notification. Raise Skipped, or BadInput, which names the field."""
     try:
         notice = Notice.model_validate_json(payload)
         family, _, what = notice.event_type.partition(".")
@@ -131,7 +132,7 @@ REFUND_FAILURES = {
     "CLOSED": "closed at WeChat Pay",
 }
 FAILED_FOR_NOW = ("ABNORMAL",)
-"""It may yet be given back under the same reference."""
+"""Outcomes of a refund that may still be paid under the same reference."""
 
 
 def _currency(amount: Amount) -> str:

@@ -1,8 +1,8 @@
-"""WeChat Pay's notifications, verified, decrypted and for us, as its dialect reads them.
+"""WeChat Pay's notifications: verified, decrypted, checked to be for us, then given to the dialect.
 
-Invariant: four outcomes, never two. Verified and ours: its content, without who paid. Not signed by WeChat Pay, or not
-now: forged. Signed with a key that is not known: its keys are fetched, and until they are here it is to come again.
-Good, and of another merchant or app: not for us.
+Invariant: one of four outcomes. Verified and ours: its content, without the payer. Not signed by WeChat Pay, or not
+now: Forged. Signed with an unknown key: keys are fetched, and until they are here the notification must come again
+(CannotDecide). Valid, and for another merchant or app: NotForUs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class WeChatPayNotices:
         self._key_of = key_of
 
     def open(self, headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> bytes:
-        """`secrets`: API v3 keys that are good now. Raises Forged, CannotDecide and NotForUs."""
+        """Return the decrypted notification. `secrets`: API v3 keys that are valid now. Raise Forged, CannotDecide or
+        NotForUs."""
         verify(headers, body, self._key_of, now)
         try:
             said = json.loads(body)
@@ -37,7 +38,10 @@ class WeChatPayNotices:
         return json.dumps({**event, "resource": resource}, ensure_ascii=False).encode()
 
     def _require_ours(self, resource: dict[str, Any]) -> None:
-        """A refund names its merchant alone. Who paid is of no interest here, and is not kept."""
+        """Raise NotForUs unless the notification is for our merchant and app; a refund names its merchant alone.
+
+        Fields about the payer are removed: they are not needed, and not kept.
+        """
         if resource.get("mchid") != self._mchid:
             raise NotForUs("it is of another merchant")
         if resource.get("appid", self._appid) != self._appid:

@@ -1,9 +1,8 @@
 """WeChat Pay as a payment provider: the customer pays an order by a code (Native) or in the app (JSAPI).
 
-Invariant: one request of ours is one order, or one refund: both are named after it, and found again by their names.
-An order is paid at once and as a whole, so that nothing is held, released or captured. Amounts are in fen.
-
-A payment token says how the customer pays: `native`, or `jsapi:` and their openid at the app.
+Invariant: one request of ours is one order, or one refund: both are named after the request, and found again by that
+name. An order is paid at once and as a whole; therefore nothing is held, released or captured. Amounts are in fen. A
+payment token says how the customer pays: `native`, or `jsapi:` and their openid at the app.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ from oms_es.kernel import GatewayUnavailable
 DESCRIPTION_LENGTH_MAX = 127
 NATIVE, JSAPI = "native", "jsapi:"
 SET_UP_WRONG = frozenset({"SIGN_ERROR", "NO_AUTH", "MCH_NOT_EXISTS", "APPID_MCHID_NOT_MATCH", "INVALID_MCHID"})
-"""The merchant, not the order, is wrong."""
+"""Error codes that say that the merchant's configuration is wrong, and not the order."""
 ABSENT = frozenset({"ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS"})
 
 
 class WeChatPayProvider(PrepaidProvider):
-    """`notify_url`: where it reports. `open_seconds`: so long may an order be paid."""
+    """WeChat Pay as a provider. `notify_url`: where it sends reports. `open_seconds`: how long an order may be paid."""
 
     name = "WeChat Pay"
 
@@ -82,7 +81,7 @@ class WeChatPayProvider(PrepaidProvider):
         return Answer("pending", action=action)
 
     def _order(self, ask: Ask, until: datetime) -> dict[str, Any]:
-        """Asked again it is the same, to the letter."""
+        """Return the order's parameters: for the same request always the same, to the letter."""
         attach = attached(ask.payment_id)
         return {
             "appid": self._client.merchant.appid,
@@ -96,7 +95,7 @@ class WeChatPayProvider(PrepaidProvider):
         }
 
     def _called(self, prepay_id: str) -> str:
-        """What the page hands to the app, signed."""
+        """Return the signed parameters that the shop's page hands to the app."""
         merchant, seconds, nonce = self._client.merchant, str(int(self._client.clock())), secrets.token_hex(16)
         package = f"prepay_id={prepay_id}"
         called = {
@@ -117,13 +116,14 @@ class WeChatPayProvider(PrepaidProvider):
         order = self._queried(ask.key.hex)
         state = order["trade_state"]
         if state in ("NOTPAY", "PAYERROR") and not ask.chased:
-            return Answer("absent")  # its code was lost: asked again, it is given again
+            return Answer("absent")  # the code may have been lost: the same request gives it again
         if state in ("NOTPAY", "PAYERROR") and ask.last:
             return self._close(ask._replace(authorization=order_reference(ask.key.hex)))
         return _became(order)
 
     def _close(self, ask: Ask) -> Answer:
-        """Raises NoAnswer, and ProviderRefused where it may have been paid meanwhile."""
+        """Close the order and return its outcome. Raise NoAnswer, or ProviderRefused if it may have been paid
+        meanwhile."""
         name = order_name(ask.authorization)
         path = f"/v3/pay/transactions/out-trade-no/{quote(name)}/close"
         try:
@@ -152,12 +152,12 @@ class WeChatPayProvider(PrepaidProvider):
 
 
 PAID = ("SUCCESS", "REFUND")
-"""`REFUND`: it was paid, and some of it was given back since, which is reported apart."""
+"""States of a paid order. `REFUND`: a part was refunded since, which is reported separately."""
 OVER = ("CLOSED", "REVOKED")
 
 
 def _became(order: dict[str, Any]) -> Answer:
-    """Of an order that may be paid."""
+    """Return what became of an order that may be paid."""
     state = order["trade_state"]
     if state in PAID:
         reference, taken = order_reference(order["out_trade_no"]), order["amount"]["total"]
@@ -168,7 +168,7 @@ def _became(order: dict[str, Any]) -> Answer:
 
 
 def _closed(order: dict[str, Any]) -> Answer:
-    """Of an order that is not to be paid; `absent`, if it still may be."""
+    """Return what became of an order that is to be closed; `absent` if it may still be paid."""
     if order["trade_state"] in OVER:
         return Answer("succeeded", reason=CLOSED)
     found = _became(order)

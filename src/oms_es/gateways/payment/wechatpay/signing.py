@@ -1,7 +1,7 @@
-"""WeChat Pay's signatures both ways, and what it encrypts.
+"""WeChat Pay's signatures in both directions, and decryption of its reports.
 
-Invariant: nothing is taken for WeChat Pay's that one of its keys does not verify, over the bytes as they came, signed
-within WINDOW_SECONDS. Its keys have serial numbers and change: one that is not known is fetched, at most once in
+Invariant: nothing is accepted as WeChat Pay's unless one of its keys verifies it, over the bytes as they came, signed
+within WINDOW_SECONDS. Its keys have serial numbers and change: an unknown key is fetched, at most once in
 REFRESH_SECONDS. No key is ever part of a message or of a log.
 """
 
@@ -28,7 +28,7 @@ REFRESH_SECONDS = 60.0
 
 
 class Merchant(NamedTuple):
-    """Who asks: `serial` is that of the certificate of `key`."""
+    """The merchant that signs requests. `serial`: of the certificate of `key`."""
 
     mchid: str
     appid: str
@@ -45,7 +45,7 @@ def _joined(*lines: str) -> bytes:
 
 
 def authorization(merchant: Merchant, method: str, path: str, body: bytes, seconds: int, nonce: str) -> str:
-    """The header of a request; `path` with its query."""
+    """Return the Authorization header of a request. `path`: with its query."""
     signature = signed(merchant.key, method, path, str(seconds), nonce, body.decode())
     parts = {
         "mchid": merchant.mchid,
@@ -58,7 +58,7 @@ def authorization(merchant: Merchant, method: str, path: str, body: bytes, secon
 
 
 class PlatformKeys:
-    """By serial number. `fetch`: those that WeChat Pay publishes now; raises CannotDecide."""
+    """WeChat Pay's keys by serial number. `fetch`: returns the keys that are published now; raises CannotDecide."""
 
     def __init__(
         self,
@@ -73,8 +73,8 @@ class PlatformKeys:
         self._lock = Lock()
 
     def key_of(self, serial: str) -> RSAPublicKey:
-        """Raises CannotDecide where it is not known, also not after it was looked for."""
-        if known := self._keys.get(serial):  # who asks for others keeps no one waiting who needs none
+        """Return the key with this serial number. Raise CannotDecide if it is not known, also after fetching."""
+        if known := self._keys.get(serial):  # a known key needs no lock, so that its requests do not wait for a fetch
             return known
         with self._lock:
             if serial not in self._keys and self._fetch and self._may_fetch():
@@ -90,7 +90,7 @@ class PlatformKeys:
 
 
 def verify(headers: Headers, body: bytes, key_of: Callable[[str], RSAPublicKey], now: float) -> None:
-    """Of an answer or a notification. Raises Forged and CannotDecide."""
+    """Verify an answer or a notification. Raise Forged or CannotDecide."""
     seconds, nonce = one_header(headers, "wechatpay-timestamp"), one_header(headers, "wechatpay-nonce")
     if not (seconds.isascii() and seconds.isdigit()) or abs(now - int(seconds[:12])) > WINDOW_SECONDS:
         raise Forged("it was not signed now; compare the clocks")
@@ -104,7 +104,7 @@ def verify(headers: Headers, body: bytes, key_of: Callable[[str], RSAPublicKey],
 
 
 def decrypted(api_key: str, resource: Mapping[str, Any]) -> bytes:
-    """AEAD_AES_256_GCM. Raises Forged: the tag says whether it was encrypted with this key."""
+    """Decrypt with AEAD_AES_256_GCM. Raise Forged: the tag says whether it was encrypted with this key."""
     try:
         if resource["algorithm"] != "AEAD_AES_256_GCM":
             raise Forged("it is encrypted in another way")
@@ -116,7 +116,7 @@ def decrypted(api_key: str, resource: Mapping[str, Any]) -> bytes:
 
 
 def certified_keys(body: bytes, api_key: str, now: float) -> Mapping[str, RSAPublicKey]:
-    """Of the answer with the platform's certificates, those that are good now. Raises Forged."""
+    """Return the keys that are valid now from the answer with the platform's certificates. Raise Forged."""
     try:
         listed = json.loads(body)["data"][-KEYS_MAX:]
         found = [
