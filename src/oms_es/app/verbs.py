@@ -46,7 +46,7 @@ def verbs(deciders: Iterable[Decider[Any]]) -> Iterator[Verb]:
 
 
 def verb_of(command: type[Command], nouns: Sequence[str]) -> str:
-    """Return the words of the command's class without the noun of its entity: CancelOrder becomes `cancel`."""
+    """Return the words of the command's class name without the noun of its entity, such as `cancel`."""
     verb, *rest = (word.lower() for word in WORD.findall(command.__name__))
     return "-".join([verb, *(rest[1:] if rest and rest[0] in nouns else rest)])
 

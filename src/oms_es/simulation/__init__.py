@@ -1,4 +1,4 @@
-"""The engine in memory under a deterministic schedule of faults, from a seed.
+"""The engine in memory under a deterministic schedule of faults, drawn from a seed.
 
-Imports: app and below. Nothing outside imports it but the command line and tests.
+Imports: app and below. Only the command line and tests import it.
 """

@@ -1,4 +1,4 @@
-"""Many seeds, one after the other: how many held, what the first that did not looks like, and how fast it went."""
+"""Running many seeds: how many held every invariant, the details of the first that did not, and the speed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from oms_es.simulation.scenario import MINUTES, Profile
 from oms_es.simulation.shrink import Shrinker
 
 COLLECTED_EVERY_SEEDS = 200
-"""A seed's objects are collected once it is over, as long as they are young; whatever is left of them, so often."""
+"""How often the garbage collector runs over all generations; after every other seed it collects the youngest only."""
 
 
 @dataclass
 class Summary:
-    """`trace`: one hash over the traces of all seeds, in their order."""
+    """The results of a campaign. `trace`: one hash over the traces of all seeds, in their order."""
 
     seeds: int = 0
     events: int = 0
@@ -84,7 +84,7 @@ def campaign(
     failures_max: int = 1,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
 ) -> Summary:
-    """Play seed after seed, until so many of them have failed."""
+    """Play seed after seed, until `failures_max` of them have failed."""
     summary = Summary()
     for seed in seeds:
         began = time.process_time()
@@ -99,13 +99,13 @@ def campaign(
 
 
 def soaking(seconds: float, first: int) -> Iterator[int]:
-    """Seed after seed, until the time is over."""
+    """Yield seeds until the time is over."""
     until = time.monotonic() + seconds
     return takewhile(lambda _: time.monotonic() < until, count(first))
 
 
 def story(summary: Summary) -> Iterator[str]:
-    """What the one seed that was played is, and what happened last in it."""
+    """Yield lines that describe the only seed that was played, with the last events of its trace."""
     (outcome,) = summary.played
     yield from outcome.scenario.lines()
     yield f"  its trace: {outcome.trace}, {outcome.steps} steps; last of them:"
@@ -113,7 +113,8 @@ def story(summary: Summary) -> Iterator[str]:
 
 
 def failure(outcome: Outcome, components: Components = WHOLE) -> Iterator[str]:
-    """What a person needs who looks for the cause: the promise, where it broke, and the smallest scenario that does."""
+    """Yield lines for a person who looks for the cause: the broken invariant, where it broke, and the smallest scenario
+    that still breaks it."""
     shrinker = Shrinker(outcome, components)
     smallest = shrinker.shrunk()
     assert outcome.violation

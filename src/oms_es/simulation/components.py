@@ -1,6 +1,6 @@
-"""The parts of which the simulated nodes are made: the real ones, and simulations of what lies outside the engine.
+"""The components of simulated nodes: the engine's real ones, and simulations of everything outside the engine.
 
-A guard of the design is taken out by putting another part in (guards.py); the engine itself knows no such switch.
+Replacing a component removes a guard of the design (guards.py); the engine itself has no such switch.
 """
 
 from __future__ import annotations

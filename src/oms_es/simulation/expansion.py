@@ -1,4 +1,4 @@
-"""From a seed to a scenario: all that will be asked and all that will go wrong is drawn here.
+"""Expansion of a seed to a scenario: all requests and all faults are drawn here.
 
 Invariant: the same seed, profile and length give the same scenario on every machine.
 """
@@ -30,7 +30,7 @@ FROZEN_SECONDS_MAX = 45.0
 JUMP_SECONDS_MAX = 90.0
 ON_CALL_SHARE = 0.75
 DOORS = 2
-"""Of each kind: what one does, another does too, or instead."""
+"""Servers and senders of a scenario, of each kind: two, so that one can repeat or take over what the other did."""
 SECRET_ID = "sec_" + "1" * 24
 SUBSCRIBING = tuple(
     Action(
@@ -43,7 +43,7 @@ SUBSCRIBING = tuple(
         ("web-only", ("OrderPlaced", "OrderCompleted", "OrderCancelled"), ("web",)),
     )
 )
-"""Asked for before anything else."""
+"""Subscriptions that are opened before anything else."""
 
 
 def expand(seed: int, profile: Profile, minutes: float = MINUTES) -> Scenario:

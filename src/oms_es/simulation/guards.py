@@ -1,7 +1,7 @@
-"""The guards of the design, each as a switch that takes it out: the simulation must be able to fail.
+"""The guards of the design, each with a switch that removes it: the simulation must be able to fail.
 
-Nothing here is part of the engine. A guard is removed by replacing one of the components that nodes are
-made of; tests/system/simulation shows that the simulation fails without any one of them, within some hundred seeds.
+Nothing here is part of the engine. A guard is removed by replacing one of the components that nodes are made of;
+tests/system/simulation shows that the simulation fails without any one of them, within some hundred seeds.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from oms_es.simulation.scenario import PROFILES
 
 
 class Guard(NamedTuple):
-    """`breaks`: what goes wrong without it."""
+    """A guard. `breaks`: what goes wrong without it."""
 
     name: str
     where: str
@@ -66,7 +66,7 @@ class Guard(NamedTuple):
 
 
 def believes_every_amount(decider: Decider[Any]) -> Decider[Any]:
-    """What a report says of its amount and its currency is taken to be what was asked for."""
+    """Remove the check of a report's amount and currency: they are taken to be the requested ones."""
 
     def decide(state: Payment, command: Any) -> Iterable[Any]:
         if isinstance(command, RecordReport) and command.operation in ("authorize", "capture"):
@@ -77,7 +77,7 @@ def believes_every_amount(decider: Decider[Any]) -> Decider[Any]:
 
 
 def believes_early_failures(decider: Decider[Any]) -> Decider[Any]:
-    """That a failure was reported before it was asked for is forgotten."""
+    """Remove the memory that a failure was reported before the request for it."""
 
     def evolve(state: Payment, event: Any) -> Payment:
         forgetful = event.model_copy(update={"early": False}) if hasattr(event, "early") else event
@@ -88,7 +88,7 @@ def believes_early_failures(decider: Decider[Any]) -> Decider[Any]:
 
 
 def keeps_no_report(decider: Decider[Any]) -> Decider[Any]:
-    """What is said of an order before the order itself is passed over."""
+    """Remove the storage of reports that come before their order: they are ignored."""
 
     def decide(state: Any, command: Any) -> Iterable[Any]:
         return () if state.placed is None and getattr(command, "keep", False) else decider.decide(state, command)
@@ -97,7 +97,7 @@ def keeps_no_report(decider: Decider[Any]) -> Decider[Any]:
 
 
 def ships_without_money(decider: Decider[Any]) -> Decider[Any]:
-    """An order knows that its money is gone, and goes on all the same."""
+    """Remove the hold of an order whose money is gone: its goods are shipped all the same."""
 
     def decide(state: Any, command: Any) -> Iterable[Any]:
         events = decider.decide(state, command)
@@ -359,7 +359,7 @@ GUARDS: tuple[Guard, ...] = (
 
 
 def missed(seeds: Iterable[int], minutes: float) -> Iterator[str]:
-    """A row per guard: what breaks without it, and after how many seeds that was seen."""
+    """Yield a table row for each guard: what breaks without it, and after how many seeds the simulation found this."""
     for guard in GUARDS:
         summary = campaign(seeds, PROFILES[guard.profile], minutes, guard.without(WHOLE))
         broken = summary.failed[0].violation if summary.failed else None

@@ -1,7 +1,7 @@
-"""What must be true at every step, and what must have become true in the end.
+"""Invariants that must hold at every step, and those that must hold in the end.
 
-Safety is asked in the moment of every commit, every message and every effect; liveness once the faults are over and
-everybody had time. The invariants of history are those of verification/verify.py.
+Safety is checked at every commit, every message and every effect; liveness once the faults are over and every node had
+time. The invariants of history are those of verification/verify.py.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from oms_es.store.sealing.seals import Head
 from oms_es.verification.history import History
 
 LAST_KEPT = 25
-"""What happened last, kept for the reader of a violation."""
+"""Events that are kept, the newest ones, for the report of a violation."""
 CARRIED = ("book", "cancel")
-"""What a carrier does; the rest is money."""
+"""Operations of a carrier; all others are about money."""
 PROJECTED: Mapping[type[Event], Sequence[str]] = {
     event: [projection.name for projection in PROJECTIONS if event in projection.folds]
     for event in dict.fromkeys(event for projection in PROJECTIONS for event in projection.folds)
 }
-"""Which read models an event changes."""
+"""The read models that each event changes."""
 TOPICS = frozenset(EVENT_TOPICS.values())
 
 
 class Violation(BaseException):
-    """A promise is broken. It passes every handler of errors."""
+    """An invariant is violated. As a BaseException it passes every handler of errors."""
 
     def __init__(self, check: str, detail: str) -> None:
         super().__init__(f"{check}: {detail}")
@@ -57,7 +57,7 @@ class Violation(BaseException):
 
 
 class Watch:
-    """Sees everything that happens, in the order in which it happens, and sums it up in a hash."""
+    """The observer of everything that happens, in its order; it also computes the hash of the trace."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Watch:
         now: Callable[[], float],
         ends_well: Callable[[Effect], bool],
     ) -> None:
-        """`ends_well`: whether the outside world reports that what it has done came to a good end."""
+        """`ends_well`: whether the outside world reports a successful end of an effect."""
         self.ends_well = ends_well
         self.codec = codec
         self.now = now
@@ -87,7 +87,7 @@ class Watch:
         return self._hash.hexdigest()
 
     def note(self, *what: object) -> None:
-        """Part of the trace, like all that events say: two runs of a seed agree on every byte."""
+        """Add an entry to the trace; two runs of a seed must agree on every byte."""
         self.steps += 1
         entry = (round(self.now(), 6), *what)
         self.last.append(entry)
@@ -113,7 +113,8 @@ class Watch:
                 raise Violation(check.name, check.differences[0])
 
     def published(self, message: Message) -> None:
-        """A partition's events name their predecessors: the chain has no gap, and a repeat is the same again."""
+        """Verify that a partition's events, which name their predecessors, have no gap, and that a repeat
+        is unchanged."""
         if message.topic_partition.topic not in TOPICS:
             return
         position, previous = position_of(message)
@@ -130,14 +131,16 @@ class Watch:
             self.newest[message.topic_partition] = position
 
     def sealed(self, head: Head, recorded: int) -> None:
-        """`recorded`: events up to its position. Every event has its turn, and no checkpoint takes one back."""
+        """Verify that a checkpoint covers all `recorded` events up to its position, and is larger than the
+        one before."""
         self.note("sealed", head.size)
         if head.size <= self.sealed_size or head.size != recorded:
             raise Violation("the sealed log is the log", f"{head} after {self.sealed_size}, of {recorded} events")
         self.sealed_size = head.size
 
     def answered(self, work: Work, done: Done) -> None:
-        """What a caller is answered is there, and is all that its request came to, however often it was sent."""
+        """Verify that the answer to a request names exactly the events that the request led to, however often it was
+        sent."""
         self.note("answered", work.cause.actor, done.position)
         events = self.of_requests.get(work.cause.actor, [])
         last = events[-1].position if events else None
@@ -149,7 +152,8 @@ class Watch:
             self._ended(work.command, work.cause.actor)
 
     def happened(self, effect: Effect) -> None:
-        """In the outside world. What was declined had no effect."""
+        """Verify that an effect of the outside world has a durable intent and happens once; a declined request has no
+        effect."""
         self.note("effect", effect.operation, effect.subject, effect.part, effect.outcome)
         if effect.key.bytes not in self.history.event_ids:
             raise Violation("no effect without a durable intent", f"{effect} is asked for by nothing in history")
@@ -161,7 +165,7 @@ class Watch:
             self.done[done] = effect
 
     def accepted(self, action: Action, database: Database) -> None:
-        """A client was answered that it is done: asked again now, nothing would be left to do."""
+        """Verify what a client's request was accepted for: a repetition of it now would change nothing."""
         ask = action.ask
         if isinstance(ask, bytes | PlaceOrder):
             self.kept(action, database)
@@ -172,13 +176,13 @@ class Watch:
     def _ended(self, ask: Command, asked: str) -> None:
         decider = self.history.deciders[ask.stream.partition("-")[0]]
         if isinstance(ask, RetrySourcing) and self._state(ask.stream).attempt > 1:
-            return  # it was sought again, found nothing, and may be sought again
-        with suppress(Refused):  # that was the answer
+            return  # units of this order were sourced again, and none were found: it may be sourced once more
+        with suppress(Refused):  # the request was refused, and that was its answer
             if left := list(decider.decide(self._state(ask.stream), ask)):
                 raise Violation("nothing accepted is lost", f"{asked} would still bring about {left}")
 
     def kept(self, action: Action, database: Database) -> None:
-        """What came from a channel is an order, or a dead letter."""
+        """Verify that input from a channel has become an order or a dead letter."""
         ask = action.ask
         if isinstance(ask, PlaceOrder):
             found = self._is_placed(ask)
@@ -188,7 +192,7 @@ class Watch:
             raise Violation("nothing accepted is lost", str(action))
 
     def _is_placed(self, ask: PlaceOrder) -> bool:
-        """As it was sent first, or as a conflict."""
+        """Return whether the order was placed with this content, or has it as a conflict."""
         state = self._state(ask.stream)
         return (
             state is not None
@@ -202,7 +206,7 @@ class Watch:
 
 
 def unsent(watch: Watch, got: Mapping[str, Mapping[int, str]]) -> Iterator[str]:
-    """What happened to orders after it was subscribed to, and never arrived there."""
+    """Yield events of orders that a subscription should have been sent, and that never arrived."""
     opened = [one for one in watch.recorded if isinstance(one.event, SubscriptionOpened)]
     for subscribed in opened:
         event = subscribed.event
@@ -224,8 +228,10 @@ CONSENT = ("cancel", "succeeded")
 def in_the_end(
     watch: Watch, database: Database, actions: Iterable[Action], now: datetime, *, life: bool
 ) -> Iterator[Violation]:
-    """What is still wrong once the faults are over and everybody had time. `life`: people have asked for so much that
-    only the one who has an order on a list knows what it waits for."""
+    """Yield violations that remain once the faults are over and every node had time.
+
+    `life`: people have requested so much that only an order on a person's list is known to wait.
+    """
     due = {row["order_id"] for row in database.tables["deadlines"].rows.values()}
     for action in actions:
         try:
@@ -240,13 +246,14 @@ def in_the_end(
 
 
 def _listed(database: Database) -> set[str]:
-    """The orders that a person has on a list, and those that are in the queue for stock."""
+    """Return the orders that are on a person's list, or in the queue for stock."""
     lists = ("open_exceptions", "backorder_queue")
     return {row["order_id"] for name in lists for row in database.tables[name].rows.values()}
 
 
 def _disputed(watch: Watch, database: Database) -> set[str]:
-    """Parcels that the carrier had fetched and agreed to give back: it reports no more of them, a person asks it."""
+    """Return parcels that the carrier had picked up although it agreed to cancel: it reports nothing more, and a person
+    asks it."""
     raised = database.tables["open_exceptions"].rows
     given_back = (effect.subject for effect in watch.effects if (effect.operation, effect.outcome) == CONSENT)
     return {parcel for parcel in given_back if (f"carrier_contradiction/{parcel}",) in raised}
@@ -268,7 +275,7 @@ def _unfinished(watch: Watch, stuck: set[str], due: set[str], listed: set[str], 
 
 
 def waits(order: Any, stuck: set[str], due: set[str], free: set[str]) -> str | None:
-    """What an order waits for that nothing here can bring about; None if there is nothing. `free`: SKUs."""
+    """Return what the order waits for that nothing here can bring about, or None. `free`: SKUs that can be promised."""
     match order.phase:
         case "backordered":
             return None if any(sku in free for sku in order.backordered) else "stock"
@@ -286,7 +293,7 @@ def waits(order: Any, stuck: set[str], due: set[str], free: set[str]) -> str | N
 
 
 def _free(watch: Watch) -> set[str]:
-    """The SKUs of which a location that is open could promise a unit."""
+    """Return the SKUs of which an open location could promise a unit."""
     states = watch.history.states
     found: set[str] = set()
     for stream, (state, _) in states.items():
@@ -299,7 +306,7 @@ def _free(watch: Watch) -> set[str]:
 
 
 def _unjoined(watch: Watch) -> Iterator[Violation]:
-    """Everybody has read everything by now."""
+    """Yield references without a counterpart; every reader has read everything by now."""
     watch.history.close(lambda _role, _stream, _position: True)
     joined = watch.history.joins.joined
     if joined.failed:
@@ -307,21 +314,21 @@ def _unjoined(watch: Watch) -> Iterator[Violation]:
 
 
 def _captured_by_report(actions: Iterable[Action]) -> set[str]:
-    """Authorizations of which a client says, in the provider's name, that they were captured there."""
+    """Return authorisations of which a client's report, in the provider's name, says that they were captured."""
     reports = [action.ask for action in actions if isinstance(action.ask, RecordProviderReport)]
     return {name for one in reports if one.report.operation == "capture" for name in one.references}
 
 
 def _unreported(watch: Watch, captured_by_report: set[str]) -> Iterator[Violation]:
-    """The provider's books and ours agree, but for what it never reported."""
+    """Yield differences between the provider's state and ours, except for what the provider never reported."""
     for effect in watch.done.values():
         if effect.mode == "silent" or effect.operation in CARRIED:
             continue
         state, _ = watch.history.states[f"payment-{effect.subject}"]
         if effect.operation == "void" and (known := state.voids.get(effect.part)) and known.status == "done":
-            continue  # it was released at the provider before: once is enough
+            continue  # the money was released at the provider before: once is enough
         if effect.operation == "capture" and captured_by_report.intersection(state.references):
-            continue  # a report of the whole, under another reference, was faster than the gateway
+            continue  # a report of the whole capture, under another reference, came before the gateway's answer
         if effect.reference not in state.references:
             yield Violation("the money at the provider is the money in the log", f"{effect} is not in the log")
 

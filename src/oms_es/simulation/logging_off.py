@@ -1,7 +1,5 @@
-"""What the engine reports to people and their monitors while it is simulated: nothing.
-
-Logs and metrics go nowhere here, and making them up would take a tenth of a seed's time.
-"""
+"""Logs and metrics switched off while the engine is simulated: no one reads them, and they would take a tenth of a
+seed's time."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ class Silent:
         return self
 
     def ignore(self, *_: Any) -> None:
-        """What was measured is simulated."""
+        """Ignore a measurement."""
 
     inc = set = observe = remove = ignore
 
@@ -36,7 +34,7 @@ SILENT = Silent()
 
 @contextmanager
 def unmeasured() -> Iterator[None]:
-    """The engine of this process measures nothing as long as the context lasts."""
+    """Switch metrics off as long as the context lasts."""
     for name in FAMILIES:
         setattr(metrics, name, SILENT)
     try:
@@ -47,8 +45,10 @@ def unmeasured() -> Iterator[None]:
 
 
 def quiet(*, for_good: bool = False) -> None:
-    """The engine logs what is meant to happen here; no one reads it. `for_good`: this process does nothing
-    else, so that every module may keep the logger that it is given first."""
+    """Switch logging off: the engine would log every simulated fault.
+
+    `for_good`: this process does nothing else; therefore every module may keep its first logger.
+    """
 
     def drop(*_: Any) -> Any:
         raise structlog.DropEvent

@@ -1,4 +1,4 @@
-"""Guards taken out: the engine's parts, each without one thing that it does."""
+"""Components without a guard: the engine's parts, each without one thing that it does."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from oms_es.store.store import OUTAGES, Store
 
 
 class AnyGreater(Database):
-    """A position moves whenever it rises, no matter who moves it."""
+    """A database in which a position may move to any greater value, whichever process moves it."""
 
     def may_move(self, advance: Advance) -> bool:
         return advance.position > self.tracking.get(advance.name, 0) or not advance.previous
 
 
 class TakesAgain(PartitionFeed):
-    """What comes again is given out again."""
+    """A feed that gives out repeated messages again."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -65,7 +65,7 @@ class TakesAgain(PartitionFeed):
 
 
 class TrustsMessages(PartitionFeed):
-    """What lies between two messages is not looked for."""
+    """A feed that does not look for events missing between two messages."""
 
     def _next(self) -> None:
         if self._messages:
@@ -74,7 +74,7 @@ class TrustsMessages(PartitionFeed):
 
 
 class AsksEarly(MemoryRecorder):
-    """The outside world is asked before the intent is recorded."""
+    """A recorder that makes requests to the outside world before their intent is committed."""
 
     def append(self, transaction: Transaction, rows: Sequence[EventRow]) -> list[int]:
         ids = super().append(transaction, rows)
@@ -87,7 +87,7 @@ class AsksEarly(MemoryRecorder):
 
 
 class ForgetfulEffectStore(MemoryEffectStore):
-    """The world does not recognise a key that it has seen."""
+    """An outside world that does not recognise repeated idempotency keys."""
 
     def effects(
         self,
@@ -100,7 +100,7 @@ class ForgetfulEffectStore(MemoryEffectStore):
 
 
 class Whole(Intake):
-    """A batch that fails is rejected as it is."""
+    """An intake that rejects a failing batch as a whole."""
 
     def take(self, arrivals: Sequence[Arrival]) -> IntakeResult:
         given, dead_letters = self._screened(arrivals)
@@ -113,49 +113,49 @@ class Whole(Intake):
 
 
 class Everyone(MemoryLeadership):
-    """Every caller is the relay."""
+    """A leadership under which every caller is the relay."""
 
     def locked(self, _: Session) -> bool:
         return True
 
 
 class NoFence(MemoryRelayStore):
-    """A deposed relay may still save its position."""
+    """A relay store in which a relay that lost its leadership may still save its position."""
 
     def fits(self, _: Saved) -> bool:
         return True
 
 
 class BelievesItsCache(MemoryRecorder):
-    """Whether a stream has grown meanwhile is not asked."""
+    """A recorder that does not check whether a stream has grown meanwhile."""
 
     def stale(self, _transaction: Transaction, _expected: Mapping[str, int]) -> list[str]:
         return []
 
 
 class NoLock(MemoryRecorder):
-    """Writers number their events side by side."""
+    """A recorder whose writers number their events without a lock."""
 
     def lock(self, transaction: Transaction) -> None:
-        """No lock is waited for."""
+        """Take no lock."""
 
 
 class NoRowLock(MemoryRows):
-    """Rows that several streams feed are changed by several workers at once."""
+    """Rows that several streams feed, changed by several workers at once without a lock."""
 
     def lock(self, transaction: Transaction) -> None:
-        """No lock is waited for."""
+        """Take no lock."""
 
 
 class SealsOver(MemorySealing):
-    """Whether another sealer was there first is not asked."""
+    """Sealing that does not check whether another sealer was faster."""
 
     def continues(self, _previous_size: int) -> bool:
         return True
 
 
 class PositionFirst(MemoryRecorder):
-    """The position is kept in a transaction of its own, before the effects."""
+    """A recorder that commits the position in a transaction of its own, before the effects."""
 
     def advance(self, transaction: Transaction, advance: Advance) -> None:
         super().advance(transaction, advance)
@@ -163,28 +163,28 @@ class PositionFirst(MemoryRecorder):
 
 
 class Unbounded(ConsumerWorker):
-    """Facts may be older than the event that asks for them."""
+    """A consumer whose looked-up rows may be older than the event that asks for them."""
 
     def bound(self) -> int | None:
         return None
 
 
 class AnyGeneration(MemoryRows):
-    """A rebuild of the rows goes unnoticed."""
+    """Rows whose rebuild is not noticed."""
 
     def knows(self, _: Advance) -> bool:
         return True
 
 
 class Remembers(ReadModel):
-    """Rows are remembered although another process had the position meanwhile."""
+    """A read model that keeps cached rows although another process had the position meanwhile."""
 
     def forget(self) -> None:
-        """Nothing is forgotten."""
+        """Forget nothing."""
 
 
 class BelievesTheEnd(Store):
-    """Every cached stream is believed to be the newest as long as no one has written since this store last looked."""
+    """A store that takes every cached stream to be current, as long as no one has written since it last looked."""
 
     def _remember(self, states: Mapping[str, Any]) -> None:
         super()._remember(states)
@@ -192,24 +192,24 @@ class BelievesTheEnd(Store):
 
 
 class NeverOvertaken(Store):
-    """What others have written since a chain was begun is not looked for."""
+    """A store that does not look for what others have written since a chain was begun."""
 
     def _require_end(self, curs: Any, end: int) -> None:
-        """It is believed to end there."""
+        """Skip the check that the log ends there."""
 
     def _require_begin(self, position: int, expected: int) -> None:
-        """Whatever is given is taken for it."""
+        """Skip the check of the beginning."""
 
 
 class CommittedFacts(AwakeChain):
-    """What a chain decides is decided from facts that lack what it has changed itself."""
+    """A chain that decides from committed rows, which lack the chain's own changes."""
 
     def lookups(self, worker: ConsumerWorker, _staged: Mapping[str, Staged]) -> Finder:
         return worker.lookups
 
 
 class BelievesTheRelay(AwakeGroupChain):
-    """What the relay has published is taken for what every reader has taken."""
+    """A chain that takes what the relay has published for what every reader has processed."""
 
     def _ask_the_relay(self) -> None:
         relayed = self.relayed()
@@ -218,7 +218,7 @@ class BelievesTheRelay(AwakeGroupChain):
 
 
 class HoldsNothing(ReadModel):
-    """Rows that several workers change are written as a chain has made them, whatever they are now."""
+    """Rows that several workers change, written as a chain has made them, whatever they are now."""
 
     def staged(self) -> Staged:
         return Unheld(self)
@@ -226,11 +226,11 @@ class HoldsNothing(ReadModel):
 
 class Unheld(Staged):
     def hold(self, transaction: Any) -> None:
-        """They are believed to be as they were."""
+        """Skip the check that the rows are unchanged."""
 
 
 class BelievesRefusals(Store):
-    """What a stale state refuses is refused."""
+    """A store that returns refusals of a stale state."""
 
     def _maybe_stale(self, expected: Mapping[str, int]) -> dict[str, int]:
         return super()._maybe_stale(expected) if any(expected.values()) else {}
@@ -240,7 +240,7 @@ class BelievesRefusals(Store):
 
 
 class SavesFirst(EventPublisher):
-    """The relay's position moves before the broker has the messages."""
+    """A publisher that moves the relay's position before the broker has the messages."""
 
     def publish(self, session: Any) -> int:
         rows = self.relay_store.events(session, self.position, RELAYED_MAX)
@@ -260,7 +260,7 @@ def nothing_expires(rows: Iterable[Row], now: datetime) -> Iterator[Command]:
 
 
 def numbered(components: Components) -> Components:
-    """Every copy of an order gets an id of its own."""
+    """Give every copy of an order an id of its own."""
     numbers = count(1)
 
     def parse(payload: bytes) -> Command:
@@ -273,7 +273,7 @@ def numbered(components: Components) -> Components:
 
 
 def promises_anything(decider: Decider[Any]) -> Decider[Any]:
-    """Whether there is as much is not asked."""
+    """Remove the check that enough stock is available."""
 
     def decide(state: stock.Stock, command: Any) -> Iterable[Any]:
         return decider.decide(state._replace(policy=state.policy._replace(safety_stock=-1_000_000)), command)
@@ -282,7 +282,7 @@ def promises_anything(decider: Decider[Any]) -> Decider[Any]:
 
 
 def presells_anything(decider: Decider[Any]) -> Decider[Any]:
-    """How many may be sold before they exist is not asked."""
+    """Remove the limit on how much may be sold before it exists."""
 
     def decide(state: stock.Stock, command: Any) -> Iterable[Any]:
         return decider.decide(state._replace(policy=state.policy._replace(presale_limit=1_000_000)), command)
@@ -291,7 +291,7 @@ def presells_anything(decider: Decider[Any]) -> Decider[Any]:
 
 
 def hears_nothing_early(decider: Decider[Any]) -> Decider[Any]:
-    """A lock that goes over to an order which has not begun yet is not reported."""
+    """Remove the report of a lock that is transferred to an order which has not begun."""
 
     def decide(state: Any, command: Any) -> Iterable[Any]:
         if isinstance(command, RecordReservation) and state.placed is None:
@@ -302,7 +302,7 @@ def hears_nothing_early(decider: Decider[Any]) -> Decider[Any]:
 
 
 def takes_every_report(decider: Decider[Any]) -> Decider[Any]:
-    """A provider's reference that is known already is taken for another effect."""
+    """Remove the recognition of known provider references: each report counts as another effect."""
 
     def decide(state: Payment, command: Any) -> Iterable[Any]:
         blind = state._replace(effects=type(state.effects)(), references=type(state.references)())
@@ -312,18 +312,18 @@ def takes_every_report(decider: Decider[Any]) -> Decider[Any]:
 
 
 class ForgetsAnswers(MemoryAnswers):
-    """A request that is sent again is decided again."""
+    """Answers that are not stored: a repeated request is decided again."""
 
     def under(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Kept]:
         super().under(keys)
         return {}
 
     def keep(self, transaction: Transaction, kept: Sequence[Kept], now: datetime) -> None:
-        """It keeps none."""
+        """Store nothing."""
 
 
 class AnswersAnyway(Answering):
-    """That the database did not answer is not said to who asked."""
+    """Answering that hides from callers that the database did not answer."""
 
     def answers(self, works: Sequence[Work]) -> Sequence[Answer]:
         found = super().answers(works)
@@ -334,7 +334,7 @@ class AnswersAnyway(Answering):
 
 
 class MovesFirst(MemoryDeliveries):
-    """A subscription has come further before its deliveries are there."""
+    """Deliveries whose subscription's position moves before they exist."""
 
     def add(self, before: Progress, due: Sequence[tuple[int, str, str]], position: int, now: datetime) -> bool:
         known = self.database.progress[before.name]
@@ -345,7 +345,7 @@ class MovesFirst(MemoryDeliveries):
 
 
 class DoneBeforehand(MemoryDeliveries):
-    """A delivery is done with when it is about to be sent."""
+    """Deliveries that are marked as done before they are sent."""
 
     def due(self, name: str, now: datetime, limit: int) -> list[Delivery]:
         found = super().due(name, now, limit)
@@ -355,7 +355,7 @@ class DoneBeforehand(MemoryDeliveries):
 
 
 class AllAtOnce(MemoryDeliveries):
-    """Of an order everything is sent that waits, whether or not what was before it has arrived."""
+    """Deliveries of an order that are all sent at once, whether or not the one before has arrived."""
 
     def due(self, name: str, now: datetime, limit: int) -> list[Delivery]:
         self.touch()

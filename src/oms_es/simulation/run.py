@@ -1,4 +1,4 @@
-"""One seed, from its first event to its last: what happened, and whether every promise held.
+"""One seed, from its first event to its last: what happened, and whether every invariant held.
 
 Invariant: the same scenario gives the same trace, whatever the interpreter's hash seed, the machine or the day.
 """
@@ -52,19 +52,20 @@ from oms_es.store.encoding.codec import Codec
 from oms_es.store.sealing.seals import Head
 
 SETTLING_SECONDS_MAX = 3_600.0
-"""Within so much simulated time after the last fault everything must have come to rest."""
+"""Simulated time after the last fault within which everything must be finished."""
 CALLS_MAX, CALLS_PER_ACTION_MAX = 50_000, 500
-"""What a node may ask of the database, the broker and the world: ten times what the busiest needs. More is a circle."""
+"""Calls that a node may make to the database, the broker and the outside world: ten times what the busiest node needs.
+More means an endless loop."""
 REFRESH_SECONDS = 1.0
 WRITTEN = Codec(VOCABULARY)
 KEPT = KeptCodec(VOCABULARY)
 REWOUND_MESSAGES = 20
 LOCK_SECONDS = 0.05
-"""How soon a rebuild that has to wait looks again."""
+"""How often a rebuild that has to wait tries again."""
 
 
 class Outcome(NamedTuple):
-    """`violation`: the promise that was broken, and how; None if all held."""
+    """The outcome of a seed. `violation`: the invariant that was violated, and how; None if all held."""
 
     scenario: Scenario
     trace: str
@@ -146,7 +147,7 @@ class Play:
         )
 
     def _play(self) -> None:
-        """Raises Violation."""
+        """Play the scenario to its end. Raise Violation."""
         for fault in self.scenario.faults:
             self.scheduler.after(fault.at, partial(self._begin, fault))
         self.scheduler.run(self.scenario.seconds, lambda: False)
@@ -162,7 +163,7 @@ class Play:
         for broken in in_the_end(self.watch, self.database, scenario.actions, now, life=scenario.profile.life):
             raise broken
 
-    # what the nodes report
+    # reports of the nodes
 
     def struck(self, node: Node, fault: Fault) -> None:
         self.strikes[fault.kind] += 1
@@ -179,7 +180,8 @@ class Play:
         raise Violation("everything comes to rest", f"{node.name} has made {node.calls} calls by {self.now:.0f} s")
 
     def gone(self, node: Node) -> None:
-        """The database sees at once that a session has ended, or only after a while; a group only after a while."""
+        """Let others notice a crash: the database notices the end of a session at once or after a while; a group always
+        after a while."""
         if node.over:
             return
         self.watch.note("crashed", node.name)
@@ -201,8 +203,11 @@ class Play:
             self.stopped("a server", answer)
 
     def accepted(self, action: Action) -> None:
-        """On Kafka it is the broker that has accepted what comes from a channel: that is asked for in the end. What a
-        server has answered is asked for when it is answered: until the client hears of it, others go on."""
+        """Check what was accepted, if it can be checked now.
+
+        Input on Kafka was accepted by the broker, and is checked in the end. An answer of a server is checked when it
+        is given: before the client receives it, other nodes may run.
+        """
         is_placed = isinstance(action.ask, PlaceOrder)
         if self.servers and isinstance(action.ask, Command):
             if is_placed:
@@ -244,7 +249,7 @@ class Play:
         FAULTS[fault.kind](self, fault, node)
 
     def _calm(self) -> None:
-        """The faults are over; those that have not found their call never will."""
+        """End the faults; those that have not struck never will."""
         self.settling = True
         for node in self.everybody:
             node.calm()
@@ -252,16 +257,16 @@ class Play:
         self.database.away_until = self.broker.away_until = self.outside.away_until = 0.0
 
     def _send_again(self) -> None:
-        """As a person does who sees what has failed often: alone, the next attempt may be hours away."""
+        """Repeat failed deliveries as a person would: by itself, the next attempt may be hours away."""
         for key, one in self.database.deliveries.items():
             if one.delivered_at is None and one.attempts:
                 now = EPOCH + timedelta(seconds=self.now)
                 self.database.deliveries[key] = one._replace(attempts=0, due_at=now)
 
-    # rest
+    # the end of a play
 
     def _is_settled(self) -> bool:
-        """Looked at once a second."""
+        """Return whether everything is finished; checked once a simulated second."""
         if self.now < self.looks_at:
             return False
         self.looks_at = self.now + REFRESH_SECONDS
@@ -286,7 +291,7 @@ class Play:
         )
 
     def _due_soon(self) -> list[Row]:
-        """Deadlines that fall within the time in which everything must come to rest."""
+        """Return the deadlines that fall within the time in which everything must be finished."""
         until = EPOCH + timedelta(seconds=self.scenario.seconds + SETTLING_SECONDS_MAX / 2)
         return [row for row in self.database.tables["deadlines"].rows.values() if row["due_at"] <= until]
 
@@ -323,7 +328,7 @@ def _world_away(play: Play, fault: Fault, _: Node) -> None:
 
 
 def _stray(play: Play, _: Fault, __: Node) -> None:
-    """With the next callback comes one for something that we never asked for."""
+    """Let the next callback be followed by one about something that was never requested."""
     play.outside.strays += 1
 
 
@@ -336,7 +341,7 @@ def _expelled(play: Play, _: Fault, node: Node) -> None:
 
 
 def _retention(play: Play, _: Fault, __: Node) -> None:
-    """Half of what is kept is too old now, whether or not everybody has read it. Orders from channels are kept."""
+    """Delete the older half of every topic, whether or not every reader has read it; orders from channels are kept."""
     for topic, partitions in play.broker.partitions.items():
         if topic != CHANNEL_ORDERS:
             for partition in partitions:
@@ -351,7 +356,7 @@ def _redelivered(play: Play, _: Fault, node: Node) -> None:
 
 
 def _mended(play: Play, fault: Fault, _: Node) -> None:
-    """A row is changed by hand; some time later its read model is rebuilt."""
+    """Change a row by hand, and rebuild its read model some time later."""
     table = play.database.tables[order_status.projection.name]
     if table.rows:
         row = table.rows[play.chance.choice(sorted(table.rows))]
@@ -370,7 +375,7 @@ def _rebuild(play: Play, projection: Projection) -> None:
 
 
 def _session_killed(_: Play, __: Fault, node: Node) -> None:
-    """The session that holds the relay's lock ends, and its relay does not know it yet."""
+    """End the session that holds the relay's lock, which its relay does not know yet."""
     sessions, node.sessions = node.sessions, []
     for session in sessions:
         session.end()

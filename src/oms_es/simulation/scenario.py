@@ -1,7 +1,7 @@
-"""What a seed stands for: who runs, what is asked of them, and what goes wrong when.
+"""A scenario: the nodes of a seed, their requests, and the faults with their times.
 
-Invariant: all of it is drawn beforehand (expansion.py); whatever a scenario leaves out, the rest stays as it is, so
-that it can be made smaller.
+Invariant: everything is drawn beforehand (expansion.py); therefore any part can be left out and the rest stays the
+same, so that a failing scenario can be shrunk.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ FaultKind = Literal[
     "session_killed",
     "mended",
 ]
-"""`crash`, `refused` and `frozen` strike before a call has its effect, `crash_after` and `answer_lost` after it."""
+"""Kinds of faults. `crash`, `refused` and `frozen` strike before a call has its effect, `crash_after` and `answer_lost`
+after it."""
 
 ON_CALL: tuple[FaultKind, ...] = ("crash", "crash_after", "refused", "answer_lost", "frozen")
 ON_ALL: tuple[FaultKind, ...] = ("database_away", "world_away", "stray", "clock_jump")
@@ -42,7 +43,8 @@ ON_KAFKA: tuple[FaultKind, ...] = ("broker_away", "expelled", "retention", "rede
 
 
 class Fault(NamedTuple):
-    """`calls`: it strikes at so many calls of the node after `at`; `seconds`: how long it lasts, or how far it goes."""
+    """A fault. `calls`: the number of the node's calls after `at` until it strikes; `seconds`: its duration
+    or extent."""
 
     at: float
     kind: FaultKind
@@ -56,7 +58,7 @@ class Fault(NamedTuple):
 
 
 class OutsideCallback(NamedTuple):
-    """A callback that the outside world sends although it follows from nothing that it was asked."""
+    """A callback that the outside world sends without any request."""
 
     source: str
     payload: bytes
@@ -66,7 +68,7 @@ Ask = Command | bytes | OutsideCallback
 
 
 class Action(NamedTuple):
-    """What a client asks for, and goes on asking for until the answer says that it is done: a command, or bytes."""
+    """A request of a client, repeated until the answer says that it is done: a command, or bytes."""
 
     at: float
     client: int
@@ -78,8 +80,10 @@ class Action(NamedTuple):
 
 
 class World(NamedTuple):
-    """How often the outside world misbehaves, as shares of 1: providers first, then carriers, whose parcels are on
-    their way for `transit_seconds`, and can be had back until `pickup_seconds` after they were booked."""
+    """The share of each misbehaviour of the outside world, from 0 to 1: of providers first, then of carriers.
+
+    Parcels are on their way for `transit_seconds`; a booking can be cancelled until `pickup_seconds` after it.
+    """
 
     decline: float = 0.0
     timeout: float = 0.0
@@ -99,14 +103,15 @@ class World(NamedTuple):
     dispute: float = 0.0
     refund_failure: float = 0.0
     mute: float = 0.0
-    """Of carriers: neither an answer nor a callback."""
+    """The share of a carrier's requests with neither an answer nor a callback."""
     reused: float = 0.0
-    """Of carriers: a number that another parcel has."""
+    """The share of bookings with a number that another parcel has."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """`orders`, `faults`: from, to. `switching`: the most often that another node goes on in the middle of a call."""
+    """A kind of scenario. `orders`, `faults`: smallest and largest number. `switching`: the highest probability that
+    another node runs in the middle of a call."""
 
     name: str
     topologies: Mapping[Topology, int]
@@ -120,15 +125,15 @@ class Profile:
     units: int = 6
     seconds: float | None = None
     life: bool = False
-    """Whether all that happens to orders and stock beside buying and selling happens, too."""
+    """Whether the requests beyond buying and selling are drawn, too."""
     contradicted: bool = False
-    """Whether the provider also says what is not so; as `life` it does now and then."""
+    """Whether the provider also reports what is wrong; with `life` it sometimes does."""
     mended: tuple[int, int] = (0, 0)
-    """From, to: how often a read model is changed by hand, and rebuilt a while later."""
+    """Smallest and largest number of rows that are changed by hand and rebuilt later."""
     doors: float = 0.3
-    """How often clients ask servers, and webhooks are sent."""
+    """The share of seeds in which clients use servers, and webhooks are sent."""
     written: float = 0.1
-    """How often a seed writes events as JSON and reads them back, as the real engine does."""
+    """The share of seeds that write events as JSON and read them back, as the real engine does."""
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -237,7 +242,7 @@ class Scenario:
     switching: float
     latency_seconds: float
     notice_seconds: float
-    """How long it takes at most until a node that waits notices that there is something to do."""
+    """The longest time until a waiting node notices that there is something to do."""
     poll_seconds: float
     batch_max: int
     skews: tuple[float, ...]
@@ -245,11 +250,11 @@ class Scenario:
     actions: tuple[Action, ...] = field(repr=False)
     faults: tuple[Fault, ...] = field(repr=False)
     servers: int = 0
-    """Where clients ask over HTTP; without any they ask the database themselves."""
+    """Servers for clients' requests over HTTP; without any, clients use the database themselves."""
     senders: int = 0
 
     def lines(self) -> Iterator[str]:
-        """The options that the seed expands to, for a person."""
+        """Yield the options of the seed, for a person."""
         yield (
             f"seed {self.seed}, {self.profile.name}: {self.topology}, {self.nodes} nodes, {self.clients} clients, "
             f"{self.seconds:.0f} s, events {'written as JSON' if self.written else 'kept as objects'}"

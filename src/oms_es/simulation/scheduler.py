@@ -1,7 +1,7 @@
 """One thread, one simulated time, and every node a coroutine that can be stopped at any of its calls.
 
-Invariant: what runs next depends on the seed alone: on the simulated time at which something is due, and, at one time,
-on the order in which it was asked for.
+Invariant: what runs next depends on the seed alone: on the simulated time at which it is due, and, at the same time, on
+the order in which it was scheduled.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Run = Callable[[], None]
 
 
 class Task:
-    """A coroutine. `ticket` is the one entry of the queue that may wake it; older ones are void."""
+    """A coroutine. `ticket` is the one entry of the queue that may wake it; older entries are void."""
 
     def __init__(self, run: Run, hub: greenlet) -> None:
         self.coroutine = greenlet(run, hub)
@@ -36,17 +36,17 @@ class Scheduler:
         return task
 
     def after(self, seconds: float, call: Run) -> None:
-        """Call it then, from outside every coroutine."""
+        """Call the function after this time, outside of all coroutines."""
         self._tickets += 1
         heappush(self._due, (self.now + seconds, self._tickets, None, call))
 
     def sleep(self, task: Task, seconds: float) -> None:
-        """Only the task itself may call this."""
+        """Sleep; only the task itself may call this."""
         self._schedule(task, seconds)
         self.hub.switch()
 
     def wait(self, task: Task, seconds: float) -> None:
-        """Sleep, unless another wakes it."""
+        """Sleep until the time is over, or another task wakes this one."""
         task.waiting = True
         self.sleep(task, seconds)
         task.waiting = False
@@ -57,13 +57,13 @@ class Scheduler:
             self._schedule(task, seconds)
 
     def throw(self, task: Task, error: BaseException) -> None:
-        """Raise it where the task has stopped. Only from outside every coroutine."""
+        """Raise the error where the task has stopped; only called outside of all coroutines."""
         task.ticket = 0
         task.waiting = False
         task.coroutine.throw(error)
 
     def run(self, until: float, done: Callable[[], bool]) -> bool:
-        """Until then, or until `done`, which is asked after everything that happens; whether it is done."""
+        """Run until the time, or until `done`, which is checked after every step; return whether it is done."""
         due = self._due
         while due and due[0][0] <= until:
             at, ticket, task, call = heappop(due)

@@ -1,4 +1,4 @@
-"""A failing scenario made smaller: what can be left out without that the promise is kept, is left out."""
+"""Shrinking of a failing scenario: faults and requests are left out as long as the same invariant still breaks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oms_es.simulation.run import Outcome, play
 from oms_es.simulation.scenario import Scenario
 
 RUNS_MAX = 150
-"""How often a smaller scenario is tried."""
+"""Smaller scenarios that are tried at most."""
 T = TypeVar("T")
 
 
@@ -24,13 +24,14 @@ class Shrinker:
         self.runs = 0
 
     def shrunk(self) -> Outcome:
-        """The smallest that was found: first fewer faults, then fewer requests, then faults again."""
+        """Return the smallest failing scenario that was found: first with fewer faults, then requests, then faults
+        again."""
         for what in ("faults", "actions", "faults"):
             self._fewer(what)
         return self.best
 
     def _fewer(self, what: str) -> None:
-        """Leave out halves, then quarters, down to single ones."""
+        """Leave out halves, then quarters, down to single items."""
         size = max(1, len(getattr(self.best.scenario, what)) // 2)
         while True:
             start = 0

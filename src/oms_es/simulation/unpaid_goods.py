@@ -1,6 +1,6 @@
-"""A second reckoning of money that is gone, from bare amounts: no goods go out for which it is missing.
+"""An independent check that no goods are shipped for which money is missing, computed from amounts alone.
 
-It shares no code with the engine, and is asked of what the engine decides now: a log of before may say otherwise.
+It shares no code with the engine, and is applied to current decisions only: an older log may differ.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from oms_es.schemas import order as o
 from oms_es.verification.order_checks import OrderChecks
 
 Gone = dict[tuple[str, str], int]
-"""By payment and effect: what is missing, and no person has said that the goods go all the same."""
+"""Missing amounts by payment and effect, without those for which a person has said that the goods are shipped all the
+same."""
 
 
 class UnpaidGoods:
@@ -23,7 +24,8 @@ class UnpaidGoods:
         self.missing: dict[str, Gone] = defaultdict(dict)
 
     def record(self, rows: Sequence[Recorded], orders: dict[str, tuple[Any, int]]) -> Iterator[str]:
-        """What is wrong after these, which were decided together. `orders`: what each stream comes to by now."""
+        """Yield what is wrong after these events, which were decided together. `orders`: the state of each stream by
+        now."""
         for recorded in rows:
             yield from self._released(recorded.event)
             self._note(recorded.event)
@@ -52,7 +54,7 @@ class UnpaidGoods:
                     yield f"{event.order_id} is released without {effect} of {payment_id}"
 
     def _kept(self, event: o.OrderMoneyGone, order: Any) -> Iterator[str]:
-        """On its way out: what can be stopped is."""
+        """Yield goods for which money is missing, and which could be stopped on their way out but are not."""
         charges = self.order_checks.orders[event.order_id].charges
         status = {key: order.shipments[key] for key in charges}
         open_minor = sum(charges[key].get(event.payment_id, 0) for key in charges if status[key] in ("open", "held"))

@@ -1,4 +1,4 @@
-"""Who sends from outside: channels and people, from a script."""
+"""Simulated clients: channels and people, who send requests from a script."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import NullFeed
 
 ANSWER_SECONDS_MAX = 30.0
-"""A server that is frozen is left, and asked again."""
+"""How long a client waits for a server before it sends the request again."""
 
 
 class Client(DecidingNode):
-    """A channel, or a person: asks for one thing after the other, and for each until the answer says that it is
-    done."""
+    """A channel or a person: sends one request after the other, each until its answer says that it is done."""
 
     def __init__(self, simulation: Ground, number: int, actions: Sequence[Action]) -> None:
         self.actions = actions
@@ -65,7 +64,7 @@ class Client(DecidingNode):
             try:
                 store.execute([(Cause(self.name), [ask])])
             except Refused:
-                return  # an answer
+                return  # a refusal is an answer, too
             except UNANSWERED:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, it is not an answer
@@ -80,7 +79,7 @@ class Client(DecidingNode):
         producer.publish([Outgoing(topic_partition, key, payload, [])])
 
     def _ask_a_server(self, ask: Command) -> None:
-        """Over HTTP, under a key that is the same whenever it is asked. Raises one of UNANSWERED."""
+        """Send the request over HTTP, with the same idempotency key each time. Raise one of UNANSWERED."""
         ground = self.simulation
         self.touch(GatewayUnavailable)
         key = Key(self.name, str(self.next), sha256(repr(ask).encode()).digest())

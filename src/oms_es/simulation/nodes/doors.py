@@ -1,4 +1,4 @@
-"""Simulated processes at the edge: servers that answer requests, and senders of webhooks."""
+"""Simulated processes at the edge: HTTP servers, and senders of webhooks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOKS_SECONDS = 5.0
 
 
 class Reply:
-    """What a client waits for; None where the connection broke."""
+    """The answer that a client waits for; None if the connection broke."""
 
     def __init__(self, client: Node) -> None:
         self.client = client
@@ -36,12 +36,12 @@ class Reply:
 
 
 class ServerNode(DecidingNode):
-    """Answers what waits, batch by batch; what waits when it crashes is never answered."""
+    """A server that answers waiting requests batch by batch; those that wait when it crashes are never answered."""
 
     waiting: deque[tuple[Work, Reply]] | None = None
 
     def ask(self, work: Work, reply: Reply) -> bool:
-        """False where no one listens."""
+        """Queue a request; return False if the server is down."""
         if self.waiting is None:
             return False
         self.waiting.append((work, reply))
@@ -71,7 +71,7 @@ class ServerNode(DecidingNode):
 
 
 class SenderNode(DecidingNode):
-    """Sends webhooks, or stands by."""
+    """A process that sends webhooks, or is a standby."""
 
     def work(self) -> None:
         ground, components = self.simulation, self.simulation.components
@@ -86,7 +86,7 @@ class SenderNode(DecidingNode):
 
 
 class Sending:
-    """The engine, as far as a sender asks it."""
+    """The part of the engine that a sender uses."""
 
     def __init__(self, store: Any, clock: Callable[[], datetime]) -> None:
         self.store = store
@@ -101,7 +101,7 @@ def one_after_the_other(send: Callable[[Subscription], int], subscriptions: Sequ
 
 
 def doors_of(ground: Ground) -> tuple[list[ServerNode], list[SenderNode]]:
-    """As many as the scenario has, numbered after the nodes and the clients."""
+    """Return the servers and senders of the scenario, numbered after the nodes and the clients."""
     scenario = ground.scenario
     first = scenario.nodes + scenario.clients
     servers = [ServerNode(ground, first + n, f"server {n}", 0.0) for n in range(scenario.servers)]

@@ -1,4 +1,4 @@
-"""What every simulated process of the engine is made of."""
+"""The common parts of all simulated processes of the engine."""
 
 from __future__ import annotations
 
@@ -39,12 +39,13 @@ from oms_es.store.log import Feed
 from oms_es.store.store import OUTAGES
 
 NO_EVENTS: Mapping[str, type[Event]] = {}
-"""A store is given the codec of its seed instead."""
+"""No event types: the store gets the codec of its seed instead."""
 
 RETRY_SECONDS = 1.0
 
 CACHE_BYTES_MAX = (0, 20_000, 50_000_000)
-"""Of states, and of rows, drawn when a node starts: nothing is remembered, some of it, or everything."""
+"""Sizes of the caches of states and of rows, one of which is drawn when a node starts: nothing, some, or everything is
+cached."""
 
 UNANSWERED: tuple[type[Exception], ...] = (GatewayUnavailable, *OUTAGES)
 
@@ -52,13 +53,13 @@ DIALECTS = {PAYMENT_CALLBACKS: "payment_callback", CARRIER_CALLBACKS: "carrier_c
 
 
 class Server(Protocol):
-    """Where clients ask."""
+    """The interface of a server for clients."""
 
     def ask(self, work: Work, reply: Any) -> bool: ...
 
 
 class Ground(Simulation, Protocol):
-    """What the nodes stand on. `settling`: the faults are over."""
+    """What nodes know of the whole play. `settling`: the faults are over."""
 
     settling: bool
 
@@ -77,13 +78,13 @@ class Ground(Simulation, Protocol):
     def servers(self) -> Sequence[Server]: ...
 
     def answered(self, work: Work, answer: Answer) -> None:
-        """A server knows what became of a request, and answers it."""
+        """Note that a server has the answer to a request."""
 
     def accepted(self, action: Action) -> None:
-        """A client got the answer that what it asked for is done."""
+        """Note that a client got the answer that its request is done."""
 
     def stopped(self, what: str, error: BaseException) -> None:
-        """Something has met an event that it cannot take."""
+        """Note that a reader stopped at an event that it cannot process."""
 
 
 def chaos_of(world: World, seed: int) -> Chaos:
@@ -116,7 +117,7 @@ def hazards_of(world: World) -> Hazards:
 
 
 class Going:
-    """Whether a loop is to end: it never is, a node that goes is crashed."""
+    """The stop signal of a loop, which is never set: a node ends by a crash."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -130,7 +131,7 @@ class Going:
 
 
 class DecidingNode(Node):
-    """Decides in the database, whatever else it does."""
+    """A node that decides commands on the database, beside whatever else it does."""
 
     simulation: Ground
 
@@ -144,7 +145,7 @@ class DecidingNode(Node):
 
 
 class EngineNode(DecidingNode):
-    """What every process of the engine is made of."""
+    """The common parts of every process of the engine."""
 
     def __init__(self, simulation: Ground, number: int, skew_seconds: float) -> None:
         super().__init__(simulation, number, f"node {number}", skew_seconds)
@@ -188,7 +189,7 @@ class EngineNode(DecidingNode):
         return tuple(self.simulation.components.due(due, now)) if due else ()
 
     def check(self) -> None:
-        """A stopped reader is a bug: there is no bad input among our own events."""
+        """Report stopped readers: each is a bug, as the engine's own events are never bad input."""
         assert self.loop
         for name, error in self.loop.stopped.items():
             self.simulation.stopped(name, error)

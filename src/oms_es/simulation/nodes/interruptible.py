@@ -1,4 +1,4 @@
-"""The parts of the engine, cut into steps at which a fault may strike."""
+"""The parts of the engine, divided into steps between which a fault may strike."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ INTERESTED: Mapping[type[Event], Sequence[str]] = {
     event: [role for role, interests in INTERESTS.items() if event in interests]
     for event in dict.fromkeys(event for interests in INTERESTS.values() for event in interests)
 }
-"""Who is interested in an event."""
+"""The roles that read each event."""
 
 
 class SortedLog(Log):
-    """Sorts what was appended by who is interested in it."""
+    """A log that notes, for each role, the events that it reads."""
 
     def __init__(self, recorder: Recording, codec: Codec) -> None:
         super().__init__(recorder, codec)
@@ -59,11 +59,11 @@ class SortedLog(Log):
 
 
 class Awake:
-    """Spares a reader of the log what is of no interest to it, the steps in which there is nothing else, and most of
-    the rests, in which it would only save what a restart need not repeat: it repeats more instead.
+    """A reader of the log without needless steps.
 
-    It stands between the log and the reader. Once the reader has seen what is `wanted`, nothing of interest lies
-    between there and the end of the log.
+    It skips events that the reader does not read, steps in which there is nothing else, and most of the pauses in which
+    a reader would only save its position; after a restart it therefore repeats more. Once the reader has passed
+    `wanted`, nothing up to the end of the log is left for it.
     """
 
     suffix = ""
@@ -77,7 +77,7 @@ class Awake:
         self.notify_appended = log.notify_appended
         self.wanted = 0
         self.stirred = False
-        self.events: list[Recorded] = []  # of interest, since the log begins
+        self.events: list[Recorded] = []  # events that this reader reads, since the log begins
         self.positions: list[int] = []
         reader.feed = self
         log.readers[self.name] = self
@@ -107,14 +107,14 @@ class Awake:
         self.seek()
 
     def seek(self) -> None:
-        """What lies before the log begins is not known to be of no interest."""
+        """Begin at the stored position; events before the beginning of the cached log may still be for this reader."""
         self.reader.seek()
         self.wanted = max(self.wanted, self.log.begins)
         self.stirred = self.reader.seen < self.wanted
 
 
 class AwakeChain(Chain):
-    """Spares the attempt where no reader has anything to do."""
+    """A chain that skips the attempt if no reader has anything to do."""
 
     awake: Sequence[Awake]
 
@@ -132,7 +132,7 @@ class AwakeChain(Chain):
 
 
 class AwakeGroupChain(GroupChain):
-    """Spares the attempt where nothing has come, and this node has appended nothing."""
+    """A chain that skips the attempt if nothing has come, and this node has appended nothing."""
 
     groups: Sequence[AwakeGroup]
 
@@ -142,7 +142,7 @@ class AwakeGroupChain(GroupChain):
 
 
 class AwakeIntake(IntakeWorker):
-    """Spares the step in which nothing has come."""
+    """An intake that skips steps without input."""
 
     source: MemoryCallbacks
 
@@ -152,7 +152,7 @@ class AwakeIntake(IntakeWorker):
 
 
 class AwakeTicker(Ticker):
-    """Spares the look at the deadlines too soon after the last one."""
+    """A ticker that does not look at the deadlines again too soon."""
 
     @property
     def stirred(self) -> bool:
@@ -160,7 +160,7 @@ class AwakeTicker(Ticker):
 
 
 class AwakeSealer(Sealer):
-    """Spares the look at a log that is sealed up to its end."""
+    """A sealer that skips the look at a log that is sealed to its end."""
 
     sealing: MemorySealing
 
@@ -171,7 +171,7 @@ class AwakeSealer(Sealer):
 
 
 class AwakeRelay(Relay):
-    """Spares the query that would find nothing to publish."""
+    """A relay that skips queries that would find nothing to publish."""
 
     database: Database
     publishers: Sequence[EventPublisher]
@@ -185,7 +185,7 @@ class AwakeRelay(Relay):
 
 
 class AwakeLoop(Loop):
-    """A reader without work takes no step. `rests`: whether what was passed is saved now."""
+    """A loop in which a reader without work takes no step. `rests`: whether passed positions are saved now."""
 
     workers: Sequence[Any]
     rests = False
@@ -204,12 +204,12 @@ class AwakeLoop(Loop):
 
 
 class AwakeGroup(GroupWorker):
-    """Spares a role the steps in which neither its group nor what it has read gives it anything to do."""
+    """A group worker that skips steps in which neither its group nor its feeds give it anything to do."""
 
     group: MemoryGroup
     database: Database
     still = False
-    moves = NEVER  # of positions, when it last took a step: what it waits for comes with one
+    moves = NEVER  # the number of position changes at its last step: whatever it waits for comes with a change
 
     def __init__(
         self,
@@ -246,7 +246,7 @@ class AwakeGroup(GroupWorker):
         return 0 if _is_done(share) else super()._step(topic_partition, share)
 
     def _throttle(self) -> None:
-        """So much that it must wait comes in no scenario."""
+        """Do nothing unless it is stopped: no scenario has so much input that reading must pause."""
         if self.stopped:
             super()._throttle()
 
@@ -257,7 +257,7 @@ class AwakeGroup(GroupWorker):
 
 
 def _is_done(share: PartitionTask) -> bool:
-    """Whether a step would find nothing to read, and nothing to save. After an outage a reader may stand before what
+    """Return whether a step would find nothing to read and nothing to save. After an outage a reader may be behind what
     its feed has given it already."""
     if isinstance(share, EventTask):
         feed, reader = share.feed, share.reader

@@ -22,19 +22,19 @@ from oms_es.store.caching import Budget
 from oms_es.store.store import OUTAGES
 
 RESTS_SHARE = 0.1
-"""How often a reader that has nothing to do saves its position before the faults are over."""
+"""The share of idle turns in which a reader saves its position while there are faults."""
 
 CHAINS_NEW_MAX = (0, 10, NEW_MAX, NEW_MAX)
 
 CHAINS_FOLLOWING_MAX = (1, 10, FOLLOWING_MAX)
-"""How much a node may take into one chain, drawn when it starts."""
+"""Limits on how much a node may take into one chain; one is drawn when it starts."""
 
 BEHIND_SHARE = 0.3
-"""How often a node that starts leaves it to each reader to read what it has missed."""
+"""The share of starting nodes whose readers each read what they have missed."""
 
 
 class LogNode(EngineNode):
-    """All roles, following the log."""
+    """A node with all roles, following the log."""
 
     def work(self) -> None:
         while True:
@@ -98,7 +98,7 @@ class LogNode(EngineNode):
     def _chain(
         self, consumers: Sequence[ConsumerWorker], projections: Sequence[ProjectionWorker], store: Any, log: SortedLog
     ) -> Iterator[AwakeChain]:
-        """Also none, as where there is too much at once; or one that is cut soon."""
+        """Yield a chain, possibly with small limits, or none."""
         new_max = self.simulation.chance.choice(CHAINS_NEW_MAX)
         if new_max:
             following_max = self.simulation.chance.choice(CHAINS_FOLLOWING_MAX)
@@ -106,7 +106,7 @@ class LogNode(EngineNode):
 
 
 class Idle:
-    """What a node that follows the log waits for."""
+    """The waiter of a node that follows the log."""
 
     def __init__(self, node: LogNode) -> None:
         self.node = node

@@ -1,7 +1,7 @@
 """A process of the engine or of a client: it can be crashed, frozen and started again, and its clock may be wrong.
 
-Invariant: whatever a node asks of the database, the broker or the world passes `touch` before it has an effect and
-`touched` after it; there it may meet a fault, or another node goes on.
+Invariant: every call of a node to the database, the broker or the outside world passes `touch` before it has an effect
+and `touched` after it; there it may meet a fault, or another node may run.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ DOWN_SECONDS_MAX = 15.0
 
 
 class Crashed(BaseException):
-    """The process is gone in the middle of what it did. No handler of an error may stop it."""
+    """The process ends in the middle of what it did. As a BaseException it passes every handler of errors."""
 
 
 class Simulation(Protocol):
-    """What a node knows of the whole."""
+    """What a node knows of the whole play."""
 
     chance: Random
     scheduler: Scheduler
@@ -39,16 +39,16 @@ class Simulation(Protocol):
     def now(self) -> float: ...
 
     def struck(self, node: Node, fault: Fault) -> None:
-        """A fault has found its call."""
+        """Note that a fault has struck."""
 
     def committed(self, node: Node) -> None:
-        """Events are there that others may wait for."""
+        """Note that events were committed, for which others may wait."""
 
     def restless(self, node: Node) -> None:
-        """It has asked for far more than there is to do. Raises Violation."""
+        """Raise Violation: the node has made far more calls than there is work."""
 
     def gone(self, node: Node) -> None:
-        """The node has crashed: its sessions end, and its groups miss it."""
+        """Note that the node has crashed: its sessions end, and its groups will miss it."""
 
 
 class Ends(Protocol):
@@ -56,7 +56,7 @@ class Ends(Protocol):
 
 
 class Node:
-    """`work` is what it does from its start to its end; after a crash it does it again."""
+    """A process. `work` is what it does from its start to its end; after a crash it begins again."""
 
     def __init__(self, simulation: Simulation, number: int, name: str, skew_seconds: float) -> None:
         self.simulation = simulation
@@ -93,23 +93,24 @@ class Node:
         return EPOCH + timedelta(seconds=self.simulation.now + self.skew_seconds)
 
     def arm(self, fault: Fault) -> None:
-        """It strikes at the given number of calls from now on."""
+        """Let a fault strike after the given number of calls from now."""
         self.faults.append(fault._replace(calls=self.calls + fault.calls))
         self._look_out()
 
     def calm(self) -> None:
-        """No fault finds it any more."""
+        """Remove all faults that have not struck."""
         self.faults.clear()
         self._look_out()
 
     def touch(self, error: type[Exception]) -> None:
-        """Most calls meet nothing: the next one that does is known beforehand."""
+        """Run before each call. The number of the next call that meets something is known, so that most calls do
+        nothing here."""
         self.calls += 1
         if self.calls >= self.halt_at:
             self.halt(error)
 
     def touched(self, error: type[Exception]) -> None:
-        """The effect is there; whether the node hears of it is another question."""
+        """Run after a call has had its effect: the node may crash, or its answer may be lost."""
         fault, self.struck = self.struck, None
         if fault is not None:
             if fault.kind == "crash_after":
@@ -127,7 +128,7 @@ class Node:
             self.simulation.scheduler.wake(self.task, self.simulation.notice_seconds * self.simulation.chance.random())
 
     def park(self) -> None:
-        """Until the lock is given back."""
+        """Wait until the lock is released."""
         self.parked = True
         try:
             self.wait(NEVER)
@@ -143,16 +144,16 @@ class Node:
         raise Crashed
 
     def kill(self) -> None:
-        """From outside."""
+        """Crash the node, from outside of it."""
         if not self.dying and self.task.coroutine:
             self._end()
             self.simulation.scheduler.throw(self.task, Crashed())
 
     def stop(self) -> None:
-        """For good."""
+        """Stop the node for good."""
         self.over = True
         self._end()
-        if self.task.coroutine:  # it has begun, and has not ended
+        if self.task.coroutine:  # it has begun and not ended
             self.simulation.scheduler.throw(self.task, Crashed())
 
     def _end(self) -> None:
@@ -164,14 +165,14 @@ class Node:
         self.halt_at = 0 if self.dying else min(self.trouble_at, self.switch_at, self.simulation.calls_max)
 
     def _next_switch(self) -> int:
-        """The call at which another node goes on: each does with the same chance."""
+        """Draw the call at which another node runs: each call has the same probability."""
         simulation = self.simulation
         if not simulation.switching:
             return NEVER
         return self.calls + 1 + int(log1p(-simulation.chance.random()) / log1p(-simulation.switching))
 
     def halt(self, error: type[Exception]) -> None:
-        """What this call meets."""
+        """Meet whatever is due at this call: a crash, a fault, or another node's turn."""
         if self.dying:
             raise Crashed
         if self.calls >= self.simulation.calls_max:

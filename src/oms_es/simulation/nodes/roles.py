@@ -1,6 +1,6 @@
-"""Which nodes there are: the roles of the engine as app lists them, spread over simulated processes.
+"""The nodes of a scenario: the roles of the registry, spread over simulated processes.
 
-Whatever app lists is run here; tests/system/simulation fails on a role that is not.
+Every role of the registry must run here: tests/system/simulation fails otherwise.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SHARED_ROLES: tuple[tuple[str, ...], ...] = (
     ("projections", "ticker"),
     ("gateways", "sealer"),
 )
-"""Roles that are spread over the nodes; each group of them is run by two."""
+"""Groups of roles that are spread over the nodes; two nodes run each group."""
 
 
 def engine_nodes(ground: Ground) -> list[EngineNode]:

@@ -1,4 +1,4 @@
-"""A simulated process that has some roles, as consumer groups, and a relay."""
+"""A simulated process that runs some roles, as consumer groups, and a relay."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from oms_es.store.caching import Budget
 from oms_es.store.log import Log
 from oms_es.store.store import OUTAGES
 
-HUNGRY_SECONDS_MIN, HUNGRY_SECONDS_MAX = 0.2, 5.0
-"""How long a worker sleeps that has read what it may not yet do: others must come as far first."""
+BEHIND_SECONDS_MIN, BEHIND_SECONDS_MAX = 0.2, 5.0
+"""How long a worker sleeps that has read events which it may not process before other roles have come as far."""
 
 
 class WorkerNode(EngineNode):
-    """Some roles, as consumer groups; and the relay, or one that stands by."""
+    """A node with some roles, as consumer groups, and the relay or its standby."""
 
     def __init__(self, simulation: Ground, number: int, skew_seconds: float, roles: Sequence[str]) -> None:
         self.roles = roles
@@ -74,7 +74,7 @@ class WorkerNode(EngineNode):
         workers: list[Worker] = [self._relay(), *chains, *roles, *chains]
         save = self.own_store.recorder.move_at_rest
         return AwakeLoop(
-            workers, Hungry(self), ground.scenario.poll_seconds, timing=self.timing, waited_for=True, save=save
+            workers, WaitForOthers(self), ground.scenario.poll_seconds, timing=self.timing, waited_for=True, save=save
         )
 
     def check(self) -> None:
@@ -84,7 +84,7 @@ class WorkerNode(EngineNode):
                 self.simulation.stopped(f"{group.name}@{topic_partition}", error)
 
     def _chain(self) -> Iterator[AwakeGroupChain]:
-        """Also none, as where there is too much at once; or one that is cut soon."""
+        """Yield a chain, possibly with small limits, or none."""
         ground = self.simulation
         new_max = ground.chance.choice(CHAINS_NEW_MAX)
         groups = [group for group in self.groups if group.name in CONSUMER_ROLES | LOOKED_UP]
@@ -147,26 +147,26 @@ class WorkerNode(EngineNode):
     def _input_task(self, topic_partition: TopicPartition) -> PartitionTask:
         source = PartitionSource(topic_partition, CHANNEL_ORDERS_ROLE, "canonical")
         worker = self.follow(source, self.simulation.components.orders, self.own_store, self.log, Limit())
-        return InputTask(source, worker, lambda _topic: None)  # no topic is made again here
+        return InputTask(source, worker, lambda _topic: None)  # topics are never created again here
 
     def _backfill(self, topic_partition: TopicPartition, after: int, to: int) -> Any:
         partitions = dict.fromkeys(EVENT_TOPICS.values(), self.simulation.scenario.partitions)
         return missing(self.own_store.recorder, self.simulation.codec, partitions, topic_partition, after, to)
 
 
-class Hungry:
-    """What a worker waits for: messages, or that others come as far as what it has read asks for."""
+class WaitForOthers:
+    """The waiter of a worker: for messages, or for other roles to come as far as its events need."""
 
     def __init__(self, node: WorkerNode) -> None:
         self.node = node
-        self.seconds = HUNGRY_SECONDS_MIN
+        self.seconds = BEHIND_SECONDS_MIN
 
     def wait(self, seconds: float) -> bool:
         self.node.check()
         if any(not group.still for group in self.node.groups):
-            self.seconds = min(2 * self.seconds, HUNGRY_SECONDS_MAX)
+            self.seconds = min(2 * self.seconds, BEHIND_SECONDS_MAX)
             seconds = min(seconds, self.seconds)
         else:
-            self.seconds = HUNGRY_SECONDS_MIN
+            self.seconds = BEHIND_SECONDS_MIN
         self.node.wait(seconds)
         return True

@@ -1,4 +1,4 @@
-"""What a seed asks of the engine: orders, stock, money, returns, and inputs made from the schemas.
+"""The requests of a seed: orders, stock, money, returns, and inputs generated from the schemas.
 
 Imports: schemas and the scenario.
 """

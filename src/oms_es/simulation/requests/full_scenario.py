@@ -1,7 +1,7 @@
-"""What happens to orders and stock beside buying and selling: returns, exchanges, disputes, splits, lots, serial
-numbers, bundles, rates, and everything else that a person may ask for.
+"""Requests beyond buying and selling: returns, exchanges, disputes, splits, lots, serial numbers, bundles, rates, and
+everything else that a person may request. A seed draws a few of them.
 
-A seed draws a few of them. What cannot be done in the moment in which it is asked is refused, and that is an answer.
+A request that is impossible at its moment is refused, and that is a valid answer.
 """
 
 from __future__ import annotations

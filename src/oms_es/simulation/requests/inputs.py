@@ -1,7 +1,7 @@
-"""Whatever may come in, made from the schemas themselves: values at and around every bound of every field.
+"""Inputs generated from the schemas themselves: values at and around every bound of every field.
 
-Invariant: a message is drawn from nothing but its own declaration and from what the engine has said so far; a new
-field, bound or command is tried as soon as it exists. What the door refuses is not of interest here.
+Invariant: a message is drawn only from its declaration and from recorded events; a new field, bound or command is tried
+as soon as it exists. Messages that the schema refuses are of no interest here.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from oms_es.door import AtTheDoor, brought_in, takes
 from oms_es.kernel import Command, Event, Recorded
 
 REMEMBERED_MAX = 60
-"""Events, and names of each kind, that what comes next may be about."""
+"""Recorded events, and names of each kind, that later messages may refer to."""
 LENGTHS = (1, 2, 31, 32, 33, 60, 61, 64, 65, 127, 128, 129, 256, 257, 500, 501)
 TRIED_MAX = 40
-"""How often a message is drawn until the door takes one."""
+"""How often a message is drawn until the schema accepts one."""
 ITEMS_MAX = 40
-"""Of the longest list that is drawn; the longest that is taken is drawn seldom."""
+"""Items of the longest list that is usually drawn; the longest that is accepted is drawn seldom."""
 SELDOM = 0.01
-FAITHS = (0.85, 0.98)
-"""How much of what a command is about is said as it was recorded: a little, or nearly all, is strange."""
+REPEATED_SHARES = (0.85, 0.98)
+"""Shares of a command's fields that repeat the recorded event: the rest is unusual."""
 SOURCES = 8
-"""Events of which a command is about the one that it shares most with."""
+"""Recorded events of which the one that shares most fields with a command is chosen."""
 USUAL_MAX = 1_000
-"""Of numbers of which half are drawn: most that is said is usual, and gets far."""
+"""Half of the drawn integers are between 1 and this: a command with unusual numbers is mostly refused early."""
 BY_SKU = frozenset({"components", "bundles", "backordered"})
 LETTERS = "aZ0é\U0001f600\u0958\u0301'\"\\%_/.- @#\u202e\x07\x00\ud800"
 WORDS = (
@@ -66,7 +66,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 
 @cache
 def _edges(annotation: Any) -> tuple[Any, ...]:
-    """Values of a plain type that the door takes, at and around its bounds."""
+    """Return values of a plain type that the schema accepts, at and around its bounds."""
     origin = _base(annotation)
     if origin is bool:
         return (False, True)
@@ -129,25 +129,25 @@ def _sizes(annotation: Any) -> tuple[int, int]:
 
 
 def declared(field: FieldInfo) -> Any:
-    """A field's type with everything that is declared of it."""
+    """Return a field's type with all its declared constraints."""
     annotation = field.annotation
     return Annotated[(annotation, *field.metadata)] if field.metadata else annotation
 
 
 def _spelled(name: str, field: FieldInfo) -> str:
-    """As a sender writes it."""
+    """Return the field's name as a sender writes it."""
     alias = field.validation_alias
     first = alias.choices[0] if isinstance(alias, AliasChoices) else alias
     return first if isinstance(first, str) else name
 
 
 class Inputs:
-    """Draws commands. It is given what the engine records, so that most of them are about something."""
+    """A generator of commands. It is given recorded events, so that most commands refer to something that exists."""
 
     def __init__(self, chance: Random, shapes: Sequence[type[Command]], names: Mapping[str, Sequence[Any]]) -> None:
         self.chance = chance
         self.shapes = shapes
-        self._faith = FAITHS[0]
+        self._repeated_share = REPEATED_SHARES[0]
         self.events: deque[Event] = deque(maxlen=REMEMBERED_MAX)
         self.names: dict[str, deque[Any]] = {}
         for name, values in names.items():
@@ -161,17 +161,17 @@ class Inputs:
                     self._remember(name, value)
 
     def command(self, shape: type[Command] | None = None, about: Event | None = None) -> Command | None:
-        """One that the door takes; None where nothing that was drawn was taken."""
+        """Return a command that the schema accepts, or None if none of TRIED_MAX is."""
         shape = shape or self.chance.choice(self.shapes)
         for _ in range(TRIED_MAX):
             with suppress(ValidationError):
-                self._faith = self.chance.choice(FAITHS)
+                self._repeated_share = self.chance.choice(REPEATED_SHARES)
                 values = self._like(shape, about) if about else self.fields(shape)
                 return brought_in(shape.model_validate(values))
         return None
 
     def fields(self, shape: type[BaseModel]) -> dict[str, Any]:
-        """Of any shape, whether it is taken or not."""
+        """Return values for the fields of a shape, valid or not."""
         return self._like(shape, self._source(shape))
 
     def _likely(self, share: float) -> bool:
@@ -182,7 +182,7 @@ class Inputs:
         known.extend(value for value in values if value not in known)
 
     def _source(self, shape: type[BaseModel]) -> Event | None:
-        """Something that was recorded, which the command may be about: the more they share, the likelier."""
+        """Return a recorded event that the command may refer to; the more fields they share, the likelier."""
         if not self.events or self._likely(0.2):
             return None
         drawn = [self.chance.choice(self.events) for _ in range(SOURCES)]
@@ -217,7 +217,7 @@ class Inputs:
         return None if absent else self._value(name, self.chance.choice(kinds), like)
 
     def _items(self, name: str, annotation: Any, item: Any, like: Any) -> list[Any]:
-        if like and isinstance(like, tuple) and self._likely(self._faith):
+        if like and isinstance(like, tuple) and self._likely(self._repeated_share):
             return [self._value(name, item, source) for source in like]
         return [self._value(name, item) for _ in range(self._size(annotation))]
 
@@ -236,7 +236,7 @@ class Inputs:
         return {self._value(of, parts[0]): self._value(name, parts[1]) for _ in range(self._size(annotation))}
 
     def _plain(self, name: str, annotation: Any, base: Any, like: Any) -> Any:
-        if like is not None and not isinstance(like, BaseModel) and self._likely(self._faith):
+        if like is not None and not isinstance(like, BaseModel) and self._likely(self._repeated_share):
             return like
         if (known := self.names.get(name)) and self._likely(0.7):
             return self.chance.choice(known)

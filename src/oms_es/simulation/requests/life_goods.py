@@ -1,4 +1,4 @@
-"""What may happen to goods in the full scenario: stock, places, cartons on their way."""
+"""Requests about goods in the full scenario: stock, locations, cartons on their way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from oms_es.store.encoding.codec import event_id_of
 
 
 def parcels(draw: Draw) -> Iterator[Action]:
-    """Weighed, labelled, taken back from the carrier, seen by others."""
+    """Yield requests about parcels: pack, attach a label, cancel a booking, record tracking of others."""
     chance = draw.chance
     for _ in range(2):
         action, order = draw.earlier()
@@ -52,7 +52,7 @@ def parcels(draw: Draw) -> Iterator[Action]:
 
 
 def strange_journeys(draw: Draw) -> Iterator[Action]:
-    """A carrier reports what does not fit: of a parcel in the wrong order, or of one that is not on its way."""
+    """Yield carriers' reports that do not fit: in the wrong order, or of a parcel that is not on its way."""
     chance = draw.chance
     action, order = draw.earlier()
     for status in chance.sample(ODD_STATUSES, 2):
@@ -67,7 +67,7 @@ def strange_journeys(draw: Draw) -> Iterator[Action]:
 
 
 def inbounds(draw: Draw) -> Iterator[Action]:
-    """Promised, and it comes, or does not; stock that runs low asks for it."""
+    """Yield inbound deliveries that arrive or are cancelled, and a reorder point that asks for them."""
     chance, sku, place, at = draw.chance, draw.sku(), draw.place(), draw.moment()
     of: Any = {"sku": sku, "location": place}
     yield draw.action(at, s.SetReorderPoint(**of, quantity=chance.randint(0, 3), up_to=5))
@@ -79,7 +79,7 @@ def inbounds(draw: Draw) -> Iterator[Action]:
 
 
 def lots(draw: Draw) -> Iterator[Action]:
-    """On shelves, by lot; some expire, some are put aside, some are thrown away."""
+    """Yield stock in bins, by lot; some of it expires, is put aside, or is written off."""
     chance, at = draw.chance, draw.moment()
     of: Any = {"sku": draw.sku(), "location": draw.place()}
     until = moment(at + chance.uniform(50.0, 400.0))
@@ -99,7 +99,7 @@ def lots(draw: Draw) -> Iterator[Action]:
 
 
 def serials(draw: Draw) -> Iterator[Action]:
-    """Units with numbers: received, received again elsewhere, sold, moved."""
+    """Yield units with serial numbers that are received, received again elsewhere, sold and moved."""
     chance, at, place = draw.chance, draw.moment(), draw.place()
     yield draw.action(0.0, i.DescribeItem(sku=PHONE, name="A phone", weight_grams=200, serial_tracked=True))
     numbers = ("p1", "p2", "p3")
@@ -122,7 +122,7 @@ def bundles(draw: Draw) -> Iterator[Action]:
 
 
 def places(draw: Draw) -> Iterator[Action]:
-    """A location that fails, and perhaps comes back."""
+    """Yield the closing of a location, and sometimes its reopening."""
     at, place = draw.moment(), draw.place()
     yield draw.action(at, CloseLocation(location=place, reason="a flood"))
     if draw.likely(0.6):
@@ -130,7 +130,7 @@ def places(draw: Draw) -> Iterator[Action]:
 
 
 def prices_of_carriage(draw: Draw) -> Iterator[Action]:
-    """What carriers ask, what customers may choose, and by which rules it is decided where from."""
+    """Yield rates of carriers, delivery options, and sourcing rules."""
     chance, at = draw.chance, draw.moment()
     bands = (ra.Band(weight_grams_max=50_000, price_minor=chance.choice((390, 590))),)
     zone = ra.Zone(countries=chance.choice(((), (), ("FR",))), transit_days=2, bands=bands)

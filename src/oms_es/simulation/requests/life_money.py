@@ -1,4 +1,4 @@
-"""What may happen to money in the full scenario: odd answers, expiry, disputes."""
+"""Requests about money in the full scenario: odd answers, expiry, disputes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ ODD_STATUSES = (
 
 
 def strange_payments(draw: Draw) -> Iterator[Action]:
-    """Cards that are turned down and work later, expire, are disputed, or take no refund; now and then others pay."""
+    """Yield orders whose cards are declined at first, expire, are disputed, or refuse a refund; sometimes another
+    method pays."""
     for token in draw.chance.sample(sorted(TOKEN_MODES), 3):
         at = draw.moment()
         order = an_order(draw, at, f"T-{token}", (draw.sku(), 1), payment_token=token)
@@ -49,7 +50,7 @@ def strange_payments(draw: Draw) -> Iterator[Action]:
 
 
 def money_that_lapses(draw: Draw) -> Iterator[Action]:
-    """The provider releases what it holds, or we do; most often before it is needed."""
+    """Yield expiries of held money, reported by the provider, and reports of operations that were never requested."""
     action, order = draw.earlier()
     payment = f"{order.order_id}.1"
     callback = {"operation": "expire", "outcome": "succeeded", "payment_id": payment}
@@ -68,7 +69,8 @@ def money_that_lapses(draw: Draw) -> Iterator[Action]:
 
 
 def gone_before_it_leaves(draw: Draw) -> Iterator[Action]:
-    """Taken, and given back or disputed, at the provider while the order is held or on its way; often it comes back."""
+    """Yield reports that money was taken, and refunded or disputed at the provider, while its order is held or on its
+    way; often the money comes back."""
     chance, at = draw.chance, draw.moment()
     order = an_order(draw, at, "GONE", (draw.sku(), 1), (draw.sku(), 1))
     total = order.shipping_minor + sum(line.quantity * line.unit_price_minor for line in order.lines)

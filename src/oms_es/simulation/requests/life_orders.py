@@ -1,4 +1,4 @@
-"""What may happen to orders in the full scenario: in parts, merged, overridden, held, late."""
+"""Requests about orders in the full scenario: split, merged, overridden, held, late."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from oms_es.store.encoding.codec import event_id_of
 SET, PHONE = "set", "phone"
 
 BOOKED_AT_VERSION = 2
-"""Where a parcel's stream asks the carrier, if nothing came between: the carrier's number follows from it."""
+"""The version of a parcel's stream at which the carrier is asked, if nothing came before; the carrier's number derives
+from it."""
 
 
 CUSTOMER = o.Customer(customer_id="C-1", email="ada@example.com")
-"""One for all: many orders change its row."""
+"""One customer of many orders, so that many orders change the customer's row."""
 
 
 def moment(at: float) -> datetime:
@@ -48,7 +49,8 @@ def an_order(draw: Draw, at: float, name: str, *lines: tuple[str, int], **more: 
 
 
 def in_the_dashboard(draw: Draw) -> Iterator[Action]:
-    """Money is released, given back or disputed at the provider, which knows it by names of its own alone."""
+    """Yield reports of money that was released, refunded or disputed at the provider, under the provider's
+    own names."""
     for doing in draw.chance.sample(("void", "refund", "dispute"), 2):
         action, order = draw.earlier()
         reference = f"auth-{event_id_of(f'payment-{order.order_id}.1', 1).hex[:20]}"
@@ -63,7 +65,7 @@ def in_the_dashboard(draw: Draw) -> Iterator[Action]:
 
 
 def orders_in_parts(draw: Draw) -> Iterator[Action]:
-    """Held while they are split and merged, assigned, overridden; some are released again."""
+    """Yield requests to hold, split, assign and override an order; some holds are released again."""
     chance = draw.chance
     action, order = draw.earlier()
     at = action.at + chance.choice((0.0, 0.2, 2.0))
@@ -81,7 +83,7 @@ def orders_in_parts(draw: Draw) -> Iterator[Action]:
 
 
 def merges(draw: Draw) -> Iterator[Action]:
-    """Orders of one channel, held until it is asked for."""
+    """Yield orders of one channel that are held until a merge of them is requested."""
     at = draw.moment()
     some = [an_order(draw, at, f"M{n}", (draw.sku(), 1)) for n in (1, 2)]
     for order in some:
@@ -126,7 +128,7 @@ def numbers_of_orders(draw: Draw) -> Iterator[Action]:
 
 
 def what_is_late(draw: Draw) -> Iterator[Action]:
-    """What a clock would ask for days later, asked by a person who does not wait."""
+    """Yield commands that a clock would give days later, given by a person at once."""
     chance = draw.chance
     action, order = draw.earlier()
     parcel, late = f"{order.order_id}.1", moment(action.at) + timedelta(days=40)
@@ -144,7 +146,7 @@ def what_is_late(draw: Draw) -> Iterator[Action]:
 
 
 def presales_that_lapse(draw: Draw) -> Iterator[Action]:
-    """More of them than may be sold before there are any; nothing comes."""
+    """Yield presale orders for more than the limit, of goods that never arrive."""
     chance, first, sku = draw.chance, draw.moment(), draw.sku()
     for place in draw.locations:
         yield draw.action(0.0, s.SetPresaleLimit(sku=sku, location=place, quantity=chance.randint(0, 2)))

@@ -1,4 +1,4 @@
-"""What may come back in the full scenario, and what customers say of it."""
+"""Requests about returns in the full scenario, and customers' feedback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from oms_es.simulation.scenario import Action
 
 
 def returns(draw: Draw) -> Iterator[Action]:
-    """Asked for, approved or not, received and inspected in parts, exchanged, given up."""
+    """Yield returns that are requested, approved or refused, received and inspected in parts, exchanged, or
+    given up."""
     chance = draw.chance
     for number in range(chance.randint(1, 3)):
         action, order = draw.earlier()

@@ -1,7 +1,5 @@
-"""More of what happens to orders: what others have done with them, what people see to, and what is done over and over.
-
-A seed draws a few of these and of life.py.
-"""
+"""More requests about orders: reports of what others did with them, work of people on exceptions, and repeated rounds
+of exchanges and splits. A seed draws a few of these and of life.py."""
 
 from __future__ import annotations
 
@@ -24,14 +22,14 @@ from oms_es.simulation.requests.workload import PRICE_MINOR, Draw
 from oms_es.simulation.scenario import Action, OutsideCallback
 
 THEMES_SHARE = 0.3
-"""How often a seed draws each of what may happen."""
+"""The probability with which a seed draws each theme."""
 LAMP = "lamp"
 PART = f"{names.SPLIT}s1/PARTS"
-"""By which name its channel knows what is split off first."""
+"""The channel's name of the part that is split off first."""
 
 
 def reported_elsewhere(draw: Draw) -> Iterator[Action]:
-    """The channel has shipped or given back units by itself, and says so also before it says the order."""
+    """Yield reports of a channel that it has shipped or refunded units itself, sometimes before it sends the order."""
     chance = draw.chance
     for number in range(chance.randint(1, 3)):
         action, order = draw.earlier()
@@ -48,7 +46,7 @@ def reported_elsewhere(draw: Draw) -> Iterator[Action]:
 
 
 def pickups(draw: Draw) -> Iterator[Action]:
-    """Collected at a counter: of a named location, or of any that has everything."""
+    """Yield orders that are collected at a counter: of a named location, or of any that has everything."""
     for number in range(draw.chance.randint(1, 2)):
         at = draw.moment()
         place = draw.place() if draw.likely(0.5) else None
@@ -56,7 +54,8 @@ def pickups(draw: Draw) -> Iterator[Action]:
 
 
 def what_people_see_to(draw: Draw) -> Iterator[Action]:
-    """Sent twice, with different content: a person takes it over and settles it, also when it is not raised yet."""
+    """Yield an order sent twice with different content, and a person who assigns and resolves the exception, sometimes
+    before it is raised."""
     chance = draw.chance
     action, order = draw.earlier()
     other = order.model_copy(update={"shipping_minor": order.shipping_minor + 1})
@@ -72,7 +71,7 @@ def what_people_see_to(draw: Draw) -> Iterator[Action]:
 
 
 def one_return_of_two_orders(draw: Draw) -> Iterator[Action]:
-    """The second to take a return's name is refused."""
+    """Yield two returns with the same name; the second is refused."""
     for _ in range(2):
         action, order = draw.earlier()
         at = action.at + draw.chance.uniform(80.0, 200.0)
@@ -81,7 +80,7 @@ def one_return_of_two_orders(draw: Draw) -> Iterator[Action]:
 
 
 def exchanges_of_exchanges(draw: Draw) -> Iterator[Action]:
-    """What comes back of an exchange is exchanged again, or paid back, over some rounds."""
+    """Yield exchanges of exchanges: goods that come back are exchanged again, or refunded, over several rounds."""
     chance = draw.chance
     action, order = draw.earlier()
     order_id, line, at = order.order_id, order.lines[0].line_id, action.at
@@ -105,7 +104,7 @@ def exchanges_of_exchanges(draw: Draw) -> Iterator[Action]:
 
 
 def rounds_of_parts(draw: Draw) -> Iterator[Action]:
-    """Split, a part of it split again, and both parts merged, while a person holds them."""
+    """Yield a held order that is split, a part that is split again, and a merge of both parts."""
     chance, at = draw.chance, draw.moment()
     of_it: Any = {"sku": LAMP, "location": draw.place()}
     yield draw.action(0.0, ReceiveStock(**of_it, receipt_id="lamps", quantity=chance.choice((3, 4, 6))))
@@ -132,11 +131,12 @@ def split_of(order_id: str, split_id: str, units: int) -> o.SplitOrder:
 
 
 EARLY_SECONDS = 0.5
-"""After an order was placed: no refund of it can have been asked for."""
+"""Seconds after an order was placed in which no refund of it can have been requested."""
 
 
 def contradictions(draw: Draw) -> Iterator[Action]:
-    """A provider says what is not so: more than was asked for, another currency, a failure of what then succeeds."""
+    """Yield reports of a provider that contradict the requests: a higher amount, another currency, a failure of what
+    then succeeds."""
     chance = draw.chance
     for number in range(chance.randint(1, 3)):
         action, order = draw.earlier()
@@ -169,7 +169,7 @@ THEMES: tuple[Callable[[Draw], Iterator[Action]], ...] = (
 
 
 def lived(draw: Draw) -> Iterator[Action]:
-    """A few of all that may happen."""
+    """Yield the requests of a few themes."""
     for some in THEMES:
         if draw.likely(THEMES_SHARE):
             yield from some(draw)

@@ -1,4 +1,4 @@
-"""What the outside asks of the engine: one function per kind of request, each drawn from the seed.
+"""Requests from outside the engine: one function per kind of request, each drawn from the seed.
 
 A new command joins the simulation as one more function in MIX.
 """
@@ -52,7 +52,7 @@ GIFT_CARD = Tender(method="gift_card", payment_token="gift", amount_minor=100)
 
 
 class Draw(NamedTuple):
-    """What the functions draw from. `span`: the seconds in which something may be asked."""
+    """The source of random draws. `span`: the seconds in which requests may be sent."""
 
     chance: Random
     profile: Profile
@@ -64,7 +64,7 @@ class Draw(NamedTuple):
     bursts: Sequence[float]
 
     def moment(self) -> float:
-        """Most comes in bursts: what meets is what races."""
+        """Return a random moment, mostly within a burst: requests at the same time race each other."""
         if self.bursts and self.chance.random() < BURST_SHARE:
             return self.chance.choice(self.bursts) + self.chance.expovariate(1.0 / BURST_SECONDS)
         return self.chance.uniform(0.0, self.span)
@@ -82,14 +82,14 @@ class Draw(NamedTuple):
         return Action(at, self.chance.randrange(self.clients), ask)
 
     def earlier(self) -> tuple[Action, PlaceOrder]:
-        """An order that is asked for anyway."""
+        """Return an order that the scenario sends anyway."""
         action = self.chance.choice(self.orders)
         assert isinstance(action.ask, PlaceOrder)
         return action, action.ask
 
 
 def drawn(chance: Random, profile: Profile, seconds: float, clients: int) -> Draw:
-    """What there is, and the orders that are asked for anyway."""
+    """Return the source of draws with SKUs, locations, and the orders of the scenario."""
     skus, locations = SKUS[: chance.randint(*profile.skus)], LOCATIONS[: chance.randint(*profile.locations)]
     span = seconds * 0.9
     bursts = [chance.uniform(0.0, span) for _ in range(chance.randint(1, 2))] if profile.units < FLASH_UNITS else ()
@@ -107,7 +107,7 @@ def asked(draw: Draw) -> Iterator[Action]:
 
 
 FLASH_UNITS = 100
-"""From here on a profile is a sale of few things to many: what there is, is there when it begins."""
+"""Units from which a profile is a flash sale: few SKUs, many orders, and all stock from the beginning."""
 
 
 def what_is_on_sale(draw: Draw) -> Iterator[Action]:
@@ -161,7 +161,7 @@ def openings(draw: Draw) -> Iterator[Action]:
 
 
 def receipts(draw: Draw) -> Iterator[Action]:
-    """Some there from the beginning, some while orders wait for it; now and then one is sent twice."""
+    """Yield receipts of stock: some at the beginning, some while orders wait for it; sometimes one is sent twice."""
     chance = draw.chance
     for sku in draw.skus:
         for place in draw.locations:
@@ -175,7 +175,7 @@ def receipts(draw: Draw) -> Iterator[Action]:
 
 
 def repeats(draw: Draw) -> Iterator[Action]:
-    """Sent again: the same, or something else under the same name."""
+    """Yield orders that are sent again: unchanged, or with other content."""
     if draw.likely(0.4):
         action, order = draw.earlier()
         if draw.likely(0.3):
@@ -191,7 +191,7 @@ def cancellations(draw: Draw) -> Iterator[Action]:
 
 
 def carts(draw: Draw) -> Iterator[Action]:
-    """Stock that is held for a while, and released in time or not."""
+    """Yield temporary reservations, some of which are released before they expire."""
     chance = draw.chance
     if draw.likely(0.4):
         at, sku, place = draw.moment(), chance.choice(draw.skus), chance.choice(draw.locations)
@@ -215,7 +215,7 @@ def bad_input(draw: Draw) -> Iterator[Action]:
 
 
 def amendments(draw: Draw) -> Iterator[Action]:
-    """Other units, or another charge; also of an order that is not known yet."""
+    """Yield amendments of units or shipping charges, also of orders that are not known yet."""
     if draw.likely(0.2):
         action, order = draw.earlier()
         first, *others = order.lines
@@ -226,7 +226,7 @@ def amendments(draw: Draw) -> Iterator[Action]:
 
 
 def holds(draw: Draw) -> Iterator[Action]:
-    """Some are taken off again, some are not."""
+    """Yield holds of orders, most of which are released again."""
     if draw.likely(0.2):
         action, order = draw.earlier()
         at, kind = action.at + draw.chance.expovariate(1.0), draw.chance.choice(("fraud", "address"))
@@ -256,7 +256,7 @@ def refunds(draw: Draw) -> Iterator[Action]:
 
 
 def presales(draw: Draw) -> Iterator[Action]:
-    """Sold before it exists; the goods come in time, too late, or in part."""
+    """Yield presale orders, whose goods arrive in time, too late, or in part."""
     chance = draw.chance
     if draw.likely(0.15):
         at, sku, place = draw.moment(), chance.choice(draw.skus), chance.choice(draw.locations)
@@ -284,7 +284,7 @@ def presales(draw: Draw) -> Iterator[Action]:
 
 
 def counts(draw: Draw) -> Iterator[Action]:
-    """What was counted is not what was there: promises may break."""
+    """Yield counts and corrections of stock, which may break promises."""
     chance = draw.chance
     if draw.likely(0.2):
         at, sku, place = draw.moment(), chance.choice(draw.skus), chance.choice(draw.locations)
@@ -297,7 +297,7 @@ def counts(draw: Draw) -> Iterator[Action]:
 
 
 def moves(draw: Draw) -> Iterator[Action]:
-    """From one location to another: there at once, or after a while on the way."""
+    """Yield moves to another location, immediate or with time on the way."""
     chance = draw.chance
     if draw.likely(0.2) and len(draw.locations) > 1:
         at, sku, (place, other) = draw.moment(), chance.choice(draw.skus), chance.sample(draw.locations, 2)

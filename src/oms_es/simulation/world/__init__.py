@@ -1,4 +1,5 @@
-"""What lies around the engine, in memory: PostgreSQL, Kafka, providers and carriers, with all that can go wrong there.
+"""The systems around the engine, in memory: PostgreSQL, Kafka, providers and carriers, with everything that can go
+wrong there.
 
 Imports: app and below.
 """

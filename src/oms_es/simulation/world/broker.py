@@ -1,5 +1,5 @@
-"""Kafka, as far as the engine knows it: partitions, groups that rebalance, messages that come twice, acknowledgements
-that get lost.
+"""Kafka in memory, as far as the engine uses it: partitions, groups that rebalance, repeated messages, lost
+acknowledgements.
 
 Invariant: a partition keeps the order in which messages were appended, and every message that was acknowledged, until
 its retention is over.
@@ -27,7 +27,7 @@ def given(headers: Sequence[Header]) -> dict[str, bytes]:
 class Partition:
     def __init__(self, topic_partition: TopicPartition) -> None:
         self.topic_partition = topic_partition
-        self.base = 0  # the offset of the oldest message kept
+        self.base = 0  # the offset of the oldest message that is kept
         self.messages: list[Message] = []
 
     @property
@@ -44,14 +44,14 @@ class Partition:
         return self.messages[first : first + limit]
 
     def forget(self, offset: int) -> None:
-        """Apply retention: drop older messages."""
+        """Apply retention: drop messages before the offset."""
         if offset > self.base:
             del self.messages[: offset - self.base]
             self.base = offset
 
 
 class Broker:
-    """`on_append` gets every message when it is kept."""
+    """The broker. `on_append` gets every message when it is stored."""
 
     def __init__(self, topics: Iterable[Topic], on_append: Callable[[Message], None]) -> None:
         self.partitions = {
@@ -87,13 +87,13 @@ class Broker:
         return self.groups[group]
 
     def expel(self, node: Node) -> None:
-        """Every group has waited for this node for long enough."""
+        """Remove a node from every group: they have waited for it long enough."""
         for members in self.groups.values():
             members.leave([group for group in members.joined if group.node is node])
 
 
 class Members:
-    """Who is in a group, and who has which partition."""
+    """The members of a group, and the owner of each partition."""
 
     def __init__(self, partitions: Sequence[Partition]) -> None:
         self.partitions = {partition.topic_partition: partition for partition in partitions}
@@ -109,12 +109,13 @@ class Members:
         left = [group for group in self.joined if group not in gone]
         if len(left) < len(self.joined):
             for group in gone:
-                group.stirred = True  # it will find out, and join again
+                group.stirred = True  # the member finds out at its next call, and joins again
             self.joined = left
             self._share_out()
 
     def _share_out(self) -> None:
-        """A member that has a partition keeps it, if then no member has fewer than a fair share."""
+        """Assign the partitions. A member keeps a partition unless another member would then have fewer than a fair
+        share."""
         topic_partitions, joined = sorted(self.partitions), self.joined
         fair = -(-len(topic_partitions) // len(joined)) if joined else 0
         counts = dict.fromkeys(joined, 0)
@@ -140,7 +141,7 @@ class Members:
 
 
 class MemoryGroup:
-    """One member of a group, as kafka/client.py has it at a broker."""
+    """One member of a group, with the interface that kafka/client.py has for a broker."""
 
     def __init__(self, node: Node, broker: Broker, name: str, topics: Sequence[str]) -> None:
         self.node = node
@@ -163,7 +164,7 @@ class MemoryGroup:
 
     @property
     def calls(self) -> bool:
-        """A simulated group waits for its members until they are thought dead."""
+        """Return False: a simulated group waits for its members until they are taken to be dead."""
         return False
 
     def notify(self, given: bool, topic_partition: TopicPartition) -> None:  # noqa: FBT001 - as the group reports it
@@ -176,7 +177,7 @@ class MemoryGroup:
         try:
             return self._polled()
         except BaseException:
-            self.stirred = True  # it is all still to come
+            self.stirred = True  # all messages are still to come
             raise
 
     def _polled(self) -> dict[TopicPartition, list[Message]]:
@@ -220,7 +221,7 @@ class MemoryGroup:
                 self.members.committed[topic_partition] = offset
 
     def failures(self) -> dict[TopicPartition, Unreadable]:
-        """Everything that is kept can be read."""
+        """Return nothing: everything that is kept can be read."""
         return {}
 
     def reached(self, topic_partition: TopicPartition) -> int | None:
@@ -235,14 +236,14 @@ class MemoryGroup:
 
     @property
     def missing(self) -> Sequence[str]:
-        """Every topic is there."""
+        """Return nothing: every topic exists."""
         return ()
 
     def close(self) -> None:
         self.members.leave([self])
 
     def rewind(self, messages: int) -> None:
-        """Deliver some again."""
+        """Go back by some messages in each partition, so that they are delivered again."""
         for topic_partition, offset in self.at.items():
             self.at[topic_partition] = max(self.members.partitions[topic_partition].base, offset - messages)
         self.stirred = True
@@ -257,7 +258,7 @@ class MemoryGroup:
 
 
 class MemoryPublisher:
-    """A producer. What it sends may arrive in part, or arrive without an answer that says so."""
+    """A producer. Its messages may arrive in part, or arrive without an acknowledgement."""
 
     def __init__(self, node: Node, broker: Broker) -> None:
         self.node = node
@@ -279,7 +280,7 @@ class MemoryPublisher:
         return {topic: sum(partition.end for partition in self.broker.partitions[topic]) for topic in partitions}
 
     def discard(self) -> None:
-        """Nothing waits to be sent."""
+        """Do nothing: no message waits to be sent."""
 
     def close(self) -> None:
-        """Nothing waits to be sent."""
+        """Do nothing: no message waits to be sent."""

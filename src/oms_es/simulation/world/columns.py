@@ -1,4 +1,5 @@
-"""What PostgreSQL's columns take: the simulated database, and tests without a real one, refuse what it would refuse."""
+"""Limits of PostgreSQL's columns, so that the simulated database, and tests without a real one, refuse what it would
+refuse."""
 
 from __future__ import annotations
 
@@ -17,12 +18,12 @@ from oms_es.exit_codes import Code
 
 OFFSET_MAX = timedelta(hours=16)
 INDEX_ROW_BYTES_MAX = 2_704
-"""Of a B-tree with pages of 8,192 bytes: a third of a page, less what it keeps for itself."""
+"""Bytes of an index row in a B-tree with pages of 8,192 bytes: a third of a page, less its overhead."""
 NUMERIC_DIGITS_MAX = 131_072
 
 
 class DoesNotFit(OmsError):
-    """A value that the column's type cannot hold."""
+    """A value does not fit the column's type."""
 
     code = "does_not_fit"
     exit_code = Code.UNEXPECTED
@@ -30,7 +31,7 @@ class DoesNotFit(OmsError):
 
 
 def check(table: Table, row: Mapping[str, Any]) -> None:
-    """Raises DoesNotFit."""
+    """Raise DoesNotFit if PostgreSQL would refuse the row."""
     for column, problem in _problems(table, row):
         raise DoesNotFit(f"{table.name}.{column}: {problem}")
 

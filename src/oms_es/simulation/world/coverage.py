@@ -1,4 +1,4 @@
-"""How far each read model of the simulated workers has come."""
+"""The progress of each role on the simulated topics."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from oms_es.simulation.nodes.node import Node
 
 
 class MemoryCoverage:
-    """How far roles that read topics have come, as kafka/groups/watermark.py asks it of PostgreSQL."""
+    """The progress of roles that read topics, with the interface that kafka/groups/watermark.py has for PostgreSQL."""
 
     def __init__(self, node: Node, database: Database, topics: Mapping[str, Sequence[str]]) -> None:
         self.database = database
         self.touch = database.touching(node, OperationalError)
         self.topics = topics
         self._names: dict[str, list[tuple[str, TopicPartition]]] = {}
-        self._known = 0  # so many partitions were published when the names were made
+        self._known = 0  # the number of published partitions when the names were made
 
     def position(self, roles: Iterable[str]) -> int:
         self.touch()
@@ -42,7 +42,7 @@ class MemoryCoverage:
         return covered
 
     def _places(self, role: str) -> Sequence[tuple[str, TopicPartition]]:
-        """Where the role reads, and what its position there is called."""
+        """Return the partitions that the role reads, each with the name of its position."""
         published = self.database.published
         if self._known != len(published):
             self._names, self._known = {}, len(published)

@@ -1,7 +1,7 @@
-"""What the same events make of the same states is worked out once, however many stores and checks ask.
+"""A cache of evolved states: the same state and event are evolved once, however many stores and checks need the result.
 
-Invariant: states and events are never changed, so that the same two objects always make the same third. The seeds that
-write events as JSON get other objects every time, and work everything out again.
+Invariant: states and events never change; therefore the same two objects always give the same third. Seeds that write
+events as JSON get new objects every time, and evolve everything again.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 from oms_es.kernel import Decider
 
 REMEMBERED_MAX = 20_000
-"""States remembered per aggregate: more than the events of a scenario, but for a flash sale."""
+"""States that are cached per aggregate: more than the events of a scenario, except for a flash sale."""
 
 
 class Remembering:
-    """An `evolve`, and what it gave. What it was given is kept, too: an object's id is its own only while it lives."""
+    """An `evolve` with cached results. Its arguments are kept, too: an object's id is unique only while it exists."""
 
     def __init__(self, evolve: Callable[[Any, Any], Any]) -> None:
         self.evolve = evolve

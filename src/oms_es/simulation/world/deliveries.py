@@ -1,6 +1,6 @@
-"""How far subscriptions have come in the simulated database, and what is to be delivered to them.
+"""Subscriptions' positions and deliveries in the simulated database.
 
-Invariant: as in store/http/subscriptions.py, deliveries are there from the same change as the position on.
+Invariant: as in store/http/subscriptions.py, deliveries and the position that covers them are committed together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WRITTEN = Codec(NO_EVENTS)
 
 
 class MemoryDeliveries:
-    """One session of one node, as `DeliveryTables` is in PostgreSQL."""
+    """One session of a node, with the interface that `DeliveryTables` has for PostgreSQL."""
 
     error = psycopg.OperationalError
 
@@ -122,10 +122,10 @@ class MemoryDeliveries:
         self.node.touched(self.error)
 
     def sweep(self, before: datetime) -> None:
-        """What is swept elsewhere is kept here, for who looks at a world in the end."""
+        """Do nothing: old deliveries are kept for the checks in the end."""
 
     def waiting(self, name: str) -> list[Delivery]:
-        """In the order of their positions, which is that in which they were put here."""
+        """Return the waiting deliveries in the order of their positions, in which they were stored."""
         deliveries = self.database.deliveries.values()
         return [one for one in deliveries if one.subscription == name and one.delivered_at is None]
 

@@ -1,6 +1,6 @@
-"""The outside world: what providers and carriers have done, and what they will still report.
+"""The outside world in memory: effects of providers and carriers, and the callbacks that they will send.
 
-Their logic is that of gateways/simulated/simulators.py; here is only their memory, and how their callbacks arrive.
+The logic is that of gateways/simulated/simulators.py; only the storage and the arrival of callbacks are here.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ STRAYS = {
     PAYMENT_CALLBACKS: b'{"operation": "void", "outcome": "succeeded", "payment_id": "stranger", "reference": "s"}',
     CARRIER_CALLBACKS: (b'{"shipment_id": "stranger", "status": "picked_up", "occurred_at": "2026-01-05T08:00:00Z"}'),
 }
-"""Callbacks for something that was never asked for."""
+"""Callbacks about something that was never requested."""
 
 
 class Outside:
-    """`on_effect` gets every effect when it happens."""
+    """The outside world. `on_effect` gets every effect when it happens."""
 
     def __init__(self, now: Callable[[], float], on_effect: Callable[[Effect], None]) -> None:
         self.now = now
@@ -43,7 +43,7 @@ class Outside:
         return EPOCH + timedelta(seconds=self.now())
 
     def queue(self, callback: PendingCallback, node: Node) -> None:
-        """A callback sets out; on its way others may overtake it."""
+        """Send a callback; others may overtake it on its way."""
         simulation = node.simulation
         due = (callback.due_at - EPOCH).total_seconds() + simulation.latency_seconds * simulation.chance.expovariate(
             0.2
@@ -56,7 +56,7 @@ class Outside:
         simulation.scheduler.after(max(0.0, due - self.now()), self.arrive)
 
     def deliver(self, source: str, payload: bytes) -> None:
-        """A callback is there."""
+        """Let a callback arrive now."""
         self._numbers += 1
         heappush(self.queued[source], (self.now(), self._numbers, payload))
         self.arrive()
@@ -73,12 +73,12 @@ class Outside:
         return [Arrival(number, payload) for number, payload in enumerate(payloads, after + 1)]
 
     def has_more(self, source: str, after: int) -> bool:
-        """Whether there is something to read."""
+        """Return whether a callback can be read after the position."""
         queued = self.queued[source]
         return len(self.delivered[source]) > after or bool(queued and queued[0][0] <= self.now())
 
     def recall(self, source: str, shipment_id: str) -> bool:
-        """Take back what is queued about a shipment, if its pick-up is still to come."""
+        """Remove the queued callbacks of a shipment before its pick-up; return whether they were removed."""
         name = f'"{shipment_id}"'.encode()
         about = [callback for callback in self.queued[source] if name in callback[2]]
         if not any(b'"picked_up"' in callback[2] for callback in about):
@@ -92,7 +92,7 @@ class Outside:
 
 
 class MemoryEffectStore:
-    """An outside world's memory, by way of one node's connection to it."""
+    """The storage of the outside world, through one node's connection to it."""
 
     def __init__(self, node: Node, outside: Outside) -> None:
         self.node = node
@@ -123,7 +123,7 @@ class MemoryEffectStore:
             raise outage(GatewayUnavailable, "the world is away")
 
     def close(self) -> None:
-        """Its memory is not ours."""
+        """Do nothing: the storage belongs to the outside world."""
 
     def _do(self, key: UUID, effect: Effect, callbacks_of: Callable[[Effect], Iterable[PendingCallback]]) -> None:
         self.outside.known[key] = effect
@@ -133,7 +133,7 @@ class MemoryEffectStore:
 
 
 class MemoryCallbacks:
-    """What one kind of outside system reports of its own accord."""
+    """The callbacks of one kind of outside system."""
 
     def __init__(self, node: Node, outside: Outside, name: str, dialect: str) -> None:
         self.node = node

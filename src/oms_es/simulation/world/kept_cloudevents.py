@@ -1,4 +1,4 @@
-"""Messages that carry events as they are, for the seeds that do not write them as JSON."""
+"""Messages that carry event objects unchanged, for the seeds that do not write them as JSON."""
 
 from __future__ import annotations
 

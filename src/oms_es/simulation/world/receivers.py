@@ -1,6 +1,6 @@
-"""Who is sent webhooks in the simulated world: now and then they fail, or take one and do not say so.
+"""Receivers of webhooks in the simulated world, which sometimes fail, or accept a delivery and do not answer.
 
-Invariant: each delivery fails at most FAILURES_MAX times by their own doing, so that every one arrives in the end.
+Invariant: each delivery fails at most FAILURES_MAX times by their doing; therefore every one arrives in the end.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from oms_es.simulation.world.deliveries import SECRET
 FAILURES_MAX = 2
 FAILS_SHARE = 0.2
 Heard = Callable[[str, str, int], None]
-"""Subscription, order, position."""
+"""Called with subscription, order and position."""
 
 
 class Receivers:
-    """`on_receipt` gets everything that arrives, also again."""
+    """The receivers. `on_receipt` gets everything that arrives, also repeats."""
 
     def __init__(self, on_receipt: Heard) -> None:
         self.on_receipt = on_receipt
@@ -29,7 +29,7 @@ class Receivers:
         self.got: dict[str, dict[int, str]] = defaultdict(dict)
 
     def post(self, node: Node, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """The status. Raises OSError."""
+        """Receive a webhook and return the status. Raise OSError."""
         node.touch(OSError)
         chance = node.simulation.chance
         message = (url, headers["webhook-id"])
@@ -52,6 +52,6 @@ class Receivers:
         self.got[url][data["position"]] = data["order_id"]
 
     def out_of_turn(self, url: str, order_id: str, position: int) -> Iterator[int]:
-        """What the same receiver had of this order before although it happened later; of a repeat nothing is asked."""
+        """Yield later events of the order that the receiver got before this one; repeats are ignored."""
         if position not in self.got[url]:
             yield from (at for at, order in self.got[url].items() if order == order_id and at > position)

@@ -16,7 +16,7 @@ from oms_es.simulation.nodes.node import Node
 
 
 class MemoryLeadership:
-    """The lock of the active relay, as kafka/relay/leadership.py has it in PostgreSQL."""
+    """The lock of the active relay, with the interface that kafka/relay/leadership.py has for PostgreSQL."""
 
     def __init__(self, node: Node, database: Database) -> None:
         self.node = node
@@ -61,7 +61,7 @@ class Saved(NamedTuple):
 
 
 class MemoryRelayStore:
-    """What the relay keeps, by way of its session."""
+    """The relay's positions, through its session."""
 
     def __init__(self, database: Database) -> None:
         self.database = database

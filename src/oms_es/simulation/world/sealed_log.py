@@ -1,6 +1,6 @@
-"""The sealed log of the simulated database: its tiles, its checkpoints, and how far it is sealed.
+"""The sealed log of the simulated database: its tiles, its checkpoints, and its size.
 
-Invariant: they change together, from the size that the sealer believes they have, or not at all.
+Invariant: they change together, from the size that the sealer expects, or not at all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KEY = SignerKey("oms-es.simulation/log", bytes(KEY_BYTES))
 
 
 class SealedLog:
-    """What is committed of it. `on_seal` gets every head when it is committed."""
+    """The committed state. `on_seal` gets every head when it is committed."""
 
     def __init__(self, on_seal: Callable[[Head], None]) -> None:
         self.on_seal = on_seal
@@ -46,7 +46,7 @@ class SealedLog:
         self.on_seal(seal.head)
 
     def proves(self, log: Sequence[Notification]) -> bool:
-        """Whether the newest checkpoint is of these events, all of them and in this order."""
+        """Return whether the newest checkpoint covers exactly these events in this order."""
         tree = GrowingEdge()
         tree.extend([leaf_hash(entry(*_unsealed(row))) for row in log])
         _, checkpoint = checkpoints.read(self.notes[self.head.size])
@@ -54,7 +54,7 @@ class SealedLog:
 
 
 class MemorySealing:
-    """How one node reaches it, as store/sealing/seals.py does in PostgreSQL."""
+    """The sealed log for one node, with the interface that store/sealing/seals.py has for PostgreSQL."""
 
     error = OperationalError
 
