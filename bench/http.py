@@ -1,5 +1,5 @@
-"""Orders over HTTP, durable before they are answered, against one transaction per order, and against a server that does
-nothing.
+"""Orders over HTTP, durable before they are answered, compared with one transaction per order, and with a server that
+does nothing.
 
 Client, server and PostgreSQL share the machine; every client waits for its answer before it sends the next order.
 """
@@ -15,7 +15,7 @@ import tempfile
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `http` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `http` is a benchmark and not the library
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -106,7 +106,8 @@ def get(path: str) -> Callable[[], bytes]:
 
 
 def one_transaction_each(url: str, seconds: float) -> float:
-    """What a handler would do that commits by itself: clients wait for each other at the append lock."""
+    """Return orders a second with a commit for each order, as by a handler without batches: clients wait for the append
+    lock."""
     with datastore_of(url) as datastore:
         store = Store([order.decider], EVENTS, Recorder(datastore))
         done, until = 0, time.perf_counter() + seconds
@@ -117,7 +118,7 @@ def one_transaction_each(url: str, seconds: float) -> float:
 
 
 def bare_commit(url: str) -> float:
-    """The median of a transaction that inserts one row."""
+    """Return the median seconds of a transaction that inserts one row."""
     took: list[float] = []
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE bench_rows (at timestamptz)")
@@ -145,7 +146,7 @@ def served(url: str, *arguments: str, **settings: str) -> Iterator[int]:
 
 
 def load(port: int, clients: int, seconds: float, request: Callable[[], bytes] = place) -> tuple[float, float]:
-    """Answers a second, and the 99th percentile of their seconds."""
+    """Return answers a second, and the 99th percentile of their seconds."""
     took = asyncio.run(_load(port, clients, seconds, request))
     return len(took) / seconds, sorted(took)[int(len(took) * 0.99)]
 
@@ -172,7 +173,7 @@ async def _load(port: int, clients: int, seconds: float, request: Callable[[], b
 
 
 def fan_out(port: int, listeners: int) -> float:
-    """Seconds from sending an order to the moment at which the last of them has its event."""
+    """Return seconds from sending an order to the moment at which the last listener has its event."""
     return asyncio.run(_fan_out(port, listeners))
 
 

@@ -1,8 +1,9 @@
-"""One `orders import`, as a person gives it: every order is completed when it returns, and one costs as much of many.
+"""One `orders import` from the command line: every order is completed when it returns, and the cost per order does not
+grow.
 
-The engine is alone on an embedded database, and the simulated world answers at once. What is measured is the time that
-processors work, of the command and of PostgreSQL together, so that a busy machine changes little. The reference is the
-same import of a tenth of the orders, measured in the same run.
+The engine is alone on an embedded database, and the simulated providers answer at once. CPU time is measured, of the
+command and of PostgreSQL together, so that other load changes little. The reference is the same import of a tenth of
+the orders, measured in the same run.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import tempfile
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ def measures(scale: int) -> Iterator[Measure]:
 
 
 def imported(orders: int) -> float:
-    """Seconds of processors per order, of the command and of the database."""
+    """Return CPU seconds per order, of the command and of the database."""
     with tempfile.TemporaryDirectory(prefix="oms-es-bench-") as directory:
         Path(directory).chmod(0o711)
         home, file = Path(directory) / "home", Path(directory) / "orders.jsonl"
@@ -72,7 +73,8 @@ def assert_at_rest(url: str, orders: int) -> None:
 
 
 def used(cluster: Path) -> float:
-    """By the commands that have ended, and by the server, its processes and those that it had."""
+    """Return CPU seconds of the commands that have ended, and of the server with its processes, including
+    ended ones."""
     commands = resource.getrusage(resource.RUSAGE_CHILDREN)
     server = int((cluster / "postmaster.pid").read_text().split()[0])
     ticks = sum(processor_ticks(server)[:4]) + sum(sum(processor_ticks(child)[:2]) for child in children_of(server))
@@ -80,7 +82,7 @@ def used(cluster: Path) -> float:
 
 
 def processor_ticks(process: int) -> list[int]:
-    """In user mode and in the kernel, then the same of its children that have ended."""
+    """Return a process's ticks in user mode and in the kernel, then those of its children that have ended."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return [int(field) for field in fields[11:15]]
 

@@ -1,9 +1,9 @@
-"""The way through Kafka: what the relay, a projection worker and the whole trip of an order cost.
+"""Costs of Kafka: of the relay, of a projection worker, and of the whole way of an order.
 
 Everything runs here: a real broker (one node, from its jars), PostgreSQL, and for the latency the relay and the workers
 as processes of their own. The relay's reference is a bare kafka-python producer with the same settings that sends the
-very same bytes, nothing read, nothing saved; a projection's is a bare kafka-python consumer that reads the same topic
-and decodes nothing.
+same bytes without reading or saving anything; a projection's is a bare kafka-python consumer that reads the same topic
+without decoding.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -67,7 +67,7 @@ STAGES = ("OrderPlaced", "OrderSourced", "StockReserved", "OrderLineAllocated", 
 CONSUMERS = (sourcing.consumer, stock_allocator.consumer, order_progress.consumer)
 FACTS = sorted(frozenset[str]().union(*[consumer.lookup_projections for consumer in CONSUMERS]))
 ROLES = (("channel_orders", *[consumer.name for consumer in CONSUMERS]), FACTS)
-"""What an order needs to be allocated, one process each."""
+"""Roles that allocate an order, in one process each."""
 US = Cause("bench")
 
 
@@ -108,7 +108,7 @@ def reserve(number: int) -> s.ReserveStock:
 
 
 class Spent(NamedTuple):
-    """Of the clock, and of this process's CPU."""
+    """Wall-clock and CPU seconds of this process."""
 
     seconds: float
     cpu: float
@@ -121,14 +121,14 @@ class Spent(NamedTuple):
 
 
 def relayed(url: str, kafka: Config) -> Iterator[Measure]:
-    """In turns, a share of the log each: whatever else the machine does, it does to both."""
+    """Yield the relay's speed and the reference, by turns on shares of the log, so that other load affects both."""
     create_topics(kafka, topics(PARTITIONS), replicas=1)
     create_topics(kafka, [t._replace(name=f"bare.{t.name}") for t in topics(PARTITIONS)], replicas=1)
     with Workers(url, kafka, (), relaying=True) as workers:
         assert workers.relay
         publisher = Producer(kafka)
         publisher.partitions([f"bare.{topic}" for topic in EVENT_TOPICS.values()])
-        workers.relay.step()  # it learns where it stands, which is not what is measured
+        workers.relay.step()  # reads its position, which is not measured
         done, ours, bare = position(workers), [], []
         while messages := list(islice(as_relayed(workers, done), PER_TURN)):
             ours.append(Spent.on(lambda: relay(workers, done + len(messages))))  # noqa: B023 - called at once
@@ -158,7 +158,7 @@ def relay(workers: Workers, to: int) -> None:
 
 
 def send(publisher: Producer, messages: Sequence[Outgoing]) -> None:
-    """What the relay sent, made beforehand, by a producer with the same settings."""
+    """Send the relay's messages with a producer of the same settings."""
     producer = publisher._opened()  # noqa: SLF001 - without what we do besides
     for topic_partition, key, value, headers in messages:
         producer.send(topic_partition.topic, value=value, key=key, headers=headers, partition=topic_partition.partition)
@@ -179,7 +179,7 @@ def as_relayed(workers: Workers, after: int) -> Iterator[Outgoing]:
 def projected(url: str, kafka: Config) -> Iterator[Measure]:
     with Workers(url, kafka, ("stock_levels",)) as workers:
         last = workers.last_position()
-        while not workers.loop.iterate():  # joining the group is not what is measured
+        while not workers.loop.iterate():  # joining the group is not measured
             workers.waiter.wait(0.01)
         began, done = time.perf_counter(), workers.watermark.position(["stock_levels"])
         while workers.watermark.position(["stock_levels"]) < last:
@@ -205,7 +205,7 @@ def bare_consumer(kafka: Config, events: int) -> float:
 
 
 def trips(url: str, address: str) -> Iterator[Measure]:
-    """From the channel's message to OrderAllocated on the event topic, and where the time goes."""
+    """Yield the seconds from a channel's message to OrderAllocated on the event topic, by stage."""
     migrate(url)
     create_topics(connection(address), topics(PARTITIONS), replicas=1)
     with Workers(url, {}, ()) as workers:
@@ -243,7 +243,8 @@ def processes(url: str, address: str) -> Iterator[None]:
 
 
 def travel(address: str, first: int, count: int) -> list[list[float]]:
-    """Send `count` orders at their pace; for each when it was sent, when each stage was recorded, when it was read."""
+    """Send `count` orders at their pace; return, for each, when it was sent, when each stage was recorded, and when it
+    was read."""
     reader = Consumer({"bootstrap.servers": address, "group.id": f"bench-{first}", "fetch.wait.max.ms": 5})
     topic_partitions = [OtherTopicPartition(EVENT_TOPICS[t], p) for t in ("order", "stock") for p in range(PARTITIONS)]
     for topic_partition in topic_partitions:
@@ -271,7 +272,7 @@ def travel(address: str, first: int, count: int) -> list[list[float]]:
 
 
 def end_of(reader: Consumer, topic_partition: OtherTopicPartition) -> int:
-    """A partition that was made a moment ago has no leader yet."""
+    """Return the end of a partition; one that was just created may have no leader yet."""
     deadline = time.monotonic() + LEADER_SECONDS_MAX
     while True:
         try:

@@ -1,11 +1,11 @@
-"""A log with stock, and its topics, by whichever build of the program runs this; `bench/kafka_trips.py` starts it."""
+"""A log with stock, and its topics, on whichever build runs this; `bench/kafka_trips.py` starts it."""
 
 from __future__ import annotations
 
 import sys
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
     sys.path.append(__file__.rpartition("/bench/")[0])
 
 from importlib import import_module
@@ -20,12 +20,12 @@ from oms_es.app import CONSUMERS, PROJECTIONS, migrate
 
 PARTITIONS = 3
 LATER, BEFORE = ("oms_es.app.workers", "oms_es.kafka.client"), ("oms_es.workers", "oms_es.runtime.kafka")
-"""Where a build has its workers, and what it asks of Kafka."""
+"""The modules of workers and of the Kafka client, in newer and in older builds."""
 SKUS = 200
 
 
 def prepare(url: str, address: str) -> None:
-    """Says which read models something is decided from, and which are for people."""
+    """Prepare the database and the topics; print the read models that consumers look up, and those for people."""
     migrate(url)
     workers_of, client = map(import_module, LATER if hasattr(app, "__path__") else BEFORE)
     client.create_topics(client.connection(address), workers_of.topics(PARTITIONS), replicas=1)

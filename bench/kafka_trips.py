@@ -1,8 +1,8 @@
-"""Orders through Kafka: how long one takes to be allocated, and how many come to their end in a second.
+"""Orders through Kafka: how long the allocation of one takes, and how many are completed in a second.
 
-Beside it the same by the build of another commit, by turns on the same broker and the same server: each turn has a
-database and topics of its own, and the same processes of the build: the relay and a worker with what decides and what
-is decided from; to the end, also gateways, and a worker with the read models for people.
+They are compared with the build of another commit, by turns on the same broker and server: each turn has a database and
+topics of its own, and processes of its build: the relay and a worker with consumers and the read models that they look
+up; for completed orders, also gateways, and a worker with the read models for people.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -39,21 +39,21 @@ from oms_es.store.recorder import EVENTS
 SUBJECT = Path(__file__).with_name("kafka_subject.py")
 ROUNDS = 5
 SECONDS = 10
-"""Of a steady load, per round."""
+"""Seconds of a steady load, per round."""
 BURST = 300
-"""Orders at once, until all are completed."""
+"""Orders that are sent at once, until all are completed."""
 ENDED_SECONDS_MAX = 300.0
 
 
 class Turn(NamedTuple):
-    """What one build did in a turn."""
+    """Results of one build in one turn."""
 
     seconds: list[float]
     orders_per_second: float
 
 
 class Place(NamedTuple):
-    """What the builds share."""
+    """The server and broker that the builds share."""
 
     server_url: str
     broker: str
@@ -93,7 +93,7 @@ def turn(python: Path, place: Place, seconds: int, burst: int) -> Turn:
         facts, people = json.loads(said.splitlines()[-1])
         allocating = ["worker", "channel_orders", *(consumer.name for consumer in CONSUMERS), *facts]
         with processes(python, url, place.broker, [["relay"], allocating]):
-            travel(place.broker, 0, ORDERS_PER_SECOND)  # plans are made, connections are open
+            travel(place.broker, 0, ORDERS_PER_SECOND)  # warms up plans and connections
             times = travel(place.broker, ORDERS_PER_SECOND, ORDERS_PER_SECOND * seconds)
         deciding = ["worker", "channel_orders", "consumers", "gateways", "ticker", *facts]
         with processes(python, url, place.broker, [["relay"], deciding, ["worker", *people]]):
@@ -102,7 +102,7 @@ def turn(python: Path, place: Place, seconds: int, burst: int) -> Turn:
 
 
 def to_their_end(url: str, broker: str, begun: int, burst: int) -> float:
-    """A second, of so many that came at once, after those before them are done."""
+    """Return the orders completed per second of a burst, sent after earlier orders are completed."""
     with psycopg.connect(url, autocommit=True) as connection:
         wait_for(connection, begun)
         producer = Producer({"bootstrap.servers": broker})
@@ -115,7 +115,7 @@ def to_their_end(url: str, broker: str, begun: int, burst: int) -> float:
 
 
 def wait_for(connection: psycopg.Connection, orders: int) -> None:
-    """Completed, in the log: no read model has to be as far."""
+    """Wait until the log has this many completed orders; read models may be behind."""
     deadline = time.monotonic() + ENDED_SECONDS_MAX
     counted = f"SELECT count(*) FROM {EVENTS} WHERE topic = 'OrderCompleted'".encode()
     while (found := connection.execute(counted).fetchone()) and found[0] < orders:
@@ -149,7 +149,7 @@ def processes(python: Path, url: str, broker: str, commands: Sequence[Sequence[s
 
 @contextmanager
 def topics_of(broker: str) -> Iterator[None]:
-    """One log has one set of topics: they go with it."""
+    """Delete the topics at the end of the context: each log has a set of its own."""
     try:
         yield
     finally:

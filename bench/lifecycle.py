@@ -1,9 +1,9 @@
-"""Orders through the engine: their whole life, and only as far as their stock is locked.
+"""Orders through the engine: their whole life, and only until their stock is locked.
 
-One process, every consumer, projection and gateway, two lines per order, the simulated world without failures. The
+One process, every consumer, projection and gateway, two lines per order, simulated providers without failures. The
 reference is what the same server does with bare rows: one transaction per order that inserts it and decrements its two
 stock rows, one client, prepared statements. Then the read models of those orders are rebuilt; there the reference is
-reading the same events from the same server, and doing nothing with them.
+reading the same events from the same server without folding them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -87,7 +87,7 @@ REBUILT = (order_status.projection, order_timeline.projection)
 
 
 def refolded(engine: Engine, projection: Projection) -> Measure:
-    """Events per second, from the first that is read to the last row that is compared."""
+    """Return the events per second of a rebuild, from the first that is read to the last row that is compared."""
     rebuild = engine.rebuild(projection)
     bare = bare_reading(engine.database_url, rebuild.topics)
     started = time.perf_counter()
@@ -107,7 +107,8 @@ def bare_reading(url: str, topics: Sequence[str]) -> float:
 
 
 def through(engine: Engine, orders: int, phase: str) -> tuple[float, int]:
-    """Orders per second from the first placed to the last settled in this phase, and the events that they made."""
+    """Return orders per second from the first placed to the last settled in this phase, and the number of
+    their events."""
     engine.store.execute([(US, tuple(world(orders)))])
     engine.settle()
     before = engine.last_position()

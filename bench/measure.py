@@ -1,4 +1,5 @@
-"""What every benchmark shares: a measure beside its reference, as a table for people or JSON lines for programs."""
+"""The common parts of all benchmarks: a measure with its reference, as a table for people or JSON lines for
+programs."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from oms_es.processing.logging import configure_logging
 
 @dataclass(frozen=True)
 class Measure:
-    """`reference` was measured in the same run on the same machine; `ratio` is value / reference_value."""
+    """A measured value. `reference` was measured in the same run on the same machine; `ratio` is value /
+    reference_value."""
 
     name: str
     value: float
@@ -47,7 +49,7 @@ def run(title: str, measures: Callable[[int], Iterable[Measure]]) -> None:
 
 @contextmanager
 def printed(title: str, *, as_json: bool) -> Iterator[list[Measure]]:
-    """Whatever was measured when it ends: what was measured before something failed was measured."""
+    """Print all measures at the end of the context, also after an error."""
     configure_logging("console", "warning")
     collect_seldom()
     found: list[Measure] = []
@@ -78,7 +80,7 @@ def _print(title: str, found: Sequence[Measure], *, as_json: bool) -> None:
 
 
 def peak_memory() -> Measure:
-    """Of this process, not of the database server."""
+    """Return the peak memory of this process, without the database server."""
     return Measure(
         "peak memory of the engine's process", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MiB"
     )

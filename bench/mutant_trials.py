@@ -1,9 +1,9 @@
-"""Tries changed rules on the tests of the aggregates, one at a time: does a test notice?
+"""Runs the tests of the aggregates on changed rules, one at a time: does a test fail?
 
-`mutmut` changes the rules and keeps the verdicts. How the tests run is here, because it would start a pytest for every
-change: one pytest collects the tests and runs each once, to see which functions it reaches and what it costs. Then
-every change gets a fork of that process, in which only tests that reach the changed function run, the cheapest first,
-up to the first that fails.
+`mutmut` changes the rules and stores the verdicts. The tests are run here, as it would start a pytest for every change:
+one pytest collects the tests and runs each once, to see which functions it reaches and how long it takes. Then every
+change gets a fork of that process, in which only tests that reach the changed function run, the cheapest first, up to
+the first that fails.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ import pytest
 
 CPU_SECONDS_MIN = 1
 CPU_FACTOR = 10
-"""A change may make a test so many times as slow, and more only if that is quick; then it runs for ever."""
+"""A test that takes more than this many times as long as usual counts as endless, unless it is short."""
 MEMORY_BYTES_MAX = 4 << 30
-"""Of a fork: a changed rule may never stop collecting."""
+"""Memory of a fork: a changed rule may collect without end."""
 UNNOTICED, NOTICED, BROKEN, UNREACHED, TIMED_OUT = 0, 1, 3, 33, 36
-"""As `mutmut` keeps them."""
+"""Exit codes as `mutmut` stores them."""
 UNCHANGED = "unchanged"
-"""The rules as they are, tried first: a verdict is worth something only if this one goes unnoticed."""
+"""The unchanged rules, tried first: verdicts are valid only if no test fails for these."""
 
 
 KEPT_EVERY = 100
 Verdicts = dict[str, tuple[int, float]]
-"""By changed rule: how its tests ended, and after how many seconds."""
+"""By changed rule: the exit code of its tests, and the seconds that they took."""
 
 
 def function_of(mutant: str) -> str:
@@ -45,7 +45,7 @@ def function_of(mutant: str) -> str:
 
 
 def drawn(mutants: Sequence[str], size: int, seed: int) -> list[str]:
-    """As many of every module as is its share, the same for the same seed."""
+    """Return a sample of the mutants with every module's share, the same for the same seed."""
     if size >= len(mutants):
         return list(mutants)
     modules: dict[str, list[str]] = defaultdict(list)
@@ -57,7 +57,7 @@ def drawn(mutants: Sequence[str], size: int, seed: int) -> list[str]:
 
 
 class Trials:
-    """A plugin of pytest that runs its tests for each change instead of once. `verdicts` fills while it runs."""
+    """A plugin of pytest that runs the tests for each change instead of once. `verdicts` fills while it runs."""
 
     def __init__(self, mutants: Sequence[str], children: int, keep: Callable[[Verdicts], None]) -> None:
         self._mutants = mutants
@@ -93,7 +93,7 @@ class Trials:
         return True
 
     def _tests_by_function(self, session: pytest.Session) -> dict[str, list[tuple[float, pytest.Item]]]:
-        """With the CPU seconds each took, ascending."""
+        """Return the tests that reach each function, with their CPU seconds, in ascending order."""
         from mutmut.mutation import trampoline
 
         trampoline.get_mutant_under_test = lambda: "stats"
@@ -144,7 +144,7 @@ class Trials:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[Any]) -> None:
-        """Nobody reads why it failed."""
+        """Exit at the first failure in a fork: its report is not read."""
         if self._in_fork and call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
             os._exit(NOTICED)
 
@@ -156,11 +156,11 @@ class Trials:
 
 
 def changed(patterns: Sequence[str], children: int) -> Iterator[tuple[str, int | None]]:
-    """Writes the changed rules below `mutants/`: the name of each, and its verdict if an earlier run had one."""
+    """Write the changed rules below `mutants/`; yield the name of each, with its verdict if an earlier run had one."""
     from mutmut import __main__ as mutmut
 
     mutmut.set_mutant_under_test("mutant_generation")
-    with redirect_stdout(StringIO()):  # the name of every file
+    with redirect_stdout(StringIO()):  # it prints the name of every file
         mutmut.copy_src_dir()
         mutmut.copy_also_copy_files()
         mutmut.setup_source_paths()
@@ -170,7 +170,7 @@ def changed(patterns: Sequence[str], children: int) -> Iterator[tuple[str, int |
 
 
 def tried(mutants: Sequence[str], children: int, *, only: bool) -> int:
-    """How many verdicts were kept. `only` these: what earlier runs found is forgotten."""
+    """Try the mutants and return how many verdicts were stored. `only`: earlier verdicts are forgotten."""
     from mutmut.configuration import config
 
     home, options = Path.cwd(), config()

@@ -1,7 +1,8 @@
-"""Changes the rules of the aggregates one by one: how many of the changes does a test notice, per file and in total?
+"""Changes the rules of the aggregates one by one: how many of the changes make a test fail, per file and in total?
 
-A changed rule that makes the tests run for ever was noticed too. Rules that were not tried are counted apart, and are
-in no score. There are thousands, so a sample of every file is tried, drawn with a seed, unless all are asked for.
+A changed rule that makes the tests run for ever counts as noticed, too. Rules that were not tried are counted
+separately, and are in no score. There are thousands; therefore a sample of every file is tried, drawn with a seed,
+unless all are requested.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import sys
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ RESULTS = Path("mutants/src/oms_es/aggregates")
 SAMPLE = 1_000
 SEED = 1
 KILLED = {1, 3}
-"""Exit codes of pytest: a test failed, or the tests could not even run."""
+"""Exit codes of pytest: a test failed, or the tests could not run."""
 TIMED_OUT = {24, -24, 36, 152, 255}
 
 
@@ -46,7 +47,7 @@ class Score:
 
 
 def outcome(exit_code: int | None) -> str:
-    """Code that no test reaches survives like code that no test doubts."""
+    """Return the outcome by exit code; a change that no test reaches counts as survived."""
     if exit_code is None:
         return "not_run"
     if exit_code in KILLED:
@@ -55,7 +56,7 @@ def outcome(exit_code: int | None) -> str:
 
 
 def scores(results: Path) -> Iterator[Score]:
-    """One per file that has rules to change, then the total."""
+    """Yield the score of each file that has rules to change, then the total."""
     total: Counter[str] = Counter()
     for path in sorted(results.rglob("*.meta")):
         exit_codes = json.loads(path.read_text())["exit_code_by_key"].values()
@@ -66,7 +67,7 @@ def scores(results: Path) -> Iterator[Score]:
 
 
 def interval(noticed: int, tried: int) -> tuple[float, float]:
-    """Wilson's: where 95 of 100 such samples have the share of all, in percent."""
+    """Return Wilson's interval of 95 % for the share of noticed changes, in percent."""
     z = 1.96
     share = noticed / tried
     middle = (share + z * z / (2 * tried)) / (1 + z * z / tried)

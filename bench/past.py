@@ -1,4 +1,5 @@
-"""What the past costs beside the present: a row beside the live row, a whole read model beside its rebuild."""
+"""The cost of past states, compared with current ones: one row with the live row, a whole read model with
+its rebuild."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import sys
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -51,7 +52,7 @@ def live(connection: queries.Connection, projection: Projection, key: Key) -> ob
 
 
 def of_rows(connection: queries.Connection, end: int) -> tuple[list[float], list[float], tuple[str, float, float]]:
-    """Seconds of each read model, live and as of then, and the one that differs most."""
+    """Return the seconds of each read model, live and as of a position, and the read model that differs most."""
     now, then, slowest = [], [], ("", 1.0, 0.0)
     chance = Random(1)
     for projection in PROJECTIONS:

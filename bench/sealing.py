@@ -1,6 +1,7 @@
-"""What sealing costs: the same orders and the same appends with a sealer and without one, by turns, in one process.
+"""The cost of sealing: the same orders and appends with a sealer and without one, by turns, in one process.
 
-All of the sealer's work counts, also where it would be done beside: it seals as often as it does, in the same thread.
+All of the sealer's work is counted, also that which would run in another thread: it seals as often as it does in
+production, in the same thread.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import sys
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -59,7 +60,7 @@ def appended(engine: Engine, numbers: Iterator[int]) -> None:
 def beside(
     do: Callable[[Engine, Iterator[int]], None], sealed: Engine, plain: Engine, numbers: Mapping[Engine, Iterator[int]]
 ) -> tuple[float, float, float]:
-    """Seconds of as much work with sealing, without it, and of the sealing alone."""
+    """Return the seconds of equal work with sealing and without it, and of the sealing alone."""
     took = sealing = without = 0.0
     sealed.sealer.seal_all()
     since = 0.0

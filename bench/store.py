@@ -1,7 +1,7 @@
-"""Reservations durably appended, against the plainest thing PostgreSQL can do about stock.
+"""Durable reservations, compared with the simplest bookkeeping of stock in PostgreSQL.
 
-The reference is pgbench: 8 clients, each transaction decrements one hot row and inserts a row that says so. Both run on
-the same server, one after the other.
+The reference is pgbench: 8 clients, each transaction decrements one hot row and inserts a row that records this. Both
+run on the same server, one after the other.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -75,7 +75,7 @@ def appended(url: str, scale: int, reference: float) -> Iterator[Measure]:
         make_long_stream(store)
     with datastore_of(url) as datastore:
         cold = Store([stock.decider], EVENTS, Recorder(datastore))
-        cold.state_of("stock-S0@l")  # connections and plans are not what is measured
+        cold.state_of("stock-S0@l")  # warms up connections and plans
         started = time.perf_counter()
         _, version = cold.state_of("stock-LONG@l")
         took = (time.perf_counter() - started) * 1_000
@@ -97,7 +97,7 @@ def reserve(sku: str, order_id: str) -> s.ReserveStock:
 
 
 def make_long_stream(store: Store) -> None:
-    """A hot SKU's life: what is reserved is shipped a little later."""
+    """Make a long stream of a hot SKU: what is reserved is shipped a little later."""
     store.execute([(US, [s.ReceiveStock(sku="LONG", location="l", receipt_id="r", quantity=10**7)])])
     for batch in range(LONG_STREAM_EVENTS // (2 * BATCH)):
         orders = [f"long-{batch}-{i}" for i in range(BATCH)]
@@ -112,7 +112,7 @@ def ship(order_id: str) -> s.ShipStock:
 
 
 def pgbench(server: EmbeddedPostgres, directory: Path) -> float:
-    """Transactions per second, as pgbench reports them."""
+    """Return transactions per second, as pgbench reports them."""
     with fresh_database(server.url) as url:
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE levels (sku int PRIMARY KEY, on_hand bigint NOT NULL)")

@@ -1,6 +1,6 @@
-"""One order alone, by whichever build of the program runs this: it asks only for what every build has.
+"""One order alone, on whichever build of the program runs this: it uses only what every build has.
 
-`bench/alone.py` starts it, once for this build and once for the one that it is compared with.
+`bench/alone.py` starts it, once for this build and once for the one to compare with.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -25,11 +25,11 @@ from oms_es.app import DECIDERS, Engine, migrate
 COMMANDS = {command.__name__: command for decider in DECIDERS for command in decider.accepts}
 EVENTS = {event.__name__: event for decider in DECIDERS for event in decider.emits}
 WARM_ORDERS = 30
-"""Before anything is measured: plans are made, connections are open, streams are in the cache."""
+"""Orders before the measurement, which warm up plans, connections and caches."""
 
 
 class Instant:
-    """A payment provider that says yes at once."""
+    """A payment provider that authorises at once."""
 
     name = "payment_provider"
     intents = frozenset({EVENTS["PaymentRequested"]})
@@ -76,7 +76,8 @@ def answer(reported: Any) -> None:
 
 
 def take_orders(url: str) -> None:
-    """As many as each line of standard input says, one after the other; a line of figures for each."""
+    """For each line of standard input, take as many orders, one after the other, and print a line of
+    figures for each."""
     migrate(url)
     with Engine(url, gateways=(Instant(),)) as engine:
         named(engine, "submit", "tell")("bench", world())
@@ -92,12 +93,13 @@ def take_orders(url: str) -> None:
 
 
 def named(of: Any, *names: str) -> Any:
-    """By its name, or by the name that it had."""
+    """Return the attribute by its current or former name."""
     return next(found for name in names if (found := getattr(of, name, None)))
 
 
 def take(engine: Any, number: int) -> float:
-    """Seconds from its placing until nothing is left to do: it is released, and nobody is there to pack it."""
+    """Return the seconds from placing an order until nothing is left to do: it is released, and no warehouse is
+    connected."""
     placed = order(number)
     started = time.perf_counter()
     named(engine, "submit", "tell")("bench", [placed])

@@ -1,4 +1,4 @@
-"""History lived again in memory, beside the live engine that made it: events a second, in the same run."""
+"""Replay of history in memory, compared with the live engine that made it: events a second, in the same run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+    sys.path.pop(0)  # remove this folder, in which `kafka` is a benchmark and not the library
 
 from collections.abc import Iterator
 from pathlib import Path

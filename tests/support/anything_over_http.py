@@ -1,6 +1,6 @@
-"""What schemathesis has to know beyond the published document: which refusals no schema can foretell, each with why.
+"""What schemathesis must know beyond the published document: refusals that no schema can foresee, each with its reason.
 
-It loads this file by its path (`hooks` of its configuration).
+Schemathesis loads this file by its path (`hooks` of its configuration).
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ UNFORESEEN = {
     "document_too_large": "of bytes that are no JSON the document says no length; one has at least one",
     "unknown_sku": "what is known is not in a document",
 }
-"""Refusals of requests that the document allows, by their reason."""
+"""Reasons of refusals that may follow a request which the document allows."""
 SAID_IN_WORDS = (
-    "a year from ",  # of a moment: its format says what a moment is, and has no bounds
-    "there is a card number in it",  # a check digit is in no pattern
+    "a year from ",  # about a moment, whose format has no bounds
+    "there is a card number in it",  # about a check digit, which no pattern can express
     "this looks like a card number",
-    "a text contains ",  # NUL, also in what is called somehow, where schemas have no pattern
-    "a name is more than spaces",  # once the spaces around it are gone
-    "write CHANNEL~ID",  # a customer is named by two names, which no pattern tells apart
-    "give an order, an account",  # parameters of which one is given, or two together
-    "two names are the same",  # in Unicode's normal form
+    "a text contains ",  # about the character NUL, also in names whose schema has no pattern
+    "a name is more than spaces",  # about a name of spaces alone, which are stripped
+    "write CHANNEL~ID",  # about a customer, whose two names no pattern can tell apart
+    "give an order, an account",  # about parameters that exclude each other or belong together
+    "two names are the same",  # about names that are equal in Unicode's normal form
 )
-"""How the detail of such a refusal begins; the descriptions of the fields say the same."""
+"""Beginnings of the details of such refusals; the descriptions of the fields say the same."""
 
 
 @schemathesis.check
 def is_taken_or_refused_for_what_no_schema_says(ctx: Any, response: Any, case: Any) -> None:
-    """Instead of `positive_data_acceptance`, which knows no reasons."""
+    """The check in place of `positive_data_acceptance`, which does not know reasons."""
     if response.status_code in (412, 422) and _is_unforeseen(response.json(), case.body):
         return
     positive_data_acceptance(ctx, response, case)
@@ -45,7 +45,8 @@ def is_taken_or_refused_for_what_no_schema_says(ctx: Any, response: Any, case: A
 
 @schemathesis.check
 def is_refused_where_the_document_forbids_it(ctx: Any, response: Any, case: Any) -> None:
-    """Instead of `negative_data_rejection`: a batch is answered by itself, and has an outcome for each order."""
+    """The check in place of `negative_data_rejection`: a batch is answered with 207, and has an outcome for
+    each order."""
     if case.operation.label == "POST /v1/orders:batch" and response.status_code == 207:
         return
     negative_data_rejection(ctx, response, case)
@@ -62,7 +63,8 @@ def _is_unforeseen(problem: Any, body: Any) -> bool:
 
 
 def _is_of_several(body: Any, pointer: str) -> bool:
-    """A rule over several fields, which a pointer to what has them is refused with: a schema names one at a time."""
+    """Return whether the pointer names an object or a list: a rule over several of its fields was broken, which a
+    schema cannot say."""
     for name in pointer.split("/")[1:]:
         name = name.replace("~1", "/").replace("~0", "~")
         try:
@@ -73,7 +75,8 @@ def _is_of_several(body: Any, pointer: str) -> bool:
 
 
 def whole(value: Any) -> Any:
-    """JSON Schema has 3.0 for an integer; the vocabulary does not: no quantity is ever a fraction."""
+    """Return the value with integral floats as integers: JSON Schema takes 3.0 for an integer, the
+    vocabulary does not."""
     if isinstance(value, dict):
         return {name: whole(one) for name, one in value.items()}
     if isinstance(value, list):
@@ -83,12 +86,12 @@ def whole(value: Any) -> Any:
 
 @schemathesis.hook
 def before_call(ctx: Any, case: Any, kwargs: Any) -> None:
-    """What the document means, where the tool and JSON Schema say it otherwise."""
+    """Correct requests where the document, the tool and JSON Schema differ."""
     if case.query:
-        case.query.pop("wait", None)  # whoever waits for events waits for seconds, and is tried elsewhere
+        case.query.pop("wait", None)  # long polling would wait for seconds, and is tested elsewhere
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     case.body = whole(case.body)
     version = (case.headers or {}).get("If-Match", "")
-    if version.isdecimal():  # the tool reads `"7"` as JSON, and sends it without the quotes that it has by its pattern
+    if version.isdecimal():  # the tool reads `"7"` as JSON, and sends it without the quotes that its pattern requires
         case.headers["If-Match"] = f'"{version}"'

@@ -1,4 +1,5 @@
-"""The whole engine in memory, where every event is stored and read again, and every row fits its columns."""
+"""The whole engine in memory, where every event is stored and read again, and every row is checked against
+its columns."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ FROM_OUTSIDE = [
     for command in ACCEPTED
     if not issubclass(command, SystemCommand) or not (command in BY_CONSUMERS or issubclass(command, AsideCommand))
 ]
-"""What people and channels ask, what the world answers, and what is due."""
+"""Commands from people and channels, answers from outside, and commands that are due."""
 LONGEST = "\U0001f600" * 128
 NAMES: dict[str, Any] = {
     "sku": ("TEA", "CUP", "SET", LONGEST),
@@ -54,10 +55,11 @@ LATE: dict[type[Command], tuple[type[Event], ...]] = {
     o.RefundOrder: (o.OrderPlaced,),
     p.RecordDisputeOpened: (p.PaymentCaptured,),
 }
-"""What comes after everything else, and the events that it is about: asked more often, so that it comes at all."""
+"""Commands that can only come late, with the events that they refer to; they are drawn more often, so that
+they occur."""
 DONE = ("completed", "shipped")
 INPUTS_MAX = 120
-"""Of one world: a longer history only makes each of them slower."""
+"""Inputs of one world: a longer history only makes each of them slower."""
 
 
 def _phase(status: Mapping[Any, Any], order_id: str) -> str:
@@ -67,7 +69,7 @@ def _phase(status: Mapping[Any, Any], order_id: str) -> str:
 
 class CheckedEngine(WholeEngine):
     def check_decision(self, *_: Any) -> None:
-        """In which order maps give out what they hold is tried with usual values, in test_anything.py."""
+        """Do nothing: test_anything.py tries decisions with other orders of maps."""
 
     def _append(self, recorded: Recorded) -> None:
         stored = EventRow(recorded.stream, recorded.version, type(recorded.event).__name__, self.codec.encode(recorded))
@@ -82,7 +84,7 @@ class CheckedEngine(WholeEngine):
 
 
 class World:
-    """One seed: an engine, what is around it, and whatever comes in."""
+    """One seed: an engine, its surroundings, and random input."""
 
     def __init__(self, seed: int) -> None:
         self.chance = Random(seed)
@@ -98,7 +100,7 @@ class World:
         self._submit(DefineBundle(sku="SET", components={"TEA": 1, "CUP": 2_000}))
 
     def run(self, inputs: int) -> Counter[str]:
-        """So many that were accepted; by what they were."""
+        """Run until `inputs` were accepted; return their counts by name."""
         accepted = 0
         while accepted < inputs:
             accepted += self._step()
@@ -134,7 +136,7 @@ class World:
         return self._submit(command) if command else 0
 
     def _dialect(self) -> int:
-        """Bytes, as a channel or a provider sends them."""
+        """Submit bytes as a channel or a provider sends them; return 1 if they were accepted, else 0."""
         dialect = self.chance.choice(sorted(set(PARSERS) - {"command"}))
         with suppress(BadInput, Skipped):
             return self._submit(understood(PARSERS[dialect], payload(dialect, self.inputs)), dialect)
@@ -148,7 +150,7 @@ class World:
         return sum(self._submit(command) for command in self.outside.answer(self.chance.choice(intents), usual))
 
     def _submit(self, command: Command, name: str = "") -> int:
-        """Accepted or refused; then everybody goes on until nothing is left to do."""
+        """Submit a command; if it is accepted, run until nothing is left to do. Return 1 if it was accepted, else 0."""
         self.last = command
         before = len(self.engine.log)
         try:

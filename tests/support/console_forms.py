@@ -1,4 +1,4 @@
-"""The console as a browser without scripts sends it: signed in by a key, forms with the proof of their page."""
+"""The console as a browser without scripts uses it: signed in with a key, with forms that repeat their page's proof."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROOF = re.compile(r'name="proof" value="([0-9a-f]{64})"')
 
 @contextmanager
 def browser(served: Served, role: str | None = "operator") -> Iterator[httpx.Client]:
-    """Signed in, as a person who typed in a key."""
+    """Open a client that has signed in with the key of a role, or not at all."""
     with httpx.Client(base_url=served.url, timeout=30) as client:
         if role is not None:
             sign_in(client, served.tokens[role])

@@ -1,4 +1,4 @@
-"""A few things of each kind, called so that a page of the console which does not escape them shows it."""
+"""A few things of each kind, with names that a page of the console would show wrongly if it did not escape them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Shop:
             wait_for(lambda: self._is_returned(api))
 
     def _reconciled(self, api: httpx.Client) -> None:
-        """A statement of which nothing here is known: both of its lines are breaks."""
+        """Import a statement whose lines match nothing here: both are breaks."""
         given = {"format": "mt940", "account": ACCOUNT}
         sent = {"Content-Type": "application/octet-stream"}
         path = f"/v1/reconcile/{ACCOUNT}"
@@ -90,7 +90,7 @@ class Shop:
         return order_id
 
     def _is_returned(self, api: httpx.Client) -> bool:
-        """The parcel leaves and arrives first."""
+        """Request a return once the parcel has left and arrived; return whether it was accepted."""
         lines = api.get(f"/v1/orders/{self.order_id}?expand=lines").json()["lines"]
         back = [{"line_id": lines[0]["line_id"], "quantity": 1, "reason": "changed_mind"}]
         asked = {"rma_id": self.return_id, "lines": back, "resolution": "refund"}

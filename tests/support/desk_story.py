@@ -44,7 +44,7 @@ def shown(oms: Any, *arguments: str) -> Any:
 
 
 def rows_read(plan: dict[str, Any]) -> Iterator[float]:
-    """By each scan of a table: what came of it, and what was looked at in vain."""
+    """Yield, for each scan of a table, how many rows it read, those included that its filter removed."""
     if plan["Node Type"].endswith("Scan") and "Relation Name" in plan:
         yield plan["Actual Loops"] * (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0))
     for inner in plan.get("Plans", ()):

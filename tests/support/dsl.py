@@ -1,4 +1,4 @@
-"""Given(decider, *events).when(command).then(*events): how every rule is reported."""
+"""Given(decider, *events).when(command).then(*events): the form of the test of every rule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from reordering import assert_in_any_order
 
 
 def bare(event: Event) -> Event:
-    """Without what it keeps of its command, for repeats: test_laws.py asks about that of every command at once."""
+    """Return the event without its copy of the command, which recognises repeats; test_laws.py tests that for every
+    command."""
     kept = getattr(event, "asked", None)
     return event.model_copy(update={"asked": ""}) if isinstance(kept, str) else event
 

@@ -267,7 +267,7 @@ SELECT CASE WHEN brought <= 0 THEN 'C' WHEN 5 * before < 4 * whole THEN 'A' WHEN
 
 
 def expected(directory: Path, now: datetime) -> dict[str, list[tuple[Any, ...]]]:
-    """The rows of each report, in no order."""
+    """Return the expected rows of each report, unordered."""
     at = f"TIMESTAMPTZ '{now.astimezone(UTC).isoformat()}'"
     with duckdb.connect() as connection:
         connection.execute(BEGIN.replace("{directory}", str(directory)).replace("$now", at))

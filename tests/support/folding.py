@@ -13,16 +13,16 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 SAID = frozenset({"note", "reason", "detail", "why"})
-"""What somebody may have said of it."""
+"""Fields with free text."""
 
 
 def unsaid(event: Event) -> Event:
-    """The same, of which nobody said anything."""
+    """Return the event with its free texts emptied."""
     return event.model_copy(update=dict.fromkeys(SAID & type(event).model_fields.keys(), ""))
 
 
 def recorded_at(position: int) -> datetime:
-    """One event per second."""
+    """Return the time of a position: one event per second."""
     return NOON + timedelta(seconds=position)
 
 
@@ -49,7 +49,7 @@ def fold(projection: Projection, *events: Event) -> dict[Key, Row]:
 
 
 def _check_fits(projection: Projection, key: Key, row: Row) -> None:
-    """Every column has its value, and the row says which it is."""
+    """Assert that the row has a value for every column, and the key's values."""
     table = projection.table
     assert set(row) == {column.name for column in table.columns}
     assert tuple(row[column.name] for column in table.primary_key) == key

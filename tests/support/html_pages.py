@@ -1,4 +1,4 @@
-"""A page as a strict reader sees it: whether its tags are balanced, and what it would fetch or run."""
+"""Strict checks of an HTML page: balanced tags, and nothing that it would fetch or run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FETCHED = ("src", "href", "action", "hx-get", "hx-post")
 
 
 class Strict(HTMLParser):
-    """`wrong`: what is not well-formed, or is forbidden by the content security policy."""
+    """A parser. `wrong`: what is not well-formed, or is forbidden by the content security policy."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What tests send over HTTP."""
+"""Requests that tests send over HTTP."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ MAIN = "from oms_es.cli.main import main; raise SystemExit(main())"
 
 
 class Served(NamedTuple):
-    """`tokens`: a key for each role, and others by what they are."""
+    """A running server. `tokens`: a key for each role, and further keys by a name that says what they are."""
 
     process: subprocess.Popen[str]
     url: str
@@ -55,7 +55,7 @@ def token(
 
 @contextmanager
 def serving(database_url: str, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server of its own; killed at the end if it still runs."""
+    """Run a server for the context; it is killed at the end if it still runs."""
     environment = {
         **os.environ,
         "OMS_DATABASE_URL": database_url,
@@ -74,7 +74,8 @@ def serving(database_url: str, *arguments: str, **settings: str) -> Iterator[tup
                     break
             else:
                 pytest.fail("".join(said))
-            Thread(target=deque, args=[process.stderr, LINES_KEPT], daemon=True).start()  # a full pipe would stop it
+            # a full pipe would block the server
+            Thread(target=deque, args=[process.stderr, LINES_KEPT], daemon=True).start()
             yield process, found[1]
         finally:
             process.send_signal(signal.SIGKILL)
@@ -109,6 +110,6 @@ def served(embedded_server: EmbeddedPostgres) -> Iterator[Served]:
 
 @pytest.fixture
 def client(served: Served) -> Iterator[httpx.Client]:
-    """May what an operator may."""
+    """Open a client with the rights of an operator."""
     with served.client() as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""An issuer of tokens with keys of its own, which it publishes on 127.0.0.1 as OpenID Connect has it."""
+"""An OpenID provider on 127.0.0.1 with keys of its own, which it publishes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLIENT, CLIENT_SECRET = "console", "a secret of the console"
 
 
 class IdentityProvider:
-    """`published`: what it says of its keys; `is_down`: then it says nothing; `asked`: how often it was."""
+    """The provider. `published`: its keys; `is_down`: it does not answer; `asked`: how often it was asked."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -41,7 +41,7 @@ class IdentityProvider:
     def token(
         self, scope: Any = "", *, key: Any = None, alg: str = "RS256", kid: str | None = "r1", **claims: Any
     ) -> str:
-        """A claim that is None is left out."""
+        """Return a token; a claim that is None is left out."""
         now = int(time.time())
         said = {"iss": self.url, "aud": AUDIENCE, "sub": "ada", "exp": now + 3_600, "scope": scope, **claims}
         headers = {} if kid is None else {"kid": kid}
@@ -55,14 +55,16 @@ class IdentityProvider:
         return {"issuer": self.url, "jwks_uri": f"{self.url}/keys", **places}
 
     def agree(self, url: str, scope: str, **claims: Any) -> str:
-        """A person signs in where the browser was sent: the address that it is sent back to."""
+        """Sign a person in at the address to which the browser was sent; return the address to which it is
+        redirected."""
         asked = dict(parse_qsl(urlsplit(url).query))
         code = f"code-{len(self.codes)}"
         self.codes[code] = (asked, {"scope": scope, "aud": CLIENT, "nonce": asked["nonce"], **claims})
         return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state'], 'session_state': 'x'})}"
 
     def exchange(self, form: Mapping[str, str], authorization: str) -> dict[str, str] | None:
-        """None where the client is not who it says, or the code is not its own, or was given before."""
+        """Return tokens for a code, or None if the client's secret is wrong, or the code is another client's or was
+        used before."""
         asked, claims = self.codes.pop(form.get("code", ""), ({}, {}))
         challenge = base64.urlsafe_b64encode(sha256(form.get("code_verifier", "").encode()).digest()).rstrip(b"=")
         pair = base64.b64encode(f"{CLIENT}:{quote_plus(CLIENT_SECRET)}".encode()).decode()
@@ -95,7 +97,7 @@ def identity_provider() -> Iterator[IdentityProvider]:
             self.wfile.write(json.dumps(found or {"error": "invalid_grant"}).encode())
 
         def log_message(self, *_: Any) -> None:
-            """Tests print nothing."""
+            """Log nothing: tests print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     provider = IdentityProvider(f"http://127.0.0.1:{server.server_address[1]}")

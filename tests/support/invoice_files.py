@@ -1,4 +1,4 @@
-"""Invoices of every format, made of amounts, as files."""
+"""Invoices in every format, written from amounts."""
 
 from __future__ import annotations
 

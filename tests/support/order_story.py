@@ -1,4 +1,4 @@
-"""An order of two lines from two places, reported command by command: for tests of what may happen to it later."""
+"""An order of two lines from two locations, command by command, for tests of what may happen to it later."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def placed(**more: Any) -> o.PlaceOrder:
 
 
 def granted(credit_minor: int) -> o.PlaceExchange:
-    """The same units, sent in exchange for what a return brought."""
+    """Return the command that places an exchange with the same units, for a return's credit."""
     reported = {"kind": "exchange", "exchange_of": "rma-1", "credit_minor": credit_minor}
     return o.PlaceExchange(**OF, content=o.OrderContent(**{**PLACE.content, **reported}))
 
@@ -85,7 +85,7 @@ GONE = (*FULFILLING, dispatched(1), dispatched(2))
 
 
 class OrderScenario:
-    """What a story of commands comes to; `last` are the events of its last command."""
+    """The result of a sequence of commands; `last` are the events of the last command."""
 
     def __init__(self, *commands: Command) -> None:
         self.state: Order = decider.initial

@@ -1,4 +1,5 @@
-"""The outside world of a test: what a provider, a warehouse and a carrier may answer to an intent, and report later."""
+"""The outside world of a test: the possible answers of a provider, a warehouse and a carrier to an intent, and later
+reports."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ PLACE = o.PlaceOrder(
 """An order with a discount and shipping, whose shares are no whole numbers per unit."""
 
 Answers = Callable[[Any, str, datetime], list[list[Command]]]
-"""Of an intent and the reference of its effect: what may come, the usual first; each is reported as a whole."""
+"""Returns the possible reactions to an intent with the reference of its effect, the usual one first; each is a list of
+commands."""
 
 
 SILENCE: list[Command] = []
@@ -52,7 +54,8 @@ def _capture(event: p.PaymentCaptureRequested, ref: str, _: datetime) -> list[li
 
 
 def _pending(event: Any, operation: Any, part: str, ref: str) -> Command:
-    """A callback will report; the key goes along, so that the question is answered as the intent would have been."""
+    """Return the command for an answer that a callback will follow; with the key, so that a later look-up is answered
+    like the intent."""
     return p.RecordAnswerPending(
         payment_id=event.payment_id,
         operation=operation,
@@ -123,7 +126,7 @@ ANSWERS: dict[type[Event], Answers] = {
 
 
 class Outside:
-    """`reported`: everything it said so far, which it may say again at any time."""
+    """The outside world. `reported`: every report so far; each may be repeated at any time."""
 
     def __init__(self, engine: WholeEngine) -> None:
         self.engine = engine
@@ -132,7 +135,7 @@ class Outside:
         self.reported: list[Command] = []
 
     def look(self) -> list[Recorded]:
-        """Intents that wait for an answer."""
+        """Return the intents that wait for an answer."""
         intents = (*ANSWERS, *SimulatedWarehouse.intents)
         self.open += [r for r in self.engine.log[self.seen :] if isinstance(r.event, intents)]
         self.seen = len(self.engine.log)
@@ -145,7 +148,7 @@ class Outside:
         return ANSWERS[type(intent.event)](intent.event, reference, self.engine.now)
 
     def answer(self, intent: Recorded, choice: int = 0) -> Iterator[Command]:
-        """What is to be reported now; the caller reports it."""
+        """Yield the commands that answer the intent; the caller gives them to the engine."""
         self.open.remove(intent)
         options = self.answers(intent)
         for command in options[choice % len(options)]:
@@ -154,7 +157,7 @@ class Outside:
 
 
 def run_on(engine: WholeEngine, outside: Outside) -> None:
-    """Until nothing is left to do; the world answers as usual."""
+    """Run until nothing is left to do, with the usual answers."""
     engine.settle()
     while intents := list(outside.look()):
         for intent in intents:

@@ -1,4 +1,4 @@
-"""blocks(page, language): what a how-to page shows, for the tests that run it."""
+"""blocks(page, language): the code blocks of a how-to page, for the tests that run them."""
 
 from __future__ import annotations
 

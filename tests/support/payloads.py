@@ -1,4 +1,4 @@
-"""Bytes of every dialect, made from what its reader declares: a usual message, with values at every bound in it."""
+"""Bytes in every dialect, generated from its reader's declarations: a usual message with values at every bound."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class WeChatPayRefunded(BaseModel):
 
 
 class Kuaidi100Line(BaseModel):
-    """Its times have a form of their own."""
+    """A line of a history; its times have a form of their own."""
 
     context: str
     time: Literal["2026-01-02 16:33:19", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "1970-01-01 07:59:59", "today"]

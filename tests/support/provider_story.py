@@ -1,6 +1,6 @@
-"""Orders of one shop that are paid at a provider, in an order of things that a seed draws.
+"""Orders of one shop that are paid at a provider, with a sequence of incidents that a seed draws.
 
-No provider is known here: subclasses say what customers do there, what it reports and what goes wrong with it.
+No provider is known here: subclasses define what customers do there, what it reports and what goes wrong.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def found(provider: PaymentProvider, ask: Ask) -> Answer:
 
 
 class ProviderOutside(Outside):
-    """Money is asked of a provider; warehouse and carrier answer as usual."""
+    """An outside world in which a provider answers about money; warehouse and carrier answer as usual."""
 
     def __init__(self, engine: WholeEngine, provider: PaymentProvider) -> None:
         super().__init__(engine)
@@ -56,7 +56,7 @@ class ProviderOutside(Outside):
 
 class Story(ABC):
     rounds: ClassVar[int] = 4
-    """In which everything that is still to be said is said; an hour passes in each."""
+    """Rounds at the end in which everything outstanding is reported; an hour passes in each."""
 
     def __init__(self, provider: PaymentProvider, seed: int) -> None:
         self.random = Random(seed)
@@ -73,25 +73,25 @@ class Story(ABC):
 
     @abstractmethod
     def happens(self, chance: float) -> None:
-        """A mishap, a report, a customer or a change of mind, by a chance from 0 to 1."""
+        """Let a mishap, a report, a payment or a cancellation happen, chosen by a number from 0 to 1."""
 
     @abstractmethod
     def repair(self) -> None:
-        """Nothing goes wrong any more."""
+        """End all mishaps."""
 
     @abstractmethod
     def reports(self) -> int:
-        """How many there have been."""
+        """Return how many reports there have been."""
 
     @abstractmethod
     def reported(self, number: int) -> Command:
-        """Raises Skipped."""
+        """Return the command for a report. Raise Skipped."""
 
     def settle_there(self) -> None:  # noqa: B027 - most do at once what they do
-        """What takes its time at the provider is done."""
+        """Finish what takes time at the provider."""
 
     def run(self) -> list[Mapping[str, Any]]:
-        """The payments in the end; of some money was taken, and no reader of history has failed."""
+        """Play the story and return the payments; money was taken by some, and no check of history has failed."""
         for number in range(ORDERS):
             self.order(number)
             for _ in range(self.random.randint(1, 16)):
@@ -134,7 +134,7 @@ class Story(ABC):
             self.engine.submit(command)
 
     def hear(self) -> None:
-        """A report, late or twice."""
+        """Process a report, possibly late or twice."""
         self.waiting += range(self.read, self.reports())
         self.read = self.reports()
         if not self.waiting:
@@ -156,7 +156,7 @@ class Story(ABC):
 
 
 class Account(Protocol):
-    """A provider as one merchant sees it."""
+    """A provider's account as its merchant sees it."""
 
     now: float
     mishaps: list[Any]
@@ -166,7 +166,7 @@ class Account(Protocol):
 
 
 class PrepaidStory(Story):
-    """The customer pays what was prepared; or not, or when it is not wanted any more."""
+    """A story in which the customer pays what was prepared, possibly never, or after a cancellation."""
 
     rounds = 6
     mishaps: ClassVar[tuple[str, ...]] = ("lost", "dropped", "busy", "broken", "unsigned")
@@ -178,7 +178,7 @@ class PrepaidStory(Story):
 
     @abstractmethod
     def shown(self, action: p.PaymentActionRequired) -> None:
-        """What a customer does with a code or a page."""
+        """Act as a customer who is shown a code or a page."""
 
     def order(self, number: int) -> None:
         token = self.random.choice(self.tokens)

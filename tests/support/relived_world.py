@@ -1,4 +1,4 @@
-"""Worlds of the simulator in which one engine reacts at once, and nothing strikes: histories to be lived again."""
+"""Worlds of the simulator with one engine that reacts at once, and without faults: histories to be replayed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from oms_es.simulation.scenario import PROFILES
 
 
 class WholeChain(AwakeChain):
-    """As long as the engine makes them."""
+    """A chain without small limits."""
 
     def __init__(self, consumers: Any, projections: Any, store: Any, feed: Any, *_: Any) -> None:
         super().__init__(consumers, projections, store, feed)
 
 
 def history_of(seed: int, monkeypatch: pytest.MonkeyPatch, profile: str = "life") -> Sequence[Recorded]:
-    """What becomes of all that people, channels, providers and carriers do in ten minutes."""
+    """Return the history of ten simulated minutes with people, channels, providers and carriers."""
     monkeypatch.setattr(log_node, "CHAINS_NEW_MAX", (NEW_MAX,))
     drawn = expand(seed, PROFILES[profile])
     calm = replace(

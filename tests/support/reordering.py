@@ -1,7 +1,7 @@
-"""reordered(state): the same state, whose persistent maps and sets give out what they hold in another order.
+"""reordered(state): the same state, whose persistent maps and sets iterate in another order.
 
-Each map of rpds has an order of its own, drawn when it is made. A decision that follows it would be another one in
-every process, and a crash, a retry or a second worker would report the same story in other words.
+Each map of rpds has an order of its own, drawn when it is made. A decision that depended on this order would differ
+between processes: a crash, a retry or a second worker would record the same facts in other words.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rpds import HashTrieMap, HashTrieSet
 from oms_es.kernel import Command, Decider, Event, Refused
 
 ORDERS_TRIED = 3
-"""Two entries change places in every second order."""
+"""Orders that are tried: two entries change places in every second one."""
 
 
 def reordered(value: Any) -> Any:
@@ -29,12 +29,13 @@ def reordered(value: Any) -> Any:
 
 
 def reported(events: Iterable[Event]) -> list[bytes]:
-    """As they are written down, where the order of a mapping's keys shows."""
+    """Return the events in their stored form, which shows the order of a mapping's keys."""
     return [type(event).__name__.encode() + to_json(event) for event in events]
 
 
 def assert_in_any_order(decider: Decider[Any], state: Any, command: Command, events: Iterable[Event]) -> None:
-    """What was decided is decided whatever order the state's maps and sets have, to the byte; so is what it means."""
+    """Assert that the decision and its result are the same, to the byte, for other orders of the state's
+    maps and sets."""
     events = tuple(events)
     after = state
     for event in events:

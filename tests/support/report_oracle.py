@@ -69,7 +69,7 @@ class Order:
         return min(self.placed.credit_minor, max(self.gross - self.cancelled, 0))
 
     def quantity(self, line_id: str) -> int:
-        """Nothing of an order that is counted where it went."""
+        """Return the units of a line; 0 for a merged order, whose units are counted in the other order."""
         return 0 if self.is_merged else sum(n.quantity for n in self.content["lines"] if n.line_id == line_id)
 
     def state(self) -> None:
@@ -225,7 +225,7 @@ def rounded(value: Decimal, decimals: int) -> Decimal:
 
 
 def percentile(values: Sequence[float], at: float) -> float | None:
-    """Between the two that it falls between, as far as it does."""
+    """Return the percentile, interpolated between two values, or None without values."""
     if not values:
         return None
     there = sorted(values)

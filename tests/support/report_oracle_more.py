@@ -1,4 +1,5 @@
-"""What reports of stock, payments, feedback, bookings and classes should say, in plain Python from the events alone."""
+"""Expected figures of reports about stock, payments, feedback, bookings and classes, in plain Python from the events
+alone."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ class Waiting:
 
 @dataclass
 class Shelf:
-    """Of a SKU at a location: what came when and is still there, and how much there was as each day ended."""
+    """A SKU at a location: receipts that are still there with their times, and the stock at the end of each day."""
 
     first_at: datetime
     layers: deque[list[Any]] = field(default_factory=deque)
@@ -126,7 +127,8 @@ class MoreOracle(Oracle):
         shelf.ended[self.day(at)] = shelf.on_hand
 
     def days(self) -> Iterator[tuple[str, str, int, int, bool, Decimal]]:
-        """SKU, location, on hand as the day ended, shipped on it, whether any was there, what leaves on such days."""
+        """Yield SKU, location, stock at the end of the day, units shipped on it, whether any was available, and the
+        mean shipped on such days."""
         for (sku, location), shelf in self.shelves.items():
             day, last = min(shelf.ended), max(*shelf.ended, self.day(self.now))
             level, found = 0, []

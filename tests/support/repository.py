@@ -1,4 +1,4 @@
-"""Where the repository is, for tests that read its pages and files."""
+"""The repository's root, for tests that read its pages and files."""
 
 from __future__ import annotations
 

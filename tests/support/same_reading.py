@@ -1,4 +1,4 @@
-"""Whether two codecs read the same."""
+"""Comparison of two codecs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from oms_es.store.encoding.codec import Codec, StoredRow
 
 
 def assert_same_reading(rows: Iterable[StoredRow], one: Codec, other: Codec) -> None:
-    """In every value and its type, and in which fields were given."""
+    """Assert that both codecs read the rows alike: every value with its type, and which fields were given."""
     for row in rows:
         read, again = one.decode(row, 1), other.decode(row, 1)
         assert read == again

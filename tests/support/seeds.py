@@ -1,8 +1,8 @@
-"""Seeds that once broke a promise: what they found, and in which profile.
+"""Seeds that once violated an invariant, with what they found and in which profile.
 
-A seed means a scenario only as long as what is drawn, and how it is played, stays as it is. Both have changed since the
-first six were found: they do not meet again what they found, and are kept as any other seed. What they found has a
-guard of its own, whose lack is seen (simulation/guards.py), or a test by its name.
+A seed means a scenario only as long as the drawing and the playing of scenarios stay the same. Both have changed since
+the first six were found: these no longer meet what they found, and are kept like any other seed. What they found has a
+guard whose removal is noticed (simulation/guards.py), or a test by its name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A small shop around the whole engine, in which stock comes when a test says."""
+"""A small shop around the whole engine, to which stock comes when a test says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whole_engine import START, WholeEngine, failed
 
 
 class Shop:
-    """A whole engine with one open location, and no stock unless it comes."""
+    """A whole engine with one open location, and no stock until it is received."""
 
     def __init__(self) -> None:
         self.engine = WholeEngine()
@@ -34,7 +34,7 @@ class Shop:
         return row
 
     def left(self, external_id: str) -> list[str]:
-        """What left the house, or was paid, of one order."""
+        """Return the events of an order after which goods or money cannot be held back."""
         order_id = o.order_id_of("web", external_id)
         names = [
             type(each.event).__name__ for each in self.engine.log if getattr(each.event, "order_id", "") == order_id
@@ -42,7 +42,7 @@ class Shop:
         return [name for name in names if name in ("OrderReleased", "ShipmentDispatched", "PaymentCaptured")]
 
     def units(self) -> int:
-        """Of every order that goes on."""
+        """Return the units of all orders that were not merged."""
         return sum(row["units"] for row in self.engine.open_rows("order_status") if row["phase"] != "merged")
 
 

@@ -72,7 +72,7 @@ text = "Text"
 
 
 class Movement(NamedTuple):
-    """Gross, in minor units; `fee` is withheld of it, and only of what providers report."""
+    """A movement: the gross amount in minor units, and the `fee` that providers withhold from it."""
 
     day: date
     gross: int
@@ -90,7 +90,7 @@ class Movement(NamedTuple):
 
 
 def movements(seed: int, count: int = 12) -> list[Movement]:
-    """Across the turn of a year; some of them go out."""
+    """Return movements across the turn of a year; some of them are outgoing."""
     chance = Random(seed)
     found = []
     day = date(2025, 12, 28)
@@ -145,7 +145,7 @@ def camt053(found: Sequence[Movement], opening: int = 100_000) -> bytes:
         return (
             f"<Ntry><Amt Ccy='EUR'>{decimal(abs(one.gross))}</Amt><CdtDbtInd>{mark}</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts>"
             f"<BookgDt><Dt>{one.day}</Dt></BookgDt><ValDt><Dt>{one.day}</Dt></ValDt>"
-            # the charges go the other way than the entry
+            # the charges have the opposite sign of the entry
             f"<Chrgs><Rcrd><Amt Ccy='EUR'>0.35</Amt><CdtDbtInd>DBIT</CdtDbtInd></Rcrd></Chrgs>"
             f"<NtryDtls><TxDtls><Refs><EndToEndId>{one.reference}</EndToEndId></Refs>"
             f"<RmtInf><Ustrd>{text}</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>"
@@ -347,7 +347,8 @@ def paypal(found: Sequence[Movement]) -> bytes:
 
 
 class Written(NamedTuple):
-    """`nets`: whether the format says fees, which are then withheld. `proves`: what of a file its own sums prove."""
+    """A written file. `nets`: whether the format states fees, which are then withheld. `proves`: the parts that its own
+    sums prove."""
 
     format: str
     write: Callable[[Sequence[Movement]], bytes]

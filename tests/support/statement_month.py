@@ -1,4 +1,4 @@
-"""A month of a provider's account beside what happened here, with breaks of every kind planted in it."""
+"""A month of a provider's account and of our movements, with breaks of every kind planted in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIRST, LAST = date(2026, 1, 1), date(2026, 1, 31)
 RULES = Rules(window_days=5, fee_basis_points=140, fee_fixed_minor=25)
 KINDS = ("missing_here", "missing_at_provider", "amount", "currency", "fee", "duplicate", "timing")
 FAR = timedelta(days=6)
-"""From the end: what has not come by then is missing, and no matter of timing."""
+"""The distance from the month's end within which a missing line is a matter of timing, and not missing."""
 
 
 class Month(NamedTuple):
@@ -43,21 +43,22 @@ class _Writer:
         self.movements.append(Movement(f"{kind}/{self.number}", day.isoformat(), "EUR", amount, references))
 
     def order(self, number: int, day: date) -> None:
-        """As it should be: in one capture or several, batched, refunded in parts, or with a lost reference."""
+        """Write an order without a break: with one or several captures, batched, refunded in parts, or with a lost
+        reference."""
         amount = self.chance.randint(500, 50_000) * 100 + number % 100
         reference, payment = f"ch_{number}", f"order{number}.1"
         later = min(day + timedelta(days=self.chance.randint(0, 2)), LAST)
         match number % 10:
-            case 0:  # two captures, booked as one
+            case 0:  # two captures, booked as one line
                 part = amount // 3
                 self.movement(day, part, (f"{reference}/a", reference, payment))
                 self.movement(day, amount - part, (f"{reference}/b", reference, payment))
                 self.line(later, amount, (reference,))
-            case 1:  # one capture, booked in two parts
+            case 1:  # one capture, booked as two lines
                 self.movement(day, amount, (reference, payment))
                 self.line(later, amount // 2, (reference,))
                 self.line(later, amount - amount // 2, (reference,))
-            case 2:  # refunded in two parts, which come as one
+            case 2:  # refunded in two parts, booked as one line
                 self.movement(day, amount, (reference, payment))
                 self.line(later, amount, (reference,))
                 for part in (amount // 4, amount // 5):
@@ -106,7 +107,7 @@ def month(seed: int, orders: int, each: int) -> Month:
     for kind in KINDS:
         for number in range(each):
             writer.plant(kind, number)
-    for day in range(4):  # what the provider does by itself
+    for day in range(4):  # movements that the provider makes by itself
         writer.line(FIRST + timedelta(days=7 * day), -123_456, (f"po_{day}",), kind="payout")
         writer.line(FIRST + timedelta(days=7 * day), -199, (f"fee_{day}",), kind="fee")
     writer.chance.shuffle(writer.lines)

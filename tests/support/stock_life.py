@@ -1,4 +1,4 @@
-"""Whatever may be asked of one stock stream, in any order, and the history that comes of it."""
+"""Any commands on one stock stream, in any order, and the history that they lead to."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ STOCK_REFUSALS = frozenset(
 
 
 def lived(asked: Iterable[s.StockCommand]) -> tuple[stock.Stock, list[Event]]:
-    """What the commands come to; the refused ones change nothing."""
+    """Return the state and the events that the commands lead to; refused commands change nothing."""
     state, events = stock.decider.initial, list[Event]()
     for command in asked:
         try:

@@ -1,4 +1,4 @@
-"""The facts that the tests of consumers and projections report: one order of two parcels, by the names they go by."""
+"""Events for tests of consumers and projections: one order of two parcels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What anybody else may read of our topics, by way of another client, and what must be true of it."""
+"""What other systems can read from our topics, through another Kafka client, and what must hold for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the library leav
 
 
 class Subscriber:
-    """Reads on from where it last stopped."""
+    """A reader that continues where it last stopped."""
 
     def __init__(self, kafka: Config, topics: Sequence[str]) -> None:
         self.places = [TopicPartition(topic, n) for topic in topics for n in range(PARTITIONS_OF[topic])]
@@ -37,7 +37,7 @@ class Subscriber:
                 "bootstrap.servers": ",".join(kafka["bootstrap_servers"]),
                 "group.id": "reader",
                 "enable.auto.commit": False,
-                "log_level": 0,  # a broker that is killed is what a test may be about
+                "log_level": 0,  # tests may kill the broker
             }
         )
         self.client.assign([KafkaTopicPartition(*place, 0) for place in self.places])
@@ -56,13 +56,13 @@ class Subscriber:
         self.client.close()
 
     def read(self) -> list[Message]:
-        """Everything that is there now and was not read yet, partition by partition in its order."""
+        """Return all messages that have not been read yet, partition by partition in order."""
         ends = self._ends()
         found: list[Message] = []
         while any(self.offsets[place] < end for place, end in ends.items()):
             message = self.client.poll(READ_SECONDS_MAX)
             assert message is not None, f"nothing came; read to {self.offsets} of {ends}"
-            if not message.error():  # others are about the way there, and pass
+            if not message.error():  # errors are about the connection, and pass
                 place = TopicPartition(str(message.topic()), int(message.partition() or 0))
                 offset, headers = int(message.offset() or 0), dict(message.headers() or [])
                 found.append(Message(place, offset, message.key(), message.value(), headers, message.headers() or []))  # type: ignore[arg-type] # str or bytes, as its stubs have it
@@ -70,14 +70,15 @@ class Subscriber:
         return sorted(found, key=lambda message: (message.topic_partition, message.offset))
 
     def _ends(self) -> dict[TopicPartition, int]:
-        """By a connection of its own: on the reader's, each question would wait for a fetch to end.
+        """Return the end of each partition.
 
-        The client gives up where a broker has been away since it last looked who leads: then another one asks.
+        It uses a connection of its own: on the reader's, each request would wait for a fetch to end. A client gives up
+        if a broker has been away since it last looked up the leader: then another client asks.
         """
         asked = {KafkaTopicPartition(*place): LATEST for place in self.places}
         deadline = time.monotonic() + READ_SECONDS_MAX
         while True:
-            asker = AdminClient(self.asking)  # one that nobody holds any more never answers
+            asker = AdminClient(self.asking)  # a client that is no longer referenced never answers
             reported = asker.list_offsets(asked, request_timeout=READ_SECONDS_MAX)
             try:
                 return {
@@ -95,7 +96,7 @@ def everything_on(kafka: Config, *topics: str) -> list[Message]:
 
 
 class Chain:
-    """Without the repeats, every stream is gapless on its topic, and every partition's chain is unbroken."""
+    """A checker: without the repeats, every stream is gapless on its topic, and every partition's chain is unbroken."""
 
     def __init__(self) -> None:
         self.positions: set[int] = set()
@@ -127,7 +128,8 @@ RECORDED_AT = f"SELECT notification_id, convert_from(state, 'UTF8')::json ->> 'r
 
 
 def assert_stamped(url: str, states: Sequence[Message]) -> None:
-    """Each state names its row and the time of its event; no id has two contents, and no moment another zone."""
+    """Assert that each state names its row and the time of its event, that no id has two contents, and that all times
+    are in UTC."""
     with psycopg.connect(url) as connection:
         recorded: dict[int, str] = dict(connection.execute(RECORDED_AT.encode()).fetchall())
     contents: dict[bytes, set[bytes | None]] = defaultdict(set)
@@ -142,7 +144,7 @@ def assert_stamped(url: str, states: Sequence[Message]) -> None:
 
 
 class Table:
-    """What a compacted topic comes to: the last value of each key, without the tombstones."""
+    """The rows of a compacted topic: the last value of each key, without the tombstones."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Any] = {}
@@ -163,7 +165,7 @@ def latest(messages: Sequence[Message]) -> dict[str, Any]:
 
 
 def rows_as_json(url: str, table: str, key: str) -> dict[str, Any]:
-    """What is to be published of a table: its moments in UTC, with a Z."""
+    """Return a table's rows as they should be published: moments in UTC, with a Z."""
     with psycopg.connect(url) as connection:
         rows: dict[str, Any] = dict(
             connection.execute(f"SELECT {key}, to_json(t) FROM {table} AS t".encode()).fetchall()

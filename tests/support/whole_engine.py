@@ -1,7 +1,7 @@
-"""The whole engine in memory, one event at a time, in whichever order a test likes: deciders, consumers, projections.
+"""The whole engine in memory, one event at a time, in any order: deciders, consumers, projections.
 
-Nothing of what does I/O is here but `fold`: facts are rows folded at once, a consumer's position is a number, and the
-outside world answers what and when the test says. What the engine decides is what it decides everywhere.
+No code with I/O is used but `fold`: facts are rows folded at once, a consumer's position is a number, and the test
+determines the outside world's answers and their times. Decisions are made by the same code as everywhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from reordering import assert_in_any_order
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS_MAX = 20_000
-"""Deliveries until nothing is left to do; more would mean that the engine never comes to rest."""
+"""Deliveries until nothing is left to do; more would mean that the engine never stops."""
 
 
 class WholeEngine:
@@ -36,7 +36,7 @@ class WholeEngine:
         self._deciders = {command: decider for decider in DECIDERS for command in decider.accepts}
 
     def submit(self, command: Command, cause: Cause = Cause("test")) -> list[Recorded]:  # noqa: B008 - immutable
-        """Raises Refused; then nothing happened. Sent again at once, it decides nothing."""
+        """Submit a command; submitted again at once, it must decide nothing. Raise Refused; then nothing happened."""
         recorded = self._decide(command, cause)
         if recorded:
             assert not self._decide(command, cause), f"{command!r} is not idempotent"
@@ -70,7 +70,7 @@ class WholeEngine:
         return [consumer for consumer in CONSUMERS if self.positions[consumer.name] < len(self.log)]
 
     def step(self, consumer: Consumer) -> None:
-        """Its next delivery. What a consumer asks for is never refused: nobody is there to be reported."""
+        """Deliver the next event to a consumer. Its commands must never be refused: no one would see the refusal."""
         recorded = self.log[self.positions[consumer.name]]
         self.positions[consumer.name] += 1
         if reaction := consumer.reactions.get(type(recorded.event)):
@@ -88,7 +88,7 @@ class WholeEngine:
         raise AssertionError(f"still busy after {STEPS_MAX} rounds")
 
     def pass_time(self, seconds: float) -> None:
-        """Whatever is due by then is reported, once."""
+        """Let time pass, and give each command that is due by then, once."""
         self.now += timedelta(seconds=seconds)
         due = [row for row in self.rows["deadlines"].values() if row and row["due_at"] <= self.now]
         for command in due_commands(sorted(due, key=lambda row: row["deadline_id"]), self.now):
@@ -113,5 +113,5 @@ class WholeEngine:
 
 
 def failed(history: History) -> Mapping[str, list[str]]:
-    """What is wrong, by the question that found it."""
+    """Return the differences of each check that failed."""
     return {check.name: check.differences for check in history.checks if check.failed}
