@@ -140,7 +140,7 @@ def _show_whole(command: Any) -> None:
 def exit_codes() -> str:
     kinds: dict[Code, list[str]] = {code: [] for code in Code}
     for error in errors():
-        kinds[error.exit_code].append(f"`{error.code}`: {_first_line(error)}")
+        kinds[error.exit_code].append(f"`{error.code}`: {_first_paragraph(error)}")
     rows = [(f"{code.value}", code.name, MEANINGS[code], "<br>".join(kinds[code])) for code in Code]
     rows += [(f"{number}", "", meaning, "") for number, meaning in SIGNALS.items()]
     intro = "Of every command. What went wrong is one line on stderr, with what to do next."
@@ -153,7 +153,7 @@ def reasons() -> str:
         "meant. `code` is also what a program reads from `--json` and from HTTP."
     )
     parts = [
-        f"## {_first_line(found).rstrip('.')}\n\n"
+        f"## {_first_paragraph(found).rstrip('.')}\n\n"
         + table(
             "code, meaning, what to do next, exit code, HTTP status",
             [
@@ -192,8 +192,8 @@ def _subclasses(base: type[OmsError]) -> Iterator[type[OmsError]]:
         yield from _subclasses(error)
 
 
-def _first_line(failure: type[Exception | Reason]) -> str:
-    return (inspect.getdoc(failure) or "").partition("\n")[0]
+def _first_paragraph(failure: type[Exception | Reason]) -> str:
+    return _one_line((inspect.getdoc(failure) or "").partition("\n\n")[0])
 
 
 def message_index(messages: Sequence[Described]) -> str:
