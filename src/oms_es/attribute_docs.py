@@ -1,6 +1,7 @@
-"""What a class says of its attributes, in the text below each.
+"""Descriptions of a class's attributes: the string below each attribute.
 
-Read from the source when asked for: pydantic's own reading, at import, was a third of a command's start.
+They are read from the source when asked for, because pydantic's own reading at import took a third of a command's
+start.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from itertools import pairwise
 
 @cache
 def attribute_docs(shape: type) -> Mapping[str, str]:
-    """By the name of the attribute; what a base says holds unless the class says otherwise."""
+    """Return the descriptions by attribute; a class's own description replaces that of its base."""
     found: dict[str, str] = {}
     for base in reversed(shape.__mro__):
         if inspect.get_annotations(base):
@@ -26,7 +27,7 @@ def attribute_docs(shape: type) -> Mapping[str, str]:
 def _own(shape: type) -> Iterator[tuple[str, str]]:
     try:
         source = inspect.getsource(shape)
-    except (OSError, TypeError):  # made at run time, or a part of Python
+    except (OSError, TypeError):  # the class was made at run time, or belongs to Python
         return
     (declared,) = ast.parse(textwrap.dedent(source)).body
     for attribute, below in pairwise(getattr(declared, "body", ())):

@@ -1,7 +1,7 @@
-"""What may come in today, where history may hold more: checks that only a command from outside passes.
+"""Checks of values that apply only to commands from outside: history may contain more than is accepted today.
 
-Invariant: a type that carries `AtTheDoor` loads whatever was stored under an older, wider rule; a command is brought
-in, or refused with every field that is wrong, before anything is decided about it.
+Invariant: a type with `AtTheDoor` loads whatever was stored under an older, wider rule. A command from outside is
+normalised, or refused with every invalid field, before anything is decided about it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 STORED = object()
-"""The context of validation in which nothing is brought in: what is read was accepted before."""
+"""The validation context for stored data, which was accepted before and is not checked again."""
 
 PROBLEM = "at_the_door"
-"""The type of the errors that say so."""
+"""The type of the errors of these checks."""
 
 M = TypeVar("M", bound=BaseModel)
 Path = tuple[str | int, ...]
@@ -29,7 +29,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class ByTheClock:
-    """A field of a command in which no sender says what time it is: what is allowed depends on it."""
+    """Marks a field with the current time, which no sender may set, because checks depend on it."""
 
 
 BY_THE_CLOCK = ByTheClock()
@@ -37,9 +37,10 @@ BY_THE_CLOCK = ByTheClock()
 
 @dataclass(frozen=True)
 class AtTheDoor:
-    """`check` gives a value in the form in which it is kept, or raises ValueError; checked again it stays as it is.
+    """A check of values from outside. `check` returns the value in the form in which it is stored, or raises
+    ValueError; it does not change a value that it returned.
 
-    `schema` is what of that JSON Schema can say, for senders.
+    `schema` is the part of the check that JSON Schema can express, for senders.
     """
 
     check: Callable[[Any], Any]
@@ -52,7 +53,7 @@ class AtTheDoor:
 
 @dataclass
 class _Visit:
-    """What is wrong, by the field that it is in."""
+    """The problems of a message, by field."""
 
     title: str
     problems: list[tuple[Path, str, Any]] = field(default_factory=list)
@@ -76,9 +77,9 @@ Step = Callable[[Any, Path, _Visit], Any]
 
 
 def brought_in(message: M) -> M:
-    """The same message with every value as it is kept. Raises ValidationError, which names every field that is wrong.
+    """Return the message with every value as it is stored. Raise ValidationError, which names every invalid field.
 
-    Values that are kept otherwise than they came are validated together again.
+    If values were changed, the whole message is validated again.
     """
     step = _of_shape(type(message))
     if step is None:
@@ -93,7 +94,7 @@ def brought_in(message: M) -> M:
 
 
 def takes(annotation: Any, value: Any) -> bool:
-    """Whether the door takes a value of a type, once the type itself has."""
+    """Return whether a value, which is valid for the type itself, passes its checks."""
     visit = _Visit("")
     if step := _of(annotation):
         step(value, (), visit)
@@ -101,7 +102,7 @@ def takes(annotation: Any, value: Any) -> bool:
 
 
 def kept(annotation: Any, value: Any) -> Any:
-    """A value of a type in the form in which it is kept; None where the door does not take it."""
+    """Return a value in the form in which it is stored; None if it does not pass the checks."""
     visit = _Visit("")
     step = _of(annotation)
     brought = step(value, (), visit) if step else value
@@ -110,7 +111,7 @@ def kept(annotation: Any, value: Any) -> Any:
 
 @cache
 def _of_shape(shape: type[BaseModel]) -> Step | None:
-    """None where no field of it has anything to check."""
+    """Return the check of a message class; None if no field has anything to check."""
     fields = {
         name: step
         for name, declared in shape.model_fields.items()

@@ -1,7 +1,7 @@
-"""The one base of every error of ours: a handler knows what to answer, without knowing the class.
+"""The common base of our errors: a handler knows how to answer an error without knowing its class.
 
-`code` is stable and for programs, `exit_code` is what a command ends with, `status` is what HTTP answers. The text says
-to a person what to do next.
+`code` is stable and for programs, `exit_code` ends a command, `status` is that of an HTTP response. The text says what
+a person can do next.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from oms_es.exit_codes import Code
 
 
 class OmsError(Exception):
-    """An error that this program knows, with what every way in answers to it."""
+    """An error of this program, with its code, exit code and HTTP status."""
 
     code: str = "unexpected"
     exit_code: Code = Code.UNEXPECTED
@@ -23,7 +23,7 @@ class OmsError(Exception):
 
 
 class NotFound(OmsError):
-    """There is nothing by that name."""
+    """There is nothing of this name."""
 
     code = "not_found"
     exit_code = Code.NOT_FOUND
@@ -35,7 +35,7 @@ STATUS_OF: Mapping[Code, HTTPStatus] = {
     Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.BURIED: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
-"""What HTTP answers where a command ends so."""
+"""The HTTP status for each exit code that a refusal may have."""
 
 
 class Reason(StrEnum):
@@ -63,7 +63,7 @@ class Reason(StrEnum):
 
     @classmethod
     def by_code(cls, code: str) -> Self:
-        """Where the code is put together of what it is about."""
+        """Return the reason of a code that is composed at run time."""
         return cls[code.upper()]
 
 
@@ -76,7 +76,7 @@ class Refusal(Reason):
 
 
 class InputProblem(Reason):
-    """Base of the tables of what is wrong with input."""
+    """Base of the tables of problems with input."""
 
     @classmethod
     def usual_exit_code(cls) -> Code:

@@ -1,4 +1,4 @@
-"""What a command ends with, for programs. With anything but OK, one line on stderr says what to do next."""
+"""Exit codes of commands, for programs. With any code but OK, one line on stderr says what to do next."""
 
 from __future__ import annotations
 
@@ -38,4 +38,4 @@ SIGNALS: Mapping[int, str] = {
     141: "Its output is no longer read, as before `| head`.",
     143: "SIGTERM ended it, and it could not finish first.",
 }
-"""What a command ends with that was ended from outside."""
+"""Exit codes of commands that were ended by a signal."""

@@ -1,4 +1,4 @@
-"""The four pure functions that every other file is made of: no I/O, no clock, no ids, no randomness.
+"""The four pure functions that all other files build on: no I/O, no clock, no ids, no randomness.
 
 decide   (state, command)      -> events       aggregates/    what may happen
 evolve   (state, event)        -> state        aggregates/    what it means
@@ -42,7 +42,7 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     described_as: ClassVar[type[BaseModel] | None] = None
-    """The class whose text describes its fields, of one that was made of another's at run time."""
+    """For a class made at run time, the class whose descriptions its fields have."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -64,7 +64,7 @@ class Command(Message):
     """A request, in the imperative, addressed to the one stream that decides it."""
 
     from_outside: ClassVar[bool] = True
-    """Whether its values are as strange as people and channels can make them."""
+    """Whether its values come from people or channels, and must pass the checks of `AtTheDoor`."""
 
     @model_validator(mode="after")
     def _at_the_door(self, info: ValidationInfo) -> Self:
@@ -78,27 +78,27 @@ class Command(Message):
 
     @property
     def beside(self) -> Sequence[Command]:
-        """Commands of other streams that are decided with it: all of them happen, or none."""
+        """Commands of other streams that are decided in the same transaction: all of them take effect, or none."""
         return ()
 
 
 class SystemCommand(Command):
     """A command that only the engine gives: its consumers, gateways and ticker, never a person or a channel.
 
-    It may carry what was accepted under an older, wider rule; what the world says in it is brought in by its gateway.
+    Its values may have been accepted under an older, wider rule; a gateway checks the outside world's values in it.
     """
 
     from_outside: ClassVar[bool] = False
 
 
 def stream_fields(command: type[Command]) -> list[str]:
-    """The fields that name the stream, in their order: those that its `stream` is made of."""
+    """Return the fields that name the stream, in order: those that the property `stream` uses."""
     code = getattr_static(command, "stream").fget.__code__
     return [name for name in command.model_fields if name in code.co_names]
 
 
 class Refused(OmsError):
-    """The domain says no. `reason` is a stable code, `detail` says what to do next."""
+    """The command was refused by a rule. `reason` is a stable code, `detail` says what to do next."""
 
     code = "refused"
     exit_code = Code.REFUSED
@@ -107,7 +107,7 @@ class Refused(OmsError):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.code, self.status = reason.value, reason.status
-        if reason.exit_code is not Code.BURIED:  # nothing that is refused is kept as a dead letter
+        if reason.exit_code is not Code.BURIED:  # a refused command is never stored as a dead letter
             self.exit_code = reason.exit_code
         self.reason = reason
         self.detail = detail
@@ -117,7 +117,8 @@ class BadInput(OmsError):
     """Input that cannot be read. `reason` is a stable code, `detail` says to the sender what to do next."""
 
     code = "bad_input"
-    exit_code = Code.REFUSED  # what reaches a person: of a file, it becomes a dead letter, and the rest is taken
+    # for input of a person; a message in a file becomes a dead letter instead, and the rest is accepted
+    exit_code = Code.REFUSED
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -128,8 +129,7 @@ class BadInput(OmsError):
 
 
 class Skipped(OmsError):
-    """Input of a kind that is known and says nothing of what is kept here: it is passed over, and no person is
-    asked."""
+    """Input of a known kind that concerns nothing here: it is passed over, without asking a person."""
 
     code = "skipped"
     exit_code = Code.OK
@@ -137,10 +137,10 @@ class Skipped(OmsError):
 
 
 class Recorded(NamedTuple):
-    """An event as history keeps it: what happened, and its envelope.
+    """An event as history stores it: the event, and its envelope.
 
-    `position` is the notification id, the event's place in the one order of the whole log;
-    `version` counts from 1 within the stream.
+    `position` is the notification id, the event's place in the order of the whole log; `version` counts from 1 within
+    the stream.
     """
 
     position: int
@@ -156,9 +156,9 @@ class Recorded(NamedTuple):
 
 @dataclass(frozen=True)
 class Decider(Generic[S]):
-    """One aggregate. `dump` and `restore` exist where streams grow long enough for snapshots.
+    """One aggregate. `dump` and `restore` are given if its streams grow long enough for snapshots.
 
-    `snapshot_version` rises with every change of what `dump` writes: a snapshot of another version is not read.
+    `snapshot_version` is raised with every change of what `dump` writes: a snapshot of another version is not read.
     """
 
     category: str
@@ -219,7 +219,7 @@ class Consumer:
 
     @property
     def lookup_projections(self) -> frozenset[str]:
-        """The read models that its reactions ask."""
+        """The read models that its reactions look up."""
         return frozenset(lookup.projection for reaction in self.reactions.values() for lookup in reaction.lookups)
 
     def react(self, event: Event, results: LookupResults | None = None) -> tuple[Command, ...]:
@@ -232,39 +232,42 @@ class Consumer:
 
 
 class GatewayUnavailable(OmsError):
-    """An external system does not answer now; its intents stay where they are and are tried again."""
+    """An external system does not answer now; its intents stay in the log and are tried again."""
 
     code = "gateway_unavailable"
     exit_code = Code.UNAVAILABLE
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, message: str, answered: Sequence[Sequence[Command] | None] = ()) -> None:
-        """`answered`: of each intent what is to be recorded, None where it was not answered and others go on; empty
-        where nothing was."""
+        """Create the error with the commands of the intents that were answered:
+
+        None for an intent without an answer, and empty if there were no answers at all.
+        """
         super().__init__(message)
         self.answered = answered
 
 
 INTENTS_MAX = 500
-"""Of which a gateway is asked at once, if one request to its other side takes little time or covers many."""
+"""How many intents a gateway takes at once, if one request to the other side takes little time or covers many."""
 
 
 class Gateway(Protocol):
-    """A way into the world: payment providers, carriers, warehouses.
+    """A connection to the outside world: payment providers, carriers, warehouses.
 
-    It is given intents that are already durable. Giving it the same intent again is safe, because the intent's event
-    id is the idempotency key.
+    It receives intents that are already stored. Giving it the same intent again is safe, because the intent's event id
+    is the idempotency key.
     """
 
     name: str
     intents: frozenset[type[Event]]
     batch_max: int
-    """Of how many it is asked at once: all of them take less time than a worker may be silent."""
+    """How many intents it takes at once: together they take less time than a worker may be silent."""
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
-        """What is to be recorded of each intent, in their order; nothing where the answer will come as a callback.
+        """Perform intents, and return the commands that record each result, in their order; none for an intent whose
+        answer will come as a callback.
 
-        Raises GatewayUnavailable, with what was answered before.
+        Raise GatewayUnavailable, with the answers so far, if the other side does not answer.
         """
 
 
@@ -278,13 +281,13 @@ class Fold:
 
 @dataclass(frozen=True)
 class Projection:
-    """Rows folded from events, in a table whose primary key is `Key`, in that order.
+    """A read model: rows folded from events, in a table whose primary key is `Key`, in that order.
 
     `insert_only`: every fold makes a new row, so there is no older one to load. `shared`: events of several streams
-    change one row, and give the same row in whichever order the streams are read. `version` rises with every change of
-    the columns or the folds: rows of an older version are folded again from history. `fed_by`: the streams whose events
-    make a row, made of its key, such as "order-{order_id}"; none where the key does not say. A row whose key has a
-    position is made by the event there.
+    change one row, and give the same row in whichever order the streams are read. `version` is raised with every change
+    of the columns or the folds: rows of an older version are folded again from history. `fed_by`: the streams whose
+    events make a row, as templates of its key such as "order-{order_id}"; empty if the key does not name them. A row
+    whose key has a position is made by the event at that position.
     """
 
     table: Table
@@ -303,13 +306,15 @@ class Projection:
         return tuple(str(column.name) for column in self.table.primary_key)
 
     def streams_of(self, key: Key) -> tuple[str, ...]:
-        """Those whose events make this row; none where only history says."""
+        """Return the streams whose events make this row; empty if its key does not name them."""
         named = dict(zip(self.key_columns, key, strict=True))
         return tuple(stream.format_map(named) for stream in self.fed_by)
 
     def on(self, *event_types: type[Event], keys: Callable[..., Iterable[Key]]) -> Callable[[Handler], Handler]:
-        """Registers `(row, event, key)`, and its `keys(event)`; either is given the envelope as well if it has
-        `recorded` among its parameters, after `event`."""
+        """Register a fold `(row, event, key)` with its `keys(event)`.
+
+        Both also receive the envelope if they have a parameter `recorded` after `event`.
+        """
 
         def register(project: Handler) -> Handler:
             for event_type in event_types:

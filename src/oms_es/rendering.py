@@ -1,6 +1,7 @@
-"""How orders, stock, sales and findings look in a terminal. Each function makes something to print, and prints nothing.
+"""How orders, stock, sales and findings look in a terminal. Each function returns something to print, and prints
+nothing.
 
-Texts from outside are shown as texts: neither markup nor control characters in them do anything.
+Texts from outside are shown as plain text: markup and control characters in them have no effect.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from oms_es.verification.verify import Report
 
 Row = Mapping[str, Any]
 COLUMNS_OF_A_FILE = 160
-"""How wide it may get where there is no terminal."""
+"""The width in characters if there is no terminal."""
 BAR_CELLS = 48
 INDENT_MAX = 24
 CHANNEL_LOOKS = (("█", "cyan"), ("▓", "magenta"), ("▒", "yellow"), ("░", "green"))
-"""Distinguished by their shade too, where there are no colours."""
+"""The channels differ in their shade, too, for terminals without colours."""
 
 
 def console_on(file: IO[str]) -> Console:
@@ -53,12 +54,12 @@ def money(minor: int, currency: str) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """In UTC, with its date."""
+    """Return a time in UTC, with its date; empty for None."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if at else ""
 
 
 def grid(title: str, rows: Iterable[Sequence[object]], *columns: str, numbers: Iterable[str] = ()) -> Table:
-    """`numbers`: the columns that are aligned to the right."""
+    """Return a table; the columns in `numbers` are aligned to the right."""
     right = set(numbers)
     table = Table(title=plain(title), title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", pad_edge=False)
     for column in columns:
@@ -69,7 +70,7 @@ def grid(title: str, rows: Iterable[Sequence[object]], *columns: str, numbers: I
 
 
 def story(order: Row, timeline: Sequence[Row]) -> RenderableType:
-    """What happened to an order, in order; what follows from what is indented under it."""
+    """Return an order's events in order, each indented below the event that it follows from."""
     rows = [
         (
             row["position"],
@@ -85,13 +86,13 @@ def story(order: Row, timeline: Sequence[Row]) -> RenderableType:
 
 
 def _with_short_names(row: Row, order_id: object) -> str:
-    """Parcels by their number in the order."""
+    """Return the summary with parcels by their number in the order."""
     summary: str = row["summary"]
     return summary.replace(f"{order_id}.", "parcel ") if "Shipment" in row["event"] else summary
 
 
 def depths(timeline: Iterable[Row]) -> list[int]:
-    """How many causes of each event are in this timeline."""
+    """Return for each event the number of its causes in this timeline."""
     depth_of: dict[Any, int] = {}
     for row in timeline:
         depth_of[row["event_id"]] = depth_of.get(row["caused_by"], -1) + 1
@@ -99,7 +100,7 @@ def depths(timeline: Iterable[Row]) -> list[int]:
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Table:
-    """Names, and what is the case."""
+    """Return a table of names and values."""
     table = Table.grid(padding=(0, 2))
     for name, value in pairs:
         table.add_row(Text(plain(name), style="dim"), Text(plain(value)))
@@ -107,7 +108,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> Table:
 
 
 def fact(value: object) -> str:
-    """One value of a row, as people write it."""
+    """Return one value of a row as people write it."""
     match value:
         case None:
             return ""
@@ -123,7 +124,7 @@ def fact(value: object) -> str:
 
 
 def happened(title: str, timeline: Sequence[Row]) -> Table:
-    """Of one stream, in order."""
+    """Return the events of one stream, in order."""
     rows = [(moment(row["recorded_at"]), row["event"], row["actor"], row["summary"]) for row in timeline]
     return grid(title, rows, "time (UTC)", "event", "by", "what")
 
@@ -142,7 +143,7 @@ def order_lines(order: Row, exceptions: Sequence[Row], waits: Sequence[str] = ()
 
 
 def why(order: str, steps: Sequence[Step]) -> RenderableType:
-    """What led to where an order ships from; under it, of each decision, the plans that were weighed."""
+    """Return the events that explain where an order ships from and, for each decision, the compared plans."""
     shown = [
         (step.position, moment(step.recorded_at), type(step.event).__name__, step.actor, step.what) for step in steps
     ]
@@ -172,7 +173,7 @@ def _weighed(rank: int, candidate: Candidate) -> Sequence[object]:
 def stock_levels(
     sku: str, levels: Iterable[Row], places: Sequence[Row], numbered: Mapping[str, Sequence[str]]
 ) -> RenderableType:
-    """And, where units are distinguished by bin, lot or condition, which are where."""
+    """Return the stock levels of a SKU and, if bins, lots or conditions are distinguished, the places of its units."""
     names = (
         *("on_hand", "reserved", "safety_stock", "atp", "damaged", "quarantine", "inbound"),
         *("received", "shipped", "short"),
@@ -206,7 +207,7 @@ def stock_places(places: Iterable[Row]) -> Table:
 
 
 def quote(choice: CarrierChoice) -> Table:
-    """Best first; those that cannot take it last, with the reason."""
+    """Return the candidates, the best first; those that cannot take the shipment are last, with the reason."""
     rows = [
         (
             candidate.carrier,
@@ -223,7 +224,7 @@ def quote(choice: CarrierChoice) -> Table:
 
 
 def pick_advice(sku: str, location: str, places: Iterable[Row]) -> Table:
-    """Pick from the top; a lot without an end comes last."""
+    """Return the places in the order of picking; lots without an expiry date come last."""
     rows = [
         (place["bin"] or "-", place["lot"] or "-", _day(place["lot_expires_at"]), place["quantity"]) for place in places
     ]
@@ -288,7 +289,7 @@ def _bar(parts: Sequence[tuple[int, tuple[str, str]]], most: int) -> Text:
 
 
 def findings(report: Report, shown_max: int) -> RenderableType:
-    """The questions and how often the answer was no; under them the first differences of each."""
+    """Return the checks of a verification with the number of failures, and the first differences of each."""
     rows = [(_verdict(check.failed), check.name, f"{check.checked:,}", f"{check.failed:,}") for check in report.checks]
     title = f"Verified {report.streams:,} streams up to position {report.position:,}"
     table = grid(title, rows, "", "question", "asked", "failed", numbers=("asked", "failed"))
@@ -323,7 +324,7 @@ def _verdict(failed: int) -> Text:
 
 
 def progress_on(console: Console, *, in_bytes: bool = False) -> Progress:
-    """Seen on a terminal only."""
+    """Return a progress bar, which is visible on a terminal only."""
     amount = DownloadColumn() if in_bytes else TaskProgressColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

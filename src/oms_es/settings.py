@@ -12,12 +12,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 CANONICAL = "canonical"
 CHANNEL = r"[a-z0-9][a-z0-9._-]{0,63}(=[a-z_]{1,64})?"
 CHANNELS = rf"^$|^{CHANNEL}(,{CHANNEL})*$"
-"""Their names as orders have them, which a topic may have in its own; after = the dialect."""
+"""Names of channels as orders have them, with which a topic may end; the dialect follows after =."""
 
 
 ISSUER = r"(https://[^\s,#?]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/[^\s,#?]*)?)"
 ISSUERS = rf"^$|^{ISSUER}(,{ISSUER})*$"
-"""With TLS, but on this machine."""
+"""URLs of issuers: with TLS, except on this machine."""
 DEAD_LETTERS = ".dlq"
 PROVIDER = "(stripe|wechatpay|alipay)"
 PROVIDERS = rf"^{PROVIDER}(,{PROVIDER})*$"
@@ -27,7 +27,7 @@ BATCH_MAX_MAX = 10_000
 CACHE_BYTES_MAX_MAX = 1_099_511_627_776
 POLL_SECONDS_MAX = 3_600.0
 KAFKA_SESSION_SECONDS_MAX = 1_800.0
-"""The brokers' own `group.max.session.timeout.ms`, where it is not set."""
+"""The default of the brokers' `group.max.session.timeout.ms`."""
 HTTP_RATE_PER_SECOND_MAX = 100_000.0
 
 
@@ -341,7 +341,7 @@ class Settings(BaseSettings):
 
     @property
     def login_issuer(self) -> str:
-        """Whose client the console is."""
+        """The issuer whose client the console is."""
         return self.oidc_login_issuer or next(iter(self.issuers), "")
 
     @property

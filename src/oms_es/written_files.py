@@ -1,7 +1,7 @@
-"""Files that are written where a person says.
+"""Files that are written to a path that a person names.
 
-Invariant: a file is there whole or not at all, and nothing but a file is ever replaced: a device or a pipe, such as
-/dev/stdout, is written into.
+Invariant: a file is there whole or not at all, and only a regular file is ever replaced: into a device or a pipe, such
+as /dev/stdout, the content is written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OWNER_ONLY = 0o600
 STREAMS = (Path("/dev/stdout"), Path("/dev/stderr"))
 DESCRIPTORS = (Path("/dev/fd"), Path("/proc/self/fd"))
 USUAL = 0o666
-"""Less what the umask takes away."""
+"""The mode of a new file, less the umask."""
 
 
 class CannotWrite(OmsError):
@@ -37,27 +37,33 @@ class CannotWrite(OmsError):
 
 
 def write_file(path: Path, pieces: Iterable[bytes], *, private: bool = False) -> None:
-    """`private`: for its owner alone, also where there was a file by this name. Raises CannotWrite."""
+    """Write a file.
+
+    `private`: only its owner may read it, even if a file of this name existed. Raise CannotWrite if it fails.
+    """
     try:
         if _is_open_already(path) or (path.exists() and not path.is_file()):
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as into:  # a folder is refused by the system
+            # the system refuses to open a folder
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as into:
                 into.writelines(pieces)
         else:
             _replace(path.resolve(), pieces, private=private)
-    except RuntimeError:  # as Python up to 3.12 calls links in a circle
+    except RuntimeError:  # Python up to 3.12 raises this for circular links
         raise CannotWrite(f"{path} cannot be written: it is a link to itself; name another place") from None
     except OSError as error:
         raise _cannot(path, error) from None
 
 
 def _is_open_already(path: Path) -> bool:
-    """What this process was given, as a shell gives it: also where it is a file, it is not ours to replace."""
+    """Return whether the path is a stream of this process, such as a shell's redirection; even if that is a file,
+    it must not be replaced.
+    """
     named = Path.cwd() / path
     return named in STREAMS or any(folder in named.parents for folder in DESCRIPTORS)
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Where there is none yet. Raises CannotWrite."""
+    """Make the folder if it does not exist. Raise CannotWrite if that fails."""
     with complete(path):
         if path.exists() and not path.is_dir():
             raise CannotWrite(f"{path} is no folder; name one")
@@ -66,7 +72,7 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
 
 @contextmanager
 def complete(folder: Path) -> Iterator[None]:
-    """What goes wrong while files are written into it. Raises CannotWrite."""
+    """Translate the errors of writing files into a folder. Raise CannotWrite."""
     try:
         yield
     except OSError as error:

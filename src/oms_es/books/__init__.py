@@ -1,4 +1,4 @@
-"""Double-entry books: what every event of money means in accounts. Pure.
+"""Double-entry bookkeeping: the postings of every event that moves money. Pure.
 
 Imports: schemas and kernel.
 """

@@ -1,7 +1,6 @@
-"""What statements of one account, and the decisions about its reconciliation, mean in accounts.
+"""The postings of one account's statements and of its reconciliation.
 
-Invariant: a line is unreconciled from when it is booked until it is matched or written off, and again if that is taken
-back.
+Invariant: a line is unreconciled from its booking until it is matched or written off, and again if that is taken back.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from oms_es.schemas.finance import reconciliation as r
 from oms_es.schemas.finance.statement import StatementLine, StatementLinesRecorded
 
 OWN: Mapping[str, str] = {"fee": chart.FEES, "payout": chart.IN_TRANSIT}
-"""What a line is that nothing here answers to, by its kind."""
+"""The accounts of lines that correspond to no movement here, by kind."""
 
 
 class BookedLine(NamedTuple):
@@ -37,7 +36,7 @@ class Settled(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """An entry to be. `day`: empty for the day on which it was recorded."""
+    """An entry in preparation. An empty `day` means the day on which it was recorded."""
 
     subject: str
     day: str
@@ -45,7 +44,10 @@ class Draft(NamedTuple):
 
 
 class AccountBook(NamedTuple):
-    """`written_off`: each line and movement of a break that is, and its break."""
+    """The state of one account's bookkeeping.
+
+    `written_off` has the break of each line and movement that was written off.
+    """
 
     lines: HashTrieMap[str, BookedLine] = HashTrieMap()
     matches: HashTrieMap[str, Draft] = HashTrieMap()
@@ -56,7 +58,7 @@ class AccountBook(NamedTuple):
 
 
 Movements = Mapping[str, Posting]
-"""What moved here, by the name that matches give it: the account where it waits to be found on a statement."""
+"""By name, as matches use it, each movement's posting on the account where it waits for a statement."""
 Posted = tuple[AccountBook, list[Draft]]
 
 
@@ -66,7 +68,9 @@ def post(book: AccountBook, event: Event, movements: Movements) -> Posted:
 
 
 def payouts_in(event: StatementLinesRecorded) -> Iterator[tuple[str, Posting]]:
-    """Each payout of a provider that comes in at a bank, by its line, and where it waits."""
+    """Yield a provider's payouts, which come in at a bank: the line, and the posting on the account where the
+    payout waits.
+    """
     for name, line in named(event):
         if line.kind == "payout" and not line.pending:
             yield name, Posting(chart.sub(chart.IN_TRANSIT, event.account), event.currency, -line.gross_minor)
@@ -122,7 +126,7 @@ def _postings_of_match(book: AccountBook, account: str, match: r.Match, movement
 def _sides(
     book: AccountBook, account: str, lines: Iterable[str], names: Iterable[str], movements: Movements
 ) -> Iterator[Posting]:
-    """Lines are unreconciled no more, movements are not waited for; what they differ by is left."""
+    """Yield postings that end the waiting of lines and movements; the difference of the two is left."""
     for name in dict.fromkeys(lines):
         if line := book.lines.get(name):
             yield Posting(chart.sub(chart.UNRECONCILED, account), line.currency, line.gross_minor)
@@ -132,7 +136,7 @@ def _sides(
 
 
 def _balanced(postings: list[Posting], contra: str) -> tuple[Posting, ...]:
-    """With what they differ by, on one account."""
+    """Return the postings with their difference on one account."""
     rest = [Posting(contra, one.currency, -one.amount_minor) for one in postings]
     return summed([*postings, *rest])
 
@@ -158,14 +162,16 @@ def _cleared(book: AccountBook, event: r.ReconciliationBreaksCleared, _: Movemen
 
 
 def _resolved(book: AccountBook, event: r.ReconciliationBreakResolved, movements: Movements) -> Posted:
-    """Only what is written off changes an account: else it stays where it is until it is corrected."""
+    """Post a break that is written off; after other resolutions the amount stays on its account until it is
+    corrected.
+    """
     known = book.breaks.get(event.break_id)
     if known is None or event.resolution != "written_off" or known.kind == "fee" or event.break_id in book.settled:
         return book, []
     names = (*known.lines, *known.movements)
     if any(name in book.written_off for name in names):
         return book, []
-    if known.kind == "duplicate":  # the statements say it twice, and the account has it once
+    if known.kind == "duplicate":  # the statements state it twice, and the account has it once
         postings = summed(
             posting for name in known.lines if name in book.lines for posting in reversed_of(book.lines[name].postings)
         )
@@ -196,7 +202,7 @@ def _taken_back(book: AccountBook, break_id: str) -> Posted:
 
 
 def _open_day(book: AccountBook, day: str) -> str:
-    """Empty, for the day on which it is recorded, where its own is in a closed period."""
+    """Return the day; empty, for the day of recording, if it is in a closed period."""
     return day if day > book.closed_through else ""
 
 

@@ -1,4 +1,4 @@
-"""The chart of accounts. Names are `type:account`, or `type:account:part` where it is kept per method or account."""
+"""The chart of accounts. Names are `type:account`, or `type:account:part` for an account per method or per account."""
 
 from __future__ import annotations
 
@@ -53,15 +53,16 @@ MEANING: Mapping[str, str] = {
     FEES: "what banks and providers withheld",
     WRITE_OFF: "not charged by a decision of a person, and breaks that were written off",
 }
-"""What a debit balance (assets, expenses) or a credit balance (liabilities, income) of each is."""
+"""The meaning of each account's balance: debit for assets and expenses, credit for liabilities and income."""
 PLAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 SLUG_LENGTH_MAX = 24
 PARTS_MAX = 3
 
 
 def part_of(name: str) -> str:
-    """The last part of an account's name: the name itself where every bookkeeping program takes it, else one made
-    of it, which no other name gives."""
+    """Return the last part of an account's name: the name itself if every bookkeeping program accepts it, otherwise
+    a unique one made of it.
+    """
     if PLAIN.fullmatch(name):
         return name
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:SLUG_LENGTH_MAX]
@@ -73,7 +74,7 @@ def sub(account: str, name: str) -> str:
 
 
 def has(name: str) -> bool:
-    """Whether something can be booked there: a type of accounts, an account of the chart, or a part of one."""
+    """Return whether the name is one of the chart: a type of accounts, an account, or a part of one."""
     parts = name.split(":")
     if len(parts) == 1:
         return any(one.startswith(f"{name}:") for one in MEANING)
@@ -81,5 +82,5 @@ def has(name: str) -> bool:
 
 
 def group_of(account: str) -> str:
-    """The account of the chart that it is, or is a part of."""
+    """Return the account of the chart that this account is, or is a part of."""
     return ":".join(account.split(":")[:2])

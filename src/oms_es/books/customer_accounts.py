@@ -1,7 +1,7 @@
-"""What the entries of a customer's account mean in accounts of the books.
+"""The postings of the entries on customers' accounts.
 
-Invariant: what is on all accounts of a kind is the balance of its liability. What a payment takes of an account, or
-gives to one, passes through the clearing account of that method, which the payment's own event settles.
+Invariant: the balance of a liability is the sum of all accounts of its kind. What a payment takes from an account, or
+credits to it, passes through the clearing account of the method "account", which the payment's own event settles.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from oms_es.schemas.finance import account as a
 
 CLEARING = chart.sub(chart.CLEARING, a.METHOD)
 Kinds = dict[str, str]
-"""Of each account."""
+"""The kind of each account."""
 
 
 def post(kinds: Kinds, event: Event) -> tuple[Posting, ...]:
-    """An account that is opened is noted in `kinds`."""
+    """Return the postings of an event; an account that is opened is added to `kinds`."""
     handle = HANDLERS.get(type(event))
     return handle(kinds, event) if handle else ()
 

@@ -1,4 +1,4 @@
-"""One entry of the journal. Invariant: of each currency, its postings sum to zero; no other entry can be made."""
+"""One entry of the journal. Invariant: its postings sum to zero in each currency; no other entry can be made."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from oms_es.errors import OmsError
 
 
 class Unbalanced(OmsError):
-    """What is debited is not what is credited."""
+    """The debits and credits of an entry differ."""
 
     code = "unbalanced_entry"
 
 
 class Posting(NamedTuple):
-    """A debit is positive, a credit negative."""
+    """An amount on an account: a debit is positive, a credit negative."""
 
     account: str
     currency: str
@@ -26,7 +26,7 @@ class Posting(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """What one event did. `number`: its place among those of the event; `day`: on which it is booked."""
+    """The postings of one event. `number` is its place among the entries of the event; `day` is when it is booked."""
 
     position: int
     number: int
@@ -34,7 +34,7 @@ class Entry:
     event: str
     order_id: str
     subject: str
-    """The payment, parcel, line or match that it is of."""
+    """The payment, parcel, line or match that the entry concerns."""
     postings: tuple[Posting, ...]
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class Entry:
         return f"{self.position}/{self.number}"
 
     def of(self, currency: str | None) -> Entry | None:
-        """Only its postings of a currency, which balance alone; None where it has none."""
+        """Return the entry with its postings in one currency, which balance alone; None if there are none."""
         if currency is None:
             return self
         some = tuple(one for one in self.postings if one.currency == currency)
@@ -57,7 +57,7 @@ class Entry:
 
 
 def summed(postings: Iterable[Posting]) -> tuple[Posting, ...]:
-    """One posting per account and currency, without those of nothing, in the order in which they were first named."""
+    """Return one posting per account and currency, without zeros, in the order in which they were first named."""
     sums: dict[tuple[str, str], int] = defaultdict(int)
     for one in postings:
         sums[one.account, one.currency] += one.amount_minor

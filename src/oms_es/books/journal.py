@@ -1,4 +1,4 @@
-"""The journal: every event in the order of positions, and the entries that it makes.
+"""The journal: the entries of every event, in the order of positions.
 
 Invariant: an event makes its entries once, however often it is read.
 """
@@ -17,7 +17,7 @@ from oms_es.schemas.finance.statement import StatementLinesRecorded
 from oms_es.schemas.payment.movements import MOVEMENTS, movement_of, payout_of
 
 READ: tuple[type[Event], ...] = (*orders.HANDLERS, *accounts.HANDLERS, *customer_accounts.HANDLERS)
-"""What it reads; nothing else moves money."""
+"""The events that the journal reads; no others move money."""
 SUBJECTS = ("shipment_id", "payment_id", "refund_id", "rma_id")
 
 
@@ -31,7 +31,10 @@ class Books:
         self.position = 0
 
     def fold(self, recorded: Recorded) -> list[Entry]:
-        """Raises Unbalanced."""
+        """Return the entries of an event; none if its position was read before.
+
+        Raise Unbalanced if one does not balance.
+        """
         if recorded.position <= self.position:
             return []
         self.position = recorded.position
@@ -91,7 +94,7 @@ def _account_of(event: Any) -> str:
 
 
 class Balances:
-    """Of each account and currency: the sum of its postings."""
+    """The balance of each account and currency: the sum of its postings."""
 
     def __init__(self) -> None:
         self.of: dict[tuple[str, str], int] = defaultdict(int)

@@ -1,6 +1,6 @@
-"""What the events of one order, and of its payments, mean in accounts.
+"""The postings of the events of one order and its payments.
 
-Invariant: what the customer owes and what was paid in advance are never both there; what is owed is never negative.
+Invariant: a customer never has a debt and an advance payment at the same time; a debt is never negative.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ Moves = list[tuple[str, int]]
 
 
 class Parcel(NamedTuple):
-    """A planned parcel, and who pays its worth: the customer, or the credit of an exchange. The rest is not charged."""
+    """A planned parcel: the part of its worth that the customer is charged, and the part paid by an exchange's credit.
+
+    The rest is not charged.
+    """
 
     plan: o.ShipmentPlan
     charged: int
@@ -42,7 +45,9 @@ class Parcel(NamedTuple):
 
 
 class Paid(NamedTuple):
-    """What a refund took that was paid out: of what was granted, a deposit, what was paid ahead, what was earned."""
+    """Where the money of a paid refund came from: a granted refund, a deposit, an advance payment, or earned
+    revenue.
+    """
 
     granted: int = 0
     held: int = 0
@@ -51,8 +56,11 @@ class Paid(NamedTuple):
 
 
 class OrderBook(NamedTuple):
-    """`credit`: of an exchange, what of its credit is not used. `due`: by payment, granted and not paid, under whatever
-    name it is paid then."""
+    """The bookkeeping of one order.
+
+    `credit`: an exchange's unused credit. `due`: refunds by payment that are granted and not paid, whatever their id
+    when they are paid.
+    """
 
     currency: str = ""
     credit: int = 0
@@ -61,15 +69,15 @@ class OrderBook(NamedTuple):
     deposit_kept: bool = False
     parcels: HashTrieMap[str, Parcel] = HashTrieMap()
     left: HashTrieSet[str] = HashTrieSet()
-    """Of parcels that have left the names alone: there is a book of every order that ever was."""
+    """Of parcels that have left only the names are kept, because there is a book for every order ever placed."""
     shares: HashTrieMap[str, tuple[int, int]] = HashTrieMap()
-    """By line: what of it has left was paid for, and the tax in that."""
+    """By line: what was paid for the units that left, and the tax in it."""
     methods: HashTrieMap[str, str] = HashTrieMap()
     deposits: HashTrieMap[str, int] = HashTrieMap()
     due: HashTrieMap[str, int] = HashTrieMap()
     paid: HashTrieMap[tuple[str, str], Paid] = HashTrieMap()
     returned: HashTrieMap[str, tuple[int, int]] = HashTrieMap()
-    """By line: what was given back of it, and what of that was tax."""
+    """By line: what was refunded, and the tax in it."""
 
     @property
     def deferred(self) -> int:
@@ -85,20 +93,22 @@ def post(book: OrderBook, event: Event) -> Posted:
 
 
 def clearing_of(book: OrderBook, event: Any) -> str:
-    """Of the payment's method; of what went onto a customer's account, whatever was paid with, that of accounts."""
+    """Return the clearing account of the payment's method, or that of accounts if the money was credited to a
+    customer's account.
+    """
     to_account = isinstance(event, p.PaymentRefunded) and account_in(event.reference)
     return chart.sub(chart.CLEARING, METHOD if to_account else book.methods.get(event.payment_id) or "unknown")
 
 
 def _charge(book: OrderBook, amount: int) -> Posted:
-    """The customer owes so much more, less what was paid in advance."""
+    """Charge an amount to the customer, less what was paid in advance."""
     ahead = min(book.advances, amount)
     book = book._replace(advances=book.advances - ahead, receivable=book.receivable + amount - ahead)
     return book, [(chart.ADVANCES, ahead), (chart.RECEIVABLE, amount - ahead)]
 
 
 def _settle(book: OrderBook, amount: int) -> Posted:
-    """The customer paid so much, or owes so much less."""
+    """Record that the customer paid an amount, or owes less by it."""
     owed = min(book.receivable, amount)
     book = book._replace(receivable=book.receivable - owed, advances=book.advances + amount - owed)
     return book, [(chart.RECEIVABLE, -owed), (chart.ADVANCES, owed - amount)]
@@ -117,7 +127,7 @@ def _released(book: OrderBook, event: o.OrderReleased) -> Posted:
 
 
 def _planned(book: OrderBook, event: o.OrderShipmentPlanned) -> Posted:
-    """Said again where a parcel that was held goes: then it is the same plan."""
+    """Plan the parcel. The plan of a held parcel is stated again when the hold ends; it counts once."""
     return _plan(book, event.plan)
 
 
@@ -133,7 +143,9 @@ def _plan(book: OrderBook, plan: o.ShipmentPlan) -> Posted:
 
 
 def _promised(parcel: Parcel, sign: int) -> Moves:
-    """That its worth is owed to the customer, and what of it they do not pay themselves."""
+    """Return the postings of a parcel's worth, which is owed to the customer, and of the part that they do not pay
+    themselves.
+    """
     moves = [
         (chart.STORE_CREDIT, parcel.credit),
         (chart.WRITE_OFF, parcel.not_charged),
@@ -160,7 +172,7 @@ def _left(book: OrderBook, event: o.OrderShipmentDispatched | o.OrderShipmentDel
 
 
 def _undelivered(book: OrderBook, event: o.OrderShipmentReturned | o.OrderShipmentLost) -> Posted:
-    """It had left, also where no one said so before."""
+    """Record that the parcel had left, even if that was not reported before."""
     return _earned(book, event.shipment_id)
 
 
@@ -180,7 +192,7 @@ def _earned(book: OrderBook, shipment_id: str) -> Posted:
 
 
 def _cancelled(book: OrderBook, event: o.OrderCancelled) -> Posted:
-    """What was planned and held goes no more; a deposit that is not among what is undone is kept."""
+    """Take back the planned parcels. A deposit that is not among the undone payments is kept."""
     moves: Moves = []
     for shipment_id in sorted(book.parcels.keys()):
         book, more = _unplan(book, shipment_id)
@@ -213,7 +225,7 @@ def _captured(book: OrderBook, event: p.PaymentCaptured) -> Posted:
 
 
 def _applied(book: OrderBook, event: p.PaymentDepositApplied) -> Posted:
-    """What was taken at once, and agreed as no deposit, was settled when it came."""
+    """Apply a deposit to a parcel. Money that was captured in advance and is no deposit was settled when it came."""
     held = book.deposits.get(event.payment_id, 0)
     used = min(held, event.amount_minor)
     if not used:
@@ -241,7 +253,10 @@ def _exchanged(book: OrderBook, event: x.OrderExchangeCredited) -> Posted:
 
 
 def _given(book: OrderBook, allocations: Iterable[p.RefundAllocation], amount: int) -> Posted:
-    """What is given back: for what, and what of it is tax. Whatever is said of no part is a refund, too."""
+    """Return the postings of a refund by what it is for, and the tax in it.
+
+    An amount without an allocation is a refund, too.
+    """
     moves: Moves = []
     rest = amount
     for one in allocations:
@@ -255,7 +270,7 @@ def _given(book: OrderBook, allocations: Iterable[p.RefundAllocation], amount: i
 
 
 def _tax_back(book: OrderBook, line_id: str, amount: int) -> tuple[OrderBook, int]:
-    """The share that tax had in what was paid for the line: wholly given back, it is all of it."""
+    """Return the tax in a line's refund, by its share in what was paid; when all is refunded, all of the tax is."""
     paid, tax = book.shares.get(line_id, (0, 0))
     given, before = book.returned.get(line_id, (0, 0))
     total = min(tax * (given + amount) // paid, tax) if paid else 0
@@ -264,7 +279,7 @@ def _tax_back(book: OrderBook, line_id: str, amount: int) -> tuple[OrderBook, in
 
 
 def _refunded(book: OrderBook, event: p.PaymentRefunded) -> Posted:
-    """Of what was granted; else of what is not earned yet; else it lessens what was earned."""
+    """Record a paid refund: taken from granted refunds, then from what is not earned yet, then from what was earned."""
     key, left = (event.refund_id, event.payment_id), event.amount_minor
     granted = min(book.due.get(event.payment_id, 0), left)
     held = min(max(book.deposits.get(event.payment_id, 0), 0), left - granted)
@@ -275,7 +290,10 @@ def _refunded(book: OrderBook, event: p.PaymentRefunded) -> Posted:
 
 
 def _came_back(book: OrderBook, event: p.PaymentRefundReversed) -> Posted:
-    """It is where it was before it was paid out; what is not known to have been is owed."""
+    """Record that a refund came back: the amounts return to where they were taken from.
+
+    Whatever is not known to have been paid is owed.
+    """
     key, left = (event.refund_id, event.payment_id), event.amount_minor
     before = book.paid.get(key, Paid())
     parts = []
@@ -313,7 +331,7 @@ def _won(book: OrderBook, event: p.PaymentDisputeWon) -> Posted:
 
 
 def _lost(book: OrderBook, event: p.PaymentDisputeLost) -> Posted:
-    """What was the customer's anyway they have now; the rest is lost."""
+    """Record a lost dispute: what was the customer's anyway is theirs now; the rest is lost."""
     left, payment_id = event.amount_minor, event.payment_id
     held = min(max(book.deposits.get(payment_id, 0), 0), left)
     ahead = min(book.advances, left - held)

@@ -1,6 +1,6 @@
-"""Dialects in which orders, and changes of orders, arrive: bytes in, a command out, or BadInput that says why not.
+"""Dialects in which orders, and changes of orders, arrive: each parses bytes to a command, or raises BadInput.
 
-DIALECTS registers each once: `orders import`, topics of channels and the replay of dead letters take them from there.
+DIALECTS registers each dialect once: `orders import`, channel topics and the replay of dead letters look it up there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OF_CHANNEL: dict[str, Callable[[str], Callable[[bytes], Command]]] = {
     canonical.DIALECT: canonical.of_channel,
     **woocommerce.PARSERS,
 }
-"""Dialects of which one channel alone can be the speaker: `woocommerce:shop-b`."""
+"""Dialects whose name may include the only channel that uses them: `woocommerce:shop-b`."""
 
 
 class UnknownDialect(OmsError):
@@ -38,10 +38,10 @@ class UnknownDialect(OmsError):
 
 
 def dialect_of(channel: str, dialect: str = canonical.DIALECT) -> str:
-    """The name of the dialect on the channel's own topic. Raises UnknownDialect.
+    """Return the name of the dialect on the channel's own topic. Raise UnknownDialect if there is no such dialect.
 
-    The canonical dialect names the channel in every message: a reader by the name that is given here checks
-    that. An order of WooCommerce's is of the channel that is named here. Shopify's dialects name only a shop.
+    Messages of the canonical dialect name their channel; a parser under the returned name checks it. Orders of
+    WooCommerce belong to the channel in the returned name. Shopify's dialects belong to one shop and take no channel.
     """
     if dialect not in DIALECTS:
         raise UnknownDialect(f"channel {channel}: there is no dialect {dialect}; there are {', '.join(DIALECTS)}")
@@ -49,6 +49,6 @@ def dialect_of(channel: str, dialect: str = canonical.DIALECT) -> str:
 
 
 def parser_of(dialect: str) -> Callable[[bytes], Command] | None:
-    """Of any dialect of orders."""
+    """Return the parser of a dialect, with or without a channel in its name; None if there is none."""
     name, apart, channel = dialect.partition(":")
     return OF_CHANNEL[name](channel) if apart and name in OF_CHANNEL else DIALECTS.get(dialect)

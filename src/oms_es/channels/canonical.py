@@ -1,9 +1,11 @@
-"""The canonical dialect: JSON that any program can write. A PlaceOrder, or what comes after it, which says its `type`.
+"""The canonical dialect: JSON that any program can write. A message is a PlaceOrder, or a later one that names its
+`type`.
 
-Whatever comes after an order names it as the channel does, and may come before it: then it waits for the order.
+Later messages name their order as the channel does. They may arrive before it; then they wait for the order.
 
-Invariant: what every dialect is mapped to passes the same door as an order that is written here, which is the door of
-the command itself (schemas/values/types.py): it can be kept, projected and added up. Closed and strict.
+Invariant: what every dialect is mapped to passes the same checks as an order in this dialect, which are those of the
+command itself (schemas/values/types.py): it can be stored, projected and added up. Unknown fields are refused, and
+types are strict.
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ DIALECT = "canonical"
 LATER: Mapping[str, type[Command]] = {
     command.__name__: command for command in (AmendOrder, CancelOrder, RecordFulfilment, RecordChannelRefund)
 }
-"""What a channel can say of an order that it has sent."""
+"""Commands that a channel can send about an order that it has sent."""
 TYPES = (PlaceOrder.__name__, *LATER)
 ESCAPE = b"\\u"
-"""The name of a field may be written with it."""
+"""An escape with which the name of a field may be written."""
 SAID_OTHERWISE = frozenset({"order_id", "keep", "called"})
-"""An order is named by channel and external id, and what comes before it always waits."""
+"""Fields that a message does not have: channel and external id name the order, and an early message always waits."""
 
 
 def _shape_of(name: str, command: type[Command]) -> type[Message]:
@@ -43,16 +45,16 @@ def _shape_of(name: str, command: type[Command]) -> type[Message]:
 
 
 SHAPES: Mapping[str, type[Message]] = {name: _shape_of(name, command) for name, command in LATER.items()}
-"""Messages of what comes after an order."""
+"""The message classes of what follows an order."""
 
 
 def parse(line: bytes | str) -> Command:
-    """Raises BadInput."""
+    """Parse a message to its command. Raise BadInput if it is not valid."""
     return _read(line)[1]
 
 
 def of_channel(channel: str) -> Callable[[bytes], Command]:
-    """The same, of a source in which only this channel speaks."""
+    """Return a parser for a source that only this channel writes to; it raises BadInput for another channel."""
 
     def parsed(line: bytes) -> Command:
         stated, command = _read(line)
@@ -67,7 +69,7 @@ def of_channel(channel: str) -> Callable[[bytes], Command]:
 
 
 def order_of(fields: Mapping[str, Any]) -> PlaceOrder:
-    """What another dialect was mapped to, as an order. Raises BadInput."""
+    """Return the order that another dialect was mapped to. Raise BadInput if it is not valid."""
     try:
         return PlaceOrder.model_validate(fields)
     except ValidationError as error:
@@ -75,7 +77,10 @@ def order_of(fields: Mapping[str, Any]) -> PlaceOrder:
 
 
 def refuse_nul(line: bytes | str) -> None:
-    """PostgreSQL's text cannot hold the character, and an order that no table can show must not be placed."""
+    """Raise BadInput if a text contains NUL:
+
+    PostgreSQL cannot store it, and an order that no table can show must not be placed.
+    """
     if (b"\\u0000" in line) if isinstance(line, bytes) else ("\\u0000" in line):
         raise BadInput(
             Input.NUL_CHARACTER, "a text contains \\u0000; leave that character out and send the order again"
@@ -83,7 +88,7 @@ def refuse_nul(line: bytes | str) -> None:
 
 
 def _read(line: bytes | str) -> tuple[str, Command]:
-    """Who says it, and what is said. Raises BadInput."""
+    """Return the channel and the command of a message. Raise BadInput if it is not valid."""
     refuse_nul(line)
     fields = _typed(line)
     try:
@@ -96,14 +101,17 @@ def _read(line: bytes | str) -> tuple[str, Command]:
 
 
 def _typed(line: bytes | str) -> Mapping[str, Any] | None:
-    """Its fields, if it may say of which type it is: nearly all messages are orders, which are read once."""
+    """Return the fields if the message may name its type;
+
+    None for a plain order. Nearly all messages are orders, and are parsed once.
+    """
     text = line.encode() if isinstance(line, str) else line
     if b'type"' not in text and ESCAPE not in text:
         return None
     try:
         fields = from_json(line, allow_inf_nan=False)
     except ValueError:
-        return None  # the order's own reader says why
+        return None  # the parser of orders reports what is wrong
     return fields if isinstance(fields, dict) and "type" in fields else None
 
 

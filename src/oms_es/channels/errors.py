@@ -1,4 +1,4 @@
-"""Why input was not understood: a stable code, and one line that says to its sender what to do next."""
+"""Errors of input that was not understood: a stable code, and one line that says to the sender what to do next."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def bad_input(error: ValidationError) -> BadInput:
 
 
 def or_bad_input(parse: Callable[[bytes | str], Read]) -> Callable[[bytes | str], Read]:
-    """A dialect whose words make no command that could be given says so of its input."""
+    """Wrap a parser so that it raises BadInput if its values make no valid command."""
 
     @wraps(parse)
     def parsed(line: bytes | str) -> Read:

@@ -1,7 +1,7 @@
-"""Fields as shops write them: amounts, revisions, SKUs, and what they say of their customers.
+"""Reading of fields as shops write them: amounts, revisions, SKUs, and customers.
 
-What a shop says of a customer never keeps an order from being taken: what no field here can hold is left out, notes
-that are too long are cut, and a card's number in them is masked.
+Data about a customer never causes an order to be refused: values that no field here can store are left out, notes that
+are too long are cut, and card numbers in them are masked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NOT_IN_A_SKU = re.compile(r"[\s@]+")
 
 
 def minor_of(field: str, amount: Decimal | None, currency: str) -> int:
-    """Raises BadInput."""
+    """Return the amount in minor units. Raise BadInput if it is no exact amount."""
     try:
         return to_minor(amount or Decimal(0), currency)
     except ValueError as error:
@@ -43,7 +43,7 @@ def minor_of(field: str, amount: Decimal | None, currency: str) -> int:
 
 
 def revision_of(field: str, at: datetime) -> int:
-    """The second of a change. Raises BadInput."""
+    """Return the revision of a change: its time in seconds. Raise BadInput if the year is out of range."""
     if at.year not in YEARS:
         raise BadInput(
             Input.OUT_OF_RANGE,
@@ -53,12 +53,14 @@ def revision_of(field: str, at: datetime) -> int:
 
 
 def sku_of(text: str | None) -> str:
-    """As a SKU can be written here; nothing where there is none."""
+    """Return the text as a valid SKU; empty if there is none."""
     return NOT_IN_A_SKU.sub("-", (text or "").strip())
 
 
 def customer_of(*, customer_id: Any, emails: Iterable[Any], phones: Iterable[Any], language: Any) -> dict[str, Any]:
-    """Of several addresses or numbers the first that is one. Nothing where no one is named."""
+    """Return the customer's fields, with the first valid e-mail address and telephone number; empty if no field is
+    valid.
+    """
     found = {
         "customer_id": _fitting(Identifier, str(customer_id) if customer_id else None),
         "email": next((fit for one in emails if (fit := _fitting(Email, one))), None),
@@ -75,7 +77,7 @@ def notes_of(text: Any) -> dict[str, str]:
 
 
 def metadata_of(pairs: Iterable[tuple[Any, Any]]) -> dict[str, dict[str, str]]:
-    """Plain values by name, the first of each name, up to METADATA_MAX."""
+    """Return the plain values by name, the first of each name, up to METADATA_MAX."""
     found: dict[str, str] = {}
     for name, value in pairs:
         if len(found) == METADATA_MAX:
@@ -98,7 +100,7 @@ def _reader_of(shape: Any) -> TypeAdapter[Any]:
 
 
 def _fitting(shape: Any, value: Any) -> str | None:
-    """As a field of that type keeps it; None where it cannot."""
+    """Return the value as a field of this type stores it; None if it is not valid."""
     if not isinstance(value, str) or not value.strip():
         return None
     try:

@@ -1,6 +1,6 @@
-"""Which dialect a webhook speaks: its sender says it in a header, or there is only one.
+"""The dialects of webhooks by sender: the topic in a header selects one, or there is only one.
 
-A header with the topic is not signed by anybody: what it chooses is only how the signed body is read.
+The header with the topic is not signed: it only selects how the signed body is parsed.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from oms_es.channels.signatures import Headers
 
 
 class Sender(NamedTuple):
-    """Of webhooks: `headers` that have the topic, `dialects` by topic; "" where there is no header.
+    """A sender of webhooks: the `headers` that contain the topic, and the `dialects` by topic ("" without a header).
 
-    `makes_secrets`: whether the sender makes the secret itself, and we are given it. `names_channel`: whether an order
-    is of the connection's channel.
+    `makes_secrets`: the sender makes the secret, and it is entered here. `names_channel`: orders belong to the
+    connection's channel.
     """
 
     headers: tuple[str, ...]
@@ -24,7 +24,7 @@ class Sender(NamedTuple):
     names_channel: bool
 
     def dialect_of(self, headers: Headers, channel: str | None) -> str | None:
-        """None for what is of no interest here."""
+        """Return the dialect of a webhook; None if its topic is not read here."""
         topics = [value.strip().lower() for name, value in headers if name.lower() in self.headers]
         dialect = self.dialects.get(topics[0] if len(topics) == 1 else "")
         return f"{dialect}:{channel}" if dialect and channel and self.names_channel else dialect

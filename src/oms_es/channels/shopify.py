@@ -1,12 +1,12 @@
 """Shopify's dialect: the order, refund and fulfilment resources of the Admin API, as its topics send them.
 
-`orders/create`, and any export of orders, is placed as it is now: without what was refunded or removed, and with what
-was sent already as sent. An order that is over in the shop is placed as cancelled. An update is what the order is now,
-read as an amendment whose revision is the second of `updated_at`; it may come before the order.
+An order of `orders/create`, or of any export, is placed in its current state: without what was refunded or removed, and
+with what was sent already as sent. An order that has ended in the shop is placed as cancelled. An update contains the
+current order, and is parsed as an amendment whose revision is the second of `updated_at`; it may come before the order.
 
-Invariant: an order's total is what Shopify says that it costs now, to the minor unit, or the order is refused. Goods
+Invariant: an order's total is what Shopify says that it costs now, to the minor unit, or the order is refused. Items
 that are not shipped (gift cards, tips, services) are charged and not stocked: they are part of `shipping_minor`, the
-charges beside the goods; duties and fees on top are part of `tax_minor`.
+charges besides the goods; duties and fees on top are part of `tax_minor`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Shape = TypeVar("Shape", bound=Open)
 
 @or_bad_input
 def parse(line: bytes | str) -> PlaceOrder | CancelOrder:
-    """Raises BadInput."""
+    """Parse a new order. Raise BadInput if it cannot be placed."""
     order = _read(ShopifyOrder, line)
     if order.ended is not None:
         return _over(order, order.ended)
@@ -65,7 +65,10 @@ def parse(line: bytes | str) -> PlaceOrder | CancelOrder:
 
 @or_bad_input
 def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder | HoldOrder:
-    """Raises BadInput."""
+    """Parse an update: an amendment, a cancellation, or a hold if the authorisation expired.
+
+    Raise BadInput if it is not valid.
+    """
     order = _read(ShopifyOrder, line)
     if order.ended is not None:
         return _cancelled(order)
@@ -90,18 +93,18 @@ def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder | HoldOrder:
 
 
 FIELDS_SENT = ("lines", "ship_to", "shipping_minor", "discount_minor", "tax_minor", "fulfilled")
-"""What an update says of an order; its delivery option is not read."""
+"""The fields of an order that an update contains; its delivery option is not read."""
 
 
 @or_bad_input
 def parse_cancelled(line: bytes | str) -> CancelOrder:
-    """Raises BadInput."""
+    """Parse a cancellation. Raise BadInput if it is not valid."""
     return _cancelled(_read(ShopifyOrder, line))
 
 
 @or_bad_input
 def parse_fulfillment(line: bytes | str) -> RecordFulfilment:
-    """Raises BadInput."""
+    """Parse a fulfilment. Raise BadInput if nothing was sent with it, or it is not valid."""
     sent = _read(FulfillmentSent, line)
     if sent.status in NOT_SENT:
         raise BadInput(
@@ -122,7 +125,11 @@ def parse_fulfillment(line: bytes | str) -> RecordFulfilment:
 
 @or_bad_input
 def parse_refund(line: bytes | str) -> RecordChannelRefund:
-    """Units that came back had been sent: they are none that could still be held back. Raises BadInput."""
+    """Parse a refund.
+
+    Returned units had been sent, so they are left out: they can no longer be stopped. Raise BadInput if it is not
+    valid.
+    """
     refund = _read(RefundSent, line)
     units = tuple(
         LineUnits(line_id=str(item.line_item_id), quantity=item.quantity)
@@ -148,7 +155,10 @@ def _read(shape: type[Shape], line: bytes | str) -> Shape:
 
 
 def _over(order: ShopifyOrder, reason: str) -> PlaceOrder | CancelOrder:
-    """As it was ordered, and cancelled: history. What cannot be placed even so is cancelled if it is known."""
+    """Return an ended order as it was placed, and cancelled, for the record.
+
+    If it cannot be placed, return a cancellation.
+    """
     as_ordered = {name: None for name in ShopifyOrder.model_fields if name.startswith("current_")}
     items = tuple(item.model_copy(update={"current_quantity": None}) for item in order.line_items)
     before = order.model_copy(update={**as_ordered, "line_items": items, "refunds": (), "fulfillments": ()})
@@ -200,10 +210,11 @@ def _whose(order: ShopifyOrder) -> dict[str, object]:
 
 
 def _charges(order: ShopifyOrder) -> dict[str, int]:
-    """Shipping and what else is charged beside the goods; taxes on top of the prices; so that it makes the total.
+    """Return shipping with all charges besides the goods, taxes on top of the prices, and the discount, so that the
+    parts sum to the total.
 
-    A tip is a line in some orders and stands beside the lines in others; the stated total shows which. What the shop
-    gave back without taking units off is not charged here: it is a discount.
+    A tip is a line in some orders and listed besides the lines in others; the stated total shows which. Money that the
+    shop gave back without removing units is not charged here: it is a discount.
     """
     currency = order.currency
     lines = sum(order.left(item) * _price(item, currency) for item in order.line_items)
@@ -246,7 +257,10 @@ def _line(order: ShopifyOrder, item: Item) -> dict[str, object]:
 
 
 def _sku(item: Item) -> str:
-    """An item that was made up for one order has a name of its own: it waits until it is received under that."""
+    """Return the item's SKU.
+
+    An item without one gets a name of its own; it waits until stock is received under that name.
+    """
     sku = sku_of(item.sku)
     if sku:
         return sku

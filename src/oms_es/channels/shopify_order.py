@@ -1,7 +1,7 @@
-"""What Shopify's messages say, as far as it is read here: the shapes, and what of an order is still to be done.
+"""The shapes of Shopify's messages, as far as they are read, and what is still to be done of an order.
 
-Open: what is not read is ignored. Newer versions of the API say what an order is now (`current_…`); where they do not,
-it is what was ordered without what `refunds` took off.
+Fields that are not read are ignored. Newer versions of the API state the current values of an order (`current_…`);
+otherwise they are the ordered ones without what `refunds` removed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from oms_es.schemas.values.types import Currency, Moment
 
 NOTHING = Decimal(0)
 NOT_SENT = frozenset({"cancelled", "error", "failure"})
-"""A fulfilment of which nothing came."""
+"""Statuses of a fulfilment with which nothing was sent."""
 PICKUPS = frozenset({"pickup", "pick_up", "pick-up", "local_pickup", "local-pickup", "local pickup"})
 EXPIRED = "expired"
-"""Nothing was captured by the payment provider's deadline; some providers say so of a payment that failed."""
+"""Nothing was captured by the payment provider's deadline; some providers report a failed payment in this way."""
 REASON_UNSAID = "cancelled in the shop"
 
 
@@ -34,7 +34,7 @@ class Money(Open):
 
 
 class MoneySet(Open):
-    """`shop_money` is in the order's `currency`; the shopper's own currency is not read."""
+    """An amount in `shop_money`, in the order's `currency`; the shopper's own currency is not read."""
 
     shop_money: Money
 
@@ -78,7 +78,7 @@ class Fulfillment(Open):
 
 
 class FulfillmentSent(Fulfillment):
-    """As its own topic states it."""
+    """A fulfilment as its own topic sends it."""
 
     id: int
     order_id: PositiveInt
@@ -95,7 +95,7 @@ class RefundedItem(Open):
 
     @property
     def came_back(self) -> bool:
-        """It had been sent before it was refunded."""
+        """Whether the units had been sent before they were refunded."""
         return self.restock_type == "return"
 
 
@@ -110,7 +110,7 @@ class Refund(Open):
 
 
 class RefundSent(Refund):
-    """As its own topic states it."""
+    """A refund as its own topic sends it."""
 
     id: int
     order_id: PositiveInt
@@ -188,7 +188,7 @@ class ShopifyOrder(Open):
 
     @property
     def total_now(self) -> Decimal | None:
-        """None where units were taken off and the price of the rest is not stated."""
+        """The current total; None if units were removed and the price of the rest is not stated."""
         if self.current_total_price is not None:
             return self.current_total_price
         return None if self.refunds else self.total_price
@@ -209,7 +209,7 @@ class ShopifyOrder(Open):
 
     @property
     def discounts_now(self) -> Decimal:
-        """A refund's subtotal is what the units cost after their discount."""
+        """The current discounts. A refund's subtotal is the price of the units after their discount."""
         if self.current_total_discounts is not None:
             return self.current_total_discounts
         prices = {item.id: item.price for item in self.line_items}
@@ -238,13 +238,13 @@ class ShopifyOrder(Open):
             yield from refund.refund_line_items
 
     def left(self, item: Item) -> int:
-        """Units of a line that were neither refunded nor removed."""
+        """Return the units of a line that were neither refunded nor removed."""
         if item.current_quantity is not None:
             return item.current_quantity
         return max(item.quantity - sum(r.quantity for r in self.refunded_items if r.line_item_id == item.id), 0)
 
     def sent(self, item: Item) -> int:
-        """Of the units that are left, those that were shipped by anyone, or that are about to ship."""
+        """Return the remaining units of a line that were shipped by anyone, or that are about to ship."""
         left = self.left(item)
         if "fulfilled" in (self.fulfillment_status, item.fulfillment_status):
             return left
@@ -262,12 +262,12 @@ class ShopifyOrder(Open):
 
     @property
     def goods(self) -> list[Item]:
-        """Lines that are shipped, and that have units left."""
+        """The lines that are shipped and have units left."""
         return [item for item in self.line_items if item.shipped and self.left(item)]
 
     @property
     def ended(self) -> str | None:
-        """Why nothing of it is to be done any more, although not everything was sent."""
+        """Why nothing more is to be done for the order although not everything was sent; None if it goes on."""
         if self.cancelled_at is not None:
             return self.cancel_reason or REASON_UNSAID
         if self.financial_status == "voided":
@@ -282,14 +282,17 @@ class ShopifyOrder(Open):
         return None
 
     def check_real(self) -> None:
-        """Raises BadInput."""
+        """Raise BadInput if the order is a test order."""
         if self.test:
             raise BadInput(
                 Input.TEST_ORDER, f"order {self.id} is a test of the shop's: nothing is done for it; place a real order"
             )
 
     def check_paid(self) -> None:
-        """Raises BadInput. `confirmed` is not asked: it says whether the shop has set its own stock aside."""
+        """Raise BadInput if the order is not paid, or partly refunded without details.
+
+        `confirmed` is not read: it concerns the shop's own stock.
+        """
         if self.financial_status == EXPIRED:
             raise BadInput(
                 Input.PAYMENT_FAILED,
@@ -304,11 +307,11 @@ class ShopifyOrder(Open):
 
     @property
     def _is_reduced(self) -> bool:
-        """It says itself what is left of it."""
+        """Whether the order itself states that it was reduced."""
         return self.current_total_price is not None and self.current_total_price < self.total_price
 
     def check_by_line(self) -> None:
-        """Raises BadInput."""
+        """Raise BadInput if the order was sent in part and does not say which part."""
         if self.fulfillment_status == "partial" and not any(map(self.sent, self.goods)):
             raise BadInput(
                 Input.PARTLY_FULFILLED,
@@ -318,7 +321,7 @@ class ShopifyOrder(Open):
 
     @property
     def is_pickup(self) -> bool:
-        """It was not to be sent anywhere."""
+        """Whether the order was not to be sent to an address."""
         if any(line.is_pickup for line in self.shipping_lines):
             return True
         if self.shipping_address is not None:
@@ -332,7 +335,7 @@ class ShopifyOrder(Open):
 
     @property
     def emails(self) -> tuple[Any, ...]:
-        """The order's own before the customer's."""
+        """The e-mail addresses, those of the order before the customer's."""
         return (self.email, self.contact_email, self.customer and self.customer.email)
 
     @property

@@ -1,8 +1,8 @@
-"""Whether a webhook comes from whom it says: each sender's own signature, over the bytes as they came.
+"""Verification of webhook signatures: each sender's own scheme, over the bytes as they arrived.
 
 Pure: headers, body, secrets and the time are arguments. Invariant: nothing of a body is read before its signature is
-good; every secret is tried, in constant time; whatever is wrong is one refusal, which does not say why. What is signed
-with a time is good for WINDOW_SECONDS before and after it; the others carry none, and our commands recognise repeats.
+verified; every secret is tried, in constant time; any fault is the same refusal, which does not say why. A signature
+with a time is valid for WINDOW_SECONDS before and after it; others have no time, and our commands recognise repeats.
 """
 
 from __future__ import annotations
@@ -25,24 +25,26 @@ from oms_es.exit_codes import Code
 
 WINDOW_SECONDS = 300
 SIGNATURES_MAX = 10
-"""In one header: a sender that changes its secret sends two."""
+"""How many signatures one header may have: a sender that changes its secret sends two."""
 SIGNATURE_LENGTH_MAX = 2_000
 SECRETS_MAX = 5
 STANDARD_PREFIX = "whsec_"
 PRIVATE_PREFIX, PUBLIC_PREFIX = "whsk_", "whpk_"
-"""Of a pair of Ed25519 keys, which sign `v1a`: a verifier cannot sign."""
+"""Prefixes of a pair of Ed25519 keys, which sign `v1a`: the public one can only verify."""
 KEY_BYTES = 32
 SECONDS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 MESSAGE_ID = re.compile(r"[\x21-\x7e]{1,256}", re.ASCII)
 
 Headers = Sequence[tuple[str, str]]
-"""As they came; a name may come twice, and its case says nothing."""
+"""Headers as they arrived: a name may occur twice, and in any case."""
 Verifier = Callable[[Headers, bytes, Sequence[str], float], None]
 
 
 class BadSignature(OmsError):
-    """The webhook is not signed with a secret of its connection, or too long ago; nothing of it was read or kept."""
+    """The webhook is not signed with a secret of its connection, or its time is too old; nothing of it was read or
+    kept.
+    """
 
     code = "bad_signature"
     exit_code = Code.USAGE
@@ -53,17 +55,20 @@ class BadSignature(OmsError):
 
 
 def verify_shopify(headers: Headers, body: bytes, secrets: Sequence[str], _now: float) -> None:
-    """Raises BadSignature. Shopify is about to leave the X- away."""
+    """Verify Shopify's signature.
+
+    Raise BadSignature otherwise. The header is also accepted without X-, which Shopify is going to drop.
+    """
     _verify_base64(_one(headers, "x-shopify-hmac-sha256", "shopify-hmac-sha256"), body, secrets)
 
 
 def verify_woocommerce(headers: Headers, body: bytes, secrets: Sequence[str], _now: float) -> None:
-    """Raises BadSignature."""
+    """Verify WooCommerce's signature. Raise BadSignature otherwise."""
     _verify_base64(_one(headers, "x-wc-webhook-signature"), body, secrets)
 
 
 def verify_easypost(headers: Headers, body: bytes, secrets: Sequence[str], _now: float) -> None:
-    """Raises BadSignature."""
+    """Verify EasyPost's signature. Raise BadSignature otherwise."""
     name, _, value = _one(headers, "x-hmac-signature").partition("=")
     if name != "hmac-sha256-hex":
         raise BadSignature
@@ -72,7 +77,10 @@ def verify_easypost(headers: Headers, body: bytes, secrets: Sequence[str], _now:
 
 
 def verify_stripe(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> None:
-    """Raises BadSignature. Versions other than v1 are of test events, or unknown."""
+    """Verify Stripe's signature.
+
+    Raise BadSignature otherwise. Signatures of other versions than v1 are for test events, or unknown.
+    """
     pairs = [tuple(part.strip().partition("=")[::2]) for part in _one(headers, "stripe-signature").split(",")]
     moments = [value for name, value in pairs if name == "t"]
     if len(moments) != 1:
@@ -84,7 +92,10 @@ def verify_stripe(headers: Headers, body: bytes, secrets: Sequence[str], now: fl
 
 
 def verify_standard(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> None:
-    """Standard Webhooks: `v1` with a secret that both have, `v1a` with the sender's public key. Raises BadSignature."""
+    """Verify a signature of Standard Webhooks:
+
+    `v1` with a shared secret, `v1a` with the sender's public key. Raise BadSignature otherwise.
+    """
     message_id, moment = _one(headers, "webhook-id"), _one(headers, "webhook-timestamp")
     if not MESSAGE_ID.fullmatch(message_id):
         raise BadSignature
@@ -106,7 +117,7 @@ VERIFIERS: Mapping[str, Verifier] = {
     "easypost": verify_easypost,
     "canonical": verify_standard,
 }
-"""By whose words they are."""
+"""The verifiers by dialect."""
 
 
 def standard_content(message_id: str, seconds: str, body: bytes) -> bytes:
@@ -114,7 +125,7 @@ def standard_content(message_id: str, seconds: str, body: bytes) -> bytes:
 
 
 def standard_key(secret: str) -> bytes:
-    """Raises BadSignature for what is no secret of theirs."""
+    """Return the key in a secret of Standard Webhooks. Raise BadSignature if it is not valid."""
     try:
         return b64decode(secret.removeprefix(STANDARD_PREFIX), validate=True)
     except ValueError:
@@ -122,7 +133,9 @@ def standard_key(secret: str) -> bytes:
 
 
 def standard_signature(message_id: str, seconds: int, body: bytes, secrets: Iterable[str]) -> str:
-    """What `webhook-signature` says: one of each secret, so that either side may change it."""
+    """Return the value of `webhook-signature`: one signature by each secret, so that either side may change its
+    secret.
+    """
     signed = standard_content(message_id, str(seconds), body)
     return " ".join(_signature(secret, signed) for secret in secrets)
 
@@ -134,13 +147,13 @@ def _signature(secret: str, signed: bytes) -> str:
 
 
 def public_key_of(secret: str) -> str:
-    """What verifies what this private key signs. Raises BadSignature for what is none."""
+    """Return the public key of a private key, with its prefix. Raise BadSignature if it is no private key."""
     raw = _private_key(secret).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     return PUBLIC_PREFIX + b64encode(raw).decode()
 
 
 def public_key_in(text: str) -> Ed25519PublicKey:
-    """Raises BadSignature for what is no key of theirs."""
+    """Return the public key in a text. Raise BadSignature if it is no key of Standard Webhooks."""
     return Ed25519PublicKey.from_public_bytes(_key_bytes(text.removeprefix(PUBLIC_PREFIX)))
 
 
@@ -149,7 +162,10 @@ def _private_key(text: str) -> Ed25519PrivateKey:
 
 
 def _key_bytes(text: str) -> bytes:
-    """A private key may have its public one after it. Raises BadSignature."""
+    """Return the bytes of a key; a private key may be followed by its public key.
+
+    Raise BadSignature if it is not valid.
+    """
     raw = standard_key(text)
     if len(raw) not in (KEY_BYTES, 2 * KEY_BYTES):
         raise BadSignature
@@ -170,7 +186,10 @@ def _verify_base64(signature: str, body: bytes, secrets: Sequence[str]) -> None:
 
 
 def _one(headers: Headers, *names: str) -> str:
-    """The one value under any of the names: two could be read differently on the way. Raises BadSignature."""
+    """Return the only value under these names.
+
+    Raise BadSignature if there are several, as they could be read differently on the way.
+    """
     values = [value for name, value in headers if name.lower() in names]
     if len(values) != 1 or not 0 < len(values[0]) <= SIGNATURE_LENGTH_MAX:
         raise BadSignature
@@ -199,7 +218,10 @@ def _of_hex(texts: Sequence[str]) -> Iterator[bytes]:
 
 
 def _require_any(given: Iterable[bytes], expected: Iterable[bytes]) -> None:
-    """Every pair is compared, whichever is good."""
+    """Raise BadSignature if no pair is equal.
+
+    Every pair is compared, so that the time does not depend on which one matches.
+    """
     signatures = list(given)[:SIGNATURES_MAX]
     good = [hmac.compare_digest(one, digest) for digest in expected for one in signatures]
     if not any(good):

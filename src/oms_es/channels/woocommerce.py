@@ -1,11 +1,12 @@
 """WooCommerce's dialect: orders and refunds of its REST API, as its webhooks send them.
 
-`order.created`, and any export of orders, is placed as it is now; `order.updated` is what the order is now, as an
-amendment whose revision is the second of its change; it may come before the order.
+An order of `order.created`, or of any export, is placed in its current state. `order.updated` contains the current
+order, and is parsed as an amendment whose revision is the second of its change; it may come before the order.
 
-Invariant: an order's total is what WooCommerce says, to the minor unit, or the order is refused. What is over in the
-shop is neither charged nor shipped; what was completed there is not shipped again. A price that is no whole number of
-minor units is rounded up, and the discount takes that back. Ids are a site's own: each shop is a channel.
+Invariant: an order's total is what WooCommerce says, to the minor unit, or the order is refused. An order that has
+ended in the shop is neither charged nor shipped; one that was completed there is not shipped again. A price that is no
+whole number of minor units is rounded up, and the discount takes that back. Ids belong to one site: each shop is a
+channel.
 """
 
 from __future__ import annotations
@@ -51,13 +52,13 @@ CHANNEL = "woocommerce"
 PICKUP = "pickup"
 DIGEST_CHARACTERS = 16
 CHANGED = ("lines", "ship_to", "shipping_minor", "discount_minor", "tax_minor", "fulfilled")
-"""What an update says of an order."""
+"""The fields of an order that an update contains."""
 Shape = TypeVar("Shape", bound=Open)
 Parsed = Callable[[bytes | str], Command]
 
 
 def order_parser(channel: str) -> Parsed:
-    """`order.created`, and exports."""
+    """Return the parser of `order.created` and of exports."""
 
     @or_bad_input
     def parse(line: bytes | str) -> Command:
@@ -76,7 +77,7 @@ def order_parser(channel: str) -> Parsed:
 
 
 def update_parser(channel: str) -> Parsed:
-    """`order.updated`."""
+    """Return the parser of `order.updated`."""
 
     @or_bad_input
     def parse(line: bytes | str) -> Command:
@@ -98,7 +99,7 @@ def update_parser(channel: str) -> Parsed:
 
 
 def refund_parser(channel: str) -> Parsed:
-    """A refund, with the units that it is of; no order that WooCommerce sends later has them."""
+    """Return the parser of refunds with the units that they are for; WooCommerce leaves these out of its orders."""
 
     @or_bad_input
     def parse(line: bytes | str) -> Command:
@@ -119,7 +120,7 @@ def refund_parser(channel: str) -> Parsed:
 
 
 def deletion_parser(channel: str) -> Parsed:
-    """`order.deleted`, which says the id and nothing else."""
+    """Return the parser of `order.deleted`, which contains the id and nothing else."""
 
     @or_bad_input
     def parse(line: bytes | str) -> Command:
@@ -142,7 +143,7 @@ def _read(shape: type[Shape], line: bytes | str) -> Shape:
 
 
 def _read_order(line: bytes | str) -> WooOrder:
-    """Raises BadInput, Skipped."""
+    """Return an order. Raise BadInput if it is not valid, and Skipped if it is a draft."""
     order = _read(WooOrder, line)
     if order.status in DRAFTS:
         raise Skipped(f"order {order.id} is a draft")
@@ -151,7 +152,10 @@ def _read_order(line: bytes | str) -> WooOrder:
 
 
 def _over(order: WooOrder, channel: str) -> PlaceOrder | CancelOrder:
-    """As it was ordered, and cancelled: history. What cannot be placed even so is cancelled if it is known."""
+    """Return an ended order as it was placed, and cancelled, for the record.
+
+    If it cannot be placed, return a cancellation.
+    """
     try:
         placed = _placed(order, channel)
     except BadInput:
@@ -170,7 +174,10 @@ def _reason(order: WooOrder) -> str:
 
 
 def _amended(order: WooOrder, revision: int, channel: str) -> AmendOrder:
-    """Of what was refunded in part and is completed it is known only that it was sent."""
+    """Return the amendment.
+
+    Of an order that was refunded in part and is completed it is known only that it was sent.
+    """
     placed = _placed(order, channel)
     changed = {name: getattr(placed, name) for name in (("fulfilled",) if order.refunds else CHANGED)}
     digest = sha256(repr(sorted(changed.items())).encode()).hexdigest()[:DIGEST_CHARACTERS]
@@ -183,7 +190,7 @@ def _amended(order: WooOrder, revision: int, channel: str) -> AmendOrder:
 
 
 def _refunded(refund: WooRefund) -> tuple[LineUnits, ...]:
-    """Units of the order's lines. Lines without units are money."""
+    """Return the refunded units by line of the order. Lines without units are refunds of money."""
     units: dict[str, int] = {}
     for item in refund.line_items:
         if not item.quantity:
@@ -221,7 +228,7 @@ def _placed(order: WooOrder, channel: str) -> PlaceOrder:
 
 
 def _whose(order: WooOrder) -> dict[str, object]:
-    """A guest's customer_id is 0. The shop keeps no language with an order."""
+    """Return the customer's fields. A guest has customer_id 0; an order has no language."""
     whose = customer_of(
         customer_id=order.customer_id,
         emails=(order.billing and order.billing.email,),
@@ -241,14 +248,14 @@ def _line(order: WooOrder, item: Item) -> dict[str, object]:
 
 
 def _made_sku(item: Item) -> str:
-    """A product without a SKU has a number; what was made up for one order has a name of its own."""
+    """Return a SKU for a product without one: by its number or, if the item was made for this order, by the item's."""
     if item.variation_id:
         return f"variation-{item.variation_id}"
     return f"product-{item.product_id}" if item.product_id else f"custom-{item.id}"
 
 
 def _unit_price(order: WooOrder, item: Item) -> int:
-    """Before coupons; a person may have raised the price of a line by hand."""
+    """Return the unit price before coupons; a person may have raised the price of a line by hand."""
     return _rounded_up(f"line_items.{item.id}.subtotal", max(item.subtotal, item.total), order.currency, item.quantity)
 
 
@@ -261,7 +268,10 @@ def _rounded_up(field: str, amount: Decimal, currency: str, units: int = 1) -> i
 
 
 def _charges(order: WooOrder) -> dict[str, int]:
-    """Each part may have been rounded by itself: they make the total but for a minor unit of each."""
+    """Return the charges.
+
+    Each part may have been rounded by itself, so the total may differ by one minor unit for each.
+    """
     currency = order.currency
     total = minor_of("total", order.total, currency)
     fees = sum((fee.total for fee in order.fee_lines if fee.total > 0), NOTHING)

@@ -1,7 +1,7 @@
-"""What WooCommerce's messages say, as far as it is read here: the shapes of its REST API, versions 1 to 3.
+"""The shapes of WooCommerce's messages, as far as they are read: its REST API, versions 1 to 3.
 
-Open: what is not read is ignored, and of `meta_data`, into which extensions write whatever they like, all but plain
-public values. Amounts are text; times without a zone are read only from the fields that are in UTC.
+Fields that are not read are ignored, and of `meta_data`, into which extensions write anything, all but plain public
+values. Amounts are text; times without a zone are read only from the fields that are in UTC.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from oms_es.schemas.values.types import Currency, Moment
 
 NOTHING = Decimal(0)
 DRAFTS = frozenset({"auto-draft", "draft", "new", "checkout-draft"})
-"""It is still being written; WooCommerce says of it again, as created, once it is an order."""
+"""Statuses of orders that are still being written; WooCommerce sends such an order again, as created, once it is
+one."""
 OPEN = frozenset({"pending", "on-hold", "processing"})
 OVER = frozenset({"cancelled", "refunded", "trash"})
 FAILED = "failed"
@@ -45,7 +46,7 @@ def _in_utc(value: Any) -> Any:
 
 
 def _amount(value: Any) -> Any:
-    """Text that is empty where there is no amount."""
+    """Read an empty text as no amount."""
     return NOTHING if value in ("", None) else value
 
 
@@ -59,7 +60,7 @@ class Open(BaseModel):
 
 
 class Item(Open):
-    """`subtotal` is before coupons and `total` after them, both of all its units and without tax."""
+    """A line: `subtotal` is before coupons and `total` after them, both for all its units and without tax."""
 
     id: PositiveInt
     sku: str | None = None
@@ -75,18 +76,18 @@ class ShippingLine(Open):
 
     @property
     def is_pickup(self) -> bool:
-        """The method may have the number of its instance behind a colon."""
+        """Whether the method is a pickup; its name may be followed by a colon and a number."""
         return (self.method_id or "").partition(":")[0].strip().lower() in PICKUPS
 
 
 class FeeLine(Open):
-    """Less than nothing where it is a discount."""
+    """A fee; it is negative if it is a discount."""
 
     total: Amount
 
 
 class RefundNamed(Open):
-    """Of an order it is said that there was one, and how much; not of which units."""
+    """A refund as an order lists it: that it took place, without its units."""
 
     id: int
 
@@ -115,7 +116,7 @@ class Meta(Open):
 
     @property
     def is_public(self) -> bool:
-        """A name with an underscore before it is of the inside of WooCommerce, or of an extension."""
+        """Whether the name is public: names with a leading underscore are internal to WooCommerce or an extension."""
         return isinstance(self.key, str) and not self.key.startswith("_")
 
 
@@ -123,7 +124,7 @@ METADATA = TypeAdapter(tuple[Meta, ...])
 
 
 class WooOrder(Open):
-    """The names after the first of each are those of the API before WooCommerce 2.6."""
+    """An order. The further aliases of a field are its names in the API before WooCommerce 2.6."""
 
     id: PositiveInt
     status: str
@@ -146,7 +147,7 @@ class WooOrder(Open):
     @model_validator(mode="before")
     @classmethod
     def _unwrapped(cls, payload: Any) -> Any:
-        """That API put it into an object of its own."""
+        """Unwrap the order from the outer object that versions before 2.6 send."""
         return (
             payload["order"] if isinstance(payload, Mapping) and isinstance(payload.get("order"), Mapping) else payload
         )
@@ -161,7 +162,7 @@ class WooOrder(Open):
 
     @property
     def place(self) -> ShopAddress | None:
-        """Where it is shipped to: the shop leaves the shipping address empty where billing's is meant, or none."""
+        """The shipping address. The shop leaves it empty if the billing address is meant, or if nothing is shipped."""
         if self.shipping is not None and not self.shipping.is_blank:
             return self.shipping
         return self.billing if self.shipping_lines else None
@@ -172,14 +173,14 @@ class WooOrder(Open):
 
     @property
     def public_metadata(self) -> list[Meta]:
-        """What is not written as a list of names and values is not read."""
+        """The public metadata; anything that is not a list of names and values is not read."""
         try:
             return [meta for meta in METADATA.validate_python(self.meta_data or ()) if meta.is_public]
         except ValidationError:
             return []
 
     def check_known(self) -> None:
-        """Raises BadInput."""
+        """Raise BadInput if the status is not one of WooCommerce's own."""
         if self.status not in {*OPEN, *OVER, FAILED, COMPLETED}:
             raise BadInput(
                 Input.UNKNOWN_STATUS,
@@ -188,7 +189,7 @@ class WooOrder(Open):
             )
 
     def check_units_known(self) -> None:
-        """Raises BadInput."""
+        """Raise BadInput if the order was refunded in part: it does not say which units."""
         if self.refunds and self.status in OPEN:
             raise BadInput(
                 Input.PARTLY_REFUNDED,
@@ -198,7 +199,7 @@ class WooOrder(Open):
 
 
 class RefundedItem(Open):
-    """A line of a refund is one of its own; the line of the order is named by what WooCommerce keeps with it."""
+    """A line of a refund has an id of its own; the metadata names the line of the order."""
 
     id: int
     quantity: int = 0
@@ -228,7 +229,7 @@ class WooRefund(Open):
 
     @property
     def order_id(self) -> int | None:
-        """Versions of the API before 9.0 name it only in a link."""
+        """The id of the refund's order; versions of the API before 9.0 name it only in a link."""
         if self.parent_id:
             return self.parent_id
         found = (match for link in (self.links.up if self.links else ()) if (match := ORDER_IN_LINK.search(link.href)))

@@ -1,4 +1,4 @@
-"""What was known as of a moment, of any read model, and why something happened.
+"""Read models as of a time, differences between two times, and the events that a row or a decision follows from.
 
 Read-only. Imports: verification and below.
 """

@@ -1,6 +1,6 @@
-"""As of a moment: an order or a SKU's stock as the read models showed it then, folded from what was recorded by then.
+"""An order, or a SKU's stock, as of a time: as the read models showed it then, folded from the events recorded by then.
 
-Reads the log, and the timeline for where in the log an order's events are; nothing of what has become of them since.
+Reads the log, and the timeline for the positions of an order's events; later events are not read.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from oms_es.verification.verify import READ_MAX
 NEVER = datetime.max.replace(tzinfo=UTC)
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 STEP = ("location", "on_hand", "reserved", "atp", "inbound")
-"""What a step of a SKU's history says of where it stood then."""
+"""The columns of a step in a SKU's history."""
 
 
 class OrderThen(NamedTuple):
-    """`status` is None if the order was not known yet."""
+    """An order as of a time. `status` is None if the order was not known yet."""
 
     status: Row | None
     exceptions: list[Row]
@@ -38,7 +38,7 @@ class OrderThen(NamedTuple):
 
 
 class StockThen(NamedTuple):
-    """`serials`: the numbers by location."""
+    """The stock of a SKU as of a time. `serials` has the serial numbers by location."""
 
     levels: list[Row]
     places: list[Row]
@@ -74,7 +74,7 @@ def stock(connection: Connection, codec: Codec, sku: str, at: At) -> StockThen:
 
 
 def stock_steps(connection: Connection, codec: Codec, sku: str, steps_max: int) -> list[Row]:
-    """Each event of a SKU's stock with the level that it left at its location; of many, the last ones."""
+    """Return each event of a SKU's stock with the level after it at its location; if there are many, the last ones."""
     kept: deque[Row] = deque(maxlen=steps_max)
     levels: dict[Key, Level | None] = {}
     for recorded in _of_sku(connection, codec, sku):
@@ -115,5 +115,5 @@ def _rows(projection: Projection, events: Iterable[Recorded]) -> list[Row]:
 
 
 def _as_listed(place: Row) -> tuple[object, ...]:
-    """What expires first, first."""
+    """Return the key by which places are sorted: lots that expire first come first."""
     return (place["location"], place["lot_expires_at"] or NEVER, place["bin"], place["lot"], place["condition"])

@@ -1,6 +1,6 @@
-"""What differs between two positions: rows of a read model that came, went or changed.
+"""Differences between two positions: rows of a read model that were added, removed or changed.
 
-Invariant: only rows that some event between the two touched are compared: no other can differ.
+Invariant: only rows that an event between the two positions touched are compared, because no other can differ.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from oms_es.processing.read_models.history_pages import pages
 from oms_es.reports.queries import Connection, readable
 
 DIFFERENCES_MAX = 10_000
-"""Rows that are shown; of more it is said that there are more."""
+"""How many differing rows are shown; if there are more, this is stated."""
 DIRECT_MAX = 500
-"""Rows touched that are folded each by itself; of more, the whole read model is folded as of both."""
+"""Up to so many touched rows are folded one by one; for more, the whole read model is folded as of both positions."""
 
 
 class Difference(NamedTuple):
-    """`before` is None of a row that came, `after` of one that went; of one that changed, `fields` names what did."""
+    """A differing row.
+
+    `before` is None if it was added, `after` if it was removed; `fields` names the changed columns.
+    """
 
     key: Mapping[str, Any]
     before: Row | None
@@ -49,7 +52,7 @@ class Difference(NamedTuple):
 def of_read_model(
     connection: Connection, projection: Projection, since: int, until: int, reached: Reached = unseen
 ) -> Iterator[Difference]:
-    """In the order of keys. `since` is not after `until`. Leaves temporary tables behind."""
+    """Yield the differences in the order of keys; `since` is not after `until`. Temporary tables are left behind."""
     touched = _touched(connection, projection, since, until)
     if len(touched) <= DIRECT_MAX and projection.fed_by:
         for key in sorted(touched, key=_sortable):
@@ -78,7 +81,7 @@ def of_read_model(
 
 
 def compared(projection: Projection, key: Key, before: Row | None, after: Row | None) -> Iterator[Difference]:
-    """At most one."""
+    """Yield the difference of a row, if there is one."""
     if before != after:
         named = dict(zip(projection.key_columns, key, strict=True))
         names = sorted(name for name in before if before[name] != after[name]) if before and after else ()
@@ -86,7 +89,7 @@ def compared(projection: Projection, key: Key, before: Row | None, after: Row | 
 
 
 def _touched(connection: Connection, projection: Projection, since: int, until: int) -> set[Key]:
-    """Up to one more than are folded each by itself."""
+    """Return the touched keys; reading stops once there are more than DIRECT_MAX."""
     found: set[Key] = set()
     for page in pages(connection, [event.__name__ for event in projection.folds], until, since):
         for recorded in page:
@@ -108,8 +111,10 @@ def _sortable(key: Key) -> tuple[str, ...]:
 def of_named(
     connection: Connection, projections: Sequence[Projection], column: str, value: str, since: int, until: int
 ) -> Iterator[tuple[Projection, Difference]]:
-    """Of every read model whose rows say in their key that they are of an order, or of a SKU; what is as it happened
-    and never changes, such as a timeline, has only come."""
+    """Yield the differences in every read model whose key names the order, or the SKU.
+
+    Rows that never change, such as a timeline's, can only have been added.
+    """
     for projection in projections:
         if column not in projection.key_columns:
             continue
@@ -123,7 +128,7 @@ def of_named(
 def _keys_named(
     connection: Connection, projection: Projection, column: str, value: str, since: int, until: int
 ) -> set[Key]:
-    """Those that events between the two touched."""
+    """Return the keys of this value that events between the two positions touched."""
     place = projection.key_columns.index(column)
     topics = [event.__name__ for event in projection.folds]
     read = (recorded for page in pages(connection, topics, until, since) for recorded in page)

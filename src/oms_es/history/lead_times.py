@@ -1,7 +1,7 @@
-"""How long it took until what was asked for came: read from the log, of the newest inbounds of a location.
+"""Lead times of a location's newest inbounds, read from the log.
 
-From the request that an inbound answers, or from when it was expected, to the first of its units; moves between
-locations of our own are none.
+A lead time lasts from the replenishment request that an inbound answers, or from when it was expected, to the arrival
+of its first units. Moves between our own locations have none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, event_row
 
 EVENTS_MAX = 100_000
-"""Looked at, the newest."""
+"""How many events are read, the newest."""
 NAMES = [event.__name__ for event in (s.ReplenishmentRequested, s.StockInboundExpected, s.StockReceived)]
 QUERY = (
     f"SELECT * FROM (SELECT * FROM {EVENTS} WHERE topic = ANY(%s) AND originator_id LIKE %s "
@@ -25,7 +25,7 @@ QUERY = (
 
 
 def days_at(connection: Connection, codec: Codec, location: str, until: datetime) -> Mapping[str, Sequence[float]]:
-    """By SKU."""
+    """Return the lead times in days by SKU."""
     asked: dict[tuple[str, str], datetime] = {}
     expected: dict[tuple[str, str], datetime] = {}
     found: dict[str, list[float]] = defaultdict(list)
@@ -45,5 +45,5 @@ def days_at(connection: Connection, codec: Codec, location: str, until: datetime
 
 
 def _literally(name: str) -> str:
-    """For LIKE."""
+    """Return the name with the wildcards of LIKE escaped."""
     return name.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")

@@ -1,8 +1,8 @@
-"""Moments and positions: what "as of" means.
+"""Times and positions: what "as of" means.
 
-Invariant: as of a moment is as of one position of the log: whatever is asked of a moment is of the same history.
-That position is the last event recorded by then; clocks of several processes differ by little, so events next to it
-may have been recorded a little later.
+Invariant: as of a time means as of one position of the log, so that all answers for a time are about the same history.
+This position is the last event recorded by then. The clocks of several processes differ a little, so that events next
+to it may have been recorded slightly later.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from oms_es.store.encoding.codec import opened
 from oms_es.store.recorder import EVENTS
 
 LOOKED_AT_MAX = 1_000
-"""Events after the first that was recorded later: as far as clocks differ."""
+"""How many events after the first later one are checked, because clocks differ."""
 POSITION = re.compile(r"[0-9]{1,18}", re.ASCII)
 NEXT = f"SELECT notification_id, state FROM {EVENTS} WHERE notification_id > %s ORDER BY notification_id LIMIT %s"
 LAST = f"SELECT notification_id, state FROM {EVENTS} WHERE notification_id <= %s ORDER BY notification_id DESC LIMIT 1"
 
 
 class StillToCome(OmsError):
-    """History has not come to that moment, or that position: ask for an earlier one, or for what is so now."""
+    """The log has not reached that time or position: ask for an earlier one, or leave it out for the current state."""
 
     code = "still_to_come"
     exit_code = Code.USAGE
@@ -36,7 +36,7 @@ class StillToCome(OmsError):
 
 
 class NoMoment(OmsError):
-    """What is given is neither a position of the log nor a moment."""
+    """The text is neither a position of the log nor a time."""
 
     code = "no_moment"
     exit_code = Code.USAGE
@@ -44,7 +44,10 @@ class NoMoment(OmsError):
 
 
 def at_in(text: str) -> At:
-    """Of a moment, UTC where it does not say otherwise. Raises NoMoment."""
+    """Return the position or the time in a text; a time without an offset is in UTC.
+
+    Raise NoMoment if it is neither.
+    """
     if POSITION.fullmatch(text):
         return int(text)
     try:
@@ -57,7 +60,10 @@ def at_in(text: str) -> At:
 
 
 def position_of(connection: Connection, at: At | None) -> int:
-    """The last position that counts; without a moment, the newest. Raises StillToCome."""
+    """Return the last position that counts; without a time, the newest.
+
+    Raise StillToCome for a time or position ahead.
+    """
     end = end_of_log(connection)
     if at is None:
         return end
@@ -71,7 +77,7 @@ def position_of(connection: Connection, at: At | None) -> int:
 
 
 def moment_of(connection: Connection, at: At) -> datetime:
-    """Of a position, when its event was recorded."""
+    """Return a time; for a position, the one at which its event was recorded."""
     if isinstance(at, datetime):
         return at
     row = connection.execute(LAST.encode(), [at]).fetchone()
@@ -79,7 +85,7 @@ def moment_of(connection: Connection, at: At) -> datetime:
 
 
 def _searched(connection: Connection, at: datetime, end: int) -> int:
-    """By halves, as if moments rose with positions; which they do, but for clocks that differ."""
+    """Return a position by binary search, as if times rose with positions; they do, except where clocks differ."""
     by_then, later = 0, end
     while by_then < later:
         middle = (by_then + later) // 2

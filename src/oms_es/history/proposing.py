@@ -1,7 +1,7 @@
-"""Reorder points proposed for a location, from forecasts and from how long what was asked for took to come.
+"""Proposals of reorder points for a location, from forecasts and lead times.
 
-Nothing is changed: a person approves each. What is said of a SKU rests on its own history, and on lead times that were
-learnt from the log or said by who asks.
+Nothing is changed: a person approves each proposal. A proposal for a SKU rests on the SKU's own history, and on lead
+times that were learnt from the log or stated by the caller.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ LEAD_DAYS_MIN, LEAD_DAYS_MAX = 0.1, 365
 
 
 class Asked(NamedTuple):
-    """`percents`: in how many percent of lead times nothing may be missing, by class. `since`: as if it were that
-    day."""
+    """A request for proposals.
+
+    `percents` has by class the percentage of lead times without a shortage. `since` calculates as of that day.
+    """
 
     location: str
     percents: Mapping[str, float]
@@ -36,7 +38,7 @@ class Asked(NamedTuple):
 
 
 class Proposed(NamedTuple):
-    """`answers`: of every SKU that was looked at, also of those for which nothing can be proposed."""
+    """The proposals. `answers` has the forecasts of all SKUs, including those without a proposal."""
 
     proposals: Sequence[Proposal]
     answers: Sequence[Answer]
@@ -51,7 +53,7 @@ class Proposed(NamedTuple):
 
 
 def percents_of(text: str) -> dict[str, float] | None:
-    """Of "98,95,90", by class. None of what are no three percents."""
+    """Return the percentages in a text such as "98,95,90", by class; None if it does not name three."""
     try:
         each = [float(one) for one in text.split(",")]
     except ValueError:
@@ -62,7 +64,7 @@ def percents_of(text: str) -> dict[str, float] | None:
 
 
 def proposed(connection: Connection, asked: Asked) -> Proposed:
-    """Raises BadReport."""
+    """Return the proposals. Raise BadReport if the request is not valid."""
     question = asking.question(asked.skus, location=asked.location, since=asked.since, top=asking.SKUS_MAX)
     found = answers(connection, question)
     days = lead_times.days_at(connection, Codec(EVENTS).over(connection), asked.location, question.now)

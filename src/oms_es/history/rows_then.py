@@ -1,7 +1,7 @@
-"""One row of any read model as of a position: from the events of the streams that feed it.
+"""One row of any read model as of a position, from the events of the streams that feed it.
 
-Where its key does not say which those are, or they have too many events, from the state that is kept nearest and what
-happened since.
+If its key does not name these streams, or they have too many events, the row is folded from the nearest kept state and
+the events since.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from oms_es.store.encoding.trusting import TrustingCodec
 from oms_es.store.recorder import EVENTS, EventRow
 
 ROW_EVENTS_MAX = 20_000
-"""Of the streams that feed a row; of more, a kept state is asked."""
+"""How many events of the feeding streams are read; for more, a kept state is used."""
 CODEC = TrustingCodec(VOCABULARY)
 POSITION = "position"
 COLUMNS = "notification_id, originator_id, originator_version, topic, state"
@@ -35,7 +35,7 @@ AT_POSITION = f"SELECT {COLUMNS} FROM {EVENTS} WHERE notification_id = %s AND no
 def row(
     connection: Connection, projection: Projection, key: Key, position: int, events_max: int | None = None
 ) -> Row | None:
-    """Raises NoStateNear."""
+    """Return the row as of the position. Raise NoStateNear if that would take too many events."""
     if (events := _events_of(connection, projection, key, position)) is not None:
         return folded_row(projection, key, None, events)
     base = nearest(kept(connection), projection, position)
@@ -49,8 +49,9 @@ def row(
 def events_of(
     connection: Connection, projection: Projection, key: Key, position: int, events_max: int | None = None
 ) -> Iterator[Recorded]:
-    """Those that made the row, or unmade it, in order: of the whole history where its key does not say where they
-    are. Raises NoStateNear."""
+    """Yield the events that made or removed the row, in order; if its key does not name streams, all history is
+    searched. Raise NoStateNear if that would take too many events.
+    """
     known = _events_of(connection, projection, key, position)
     if known is None and events_max is not None and position > events_max:
         raise NoStateNear(
@@ -69,7 +70,7 @@ def keys_of(projection: Projection, recorded: Recorded) -> Sequence[Key]:
 
 
 def folded_row(projection: Projection, key: Key, row: Row | None, events: Iterable[Recorded]) -> Row | None:
-    """From what it was before; other rows that the same events change are not looked at."""
+    """Return the row after the events, folded from its earlier value; other rows that the events change are ignored."""
     for recorded in events:
         found = projection.folds.get(type(recorded.event))
         if found and key in found.keys(recorded):
@@ -78,7 +79,7 @@ def folded_row(projection: Projection, key: Key, row: Row | None, events: Iterab
 
 
 def _events_of(connection: Connection, projection: Projection, key: Key, position: int) -> list[Recorded] | None:
-    """None where its streams are not known, or are too long."""
+    """Return the events; None if the streams are not known, or have too many events."""
     with connection.cursor(binary=True, row_factory=tuple_row) as curs:
         if POSITION in projection.key_columns:
             values: list[Any] = [key[projection.key_columns.index(POSITION)], position]

@@ -1,8 +1,9 @@
 """Read models as of a position: kept states, each a whole table, from which later ones are folded.
 
-Invariant: what is as of a position never changes, so a kept state is right for ever, as long as its read model is
-folded as it was: of another version it is not read, and a rebuild drops it. The tables of a position stand in a schema
-of their own, under the names of the read models: where that comes first, every statement reads them, unchanged.
+Invariant: a read model as of a position never changes, so a kept state stays right as long as its read model is folded
+in the same way: one of another version is not read, and a rebuild drops it. The tables of a position are in a schema of
+their own, under the names of the read models: with that schema first in the search path, every statement reads them,
+unchanged.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ from oms_es.reports.queries import Connection
 from oms_es.store.caching import Budget
 
 ASKED_MAX = 8
-"""States of a read model that questions made; the oldest goes first."""
+"""How many states of a read model are kept that questions made; the oldest is dropped first."""
 KEPT_MAX = 200
-"""States of a read model that a person had kept."""
+"""How many states of a read model a person may keep."""
 DROP_SECONDS_MAX = 2.0
 IN_PASSING_SECONDS_MAX = 0.05
-"""How long those that are too many wait for their readers: they go the next time."""
+"""How long dropping surplus states waits for their readers, in seconds; after that they are dropped the next time."""
 ASKED_SECONDS_MAX = 20
-"""How long a statement takes that makes a state while a person waits."""
+"""How long a statement may take that makes a state while a person waits, in seconds."""
 NO_VERSION = 0
-"""Of a state that is not read any more, and goes when those who read it are done."""
+"""The version of a state that is not read any more, and is dropped when its readers are done."""
 
 Kind = Literal["asked", "kept"]
 KINDS: Mapping[str, Kind] = {"asked": "asked", "kept": "kept"}
@@ -54,16 +55,16 @@ WHERE starts_with(n.nspname, current_schema() || '_at_') ORDER BY c.oid
 LOCKED = "SELECT pg_advisory_xact_lock(%s)"
 MAKING = "SELECT pg_advisory_xact_lock_shared(%s)"
 MADE = "states"
-"""The lock of those that make some; held alone, none are being made."""
+"""The lock of processes that make states; held exclusively, none are being made."""
 IN_FRONT = "SELECT set_config('search_path', quote_ident(%s) || ', ' || current_setting('search_path'), true)"
 
 
 def unseen(_position: int, _last: int) -> None:
-    """Progress that is not shown."""
+    """Ignore the progress."""
 
 
 class NotKept(OmsError):
-    """What is asked of is not kept as of then, or not any more: then it is made."""
+    """The read model is not kept as of this position, or not any more; it has to be made first."""
 
     code = "not_kept"
     exit_code = Code.UNAVAILABLE
@@ -71,7 +72,9 @@ class NotKept(OmsError):
 
 
 class NoStateNear(OmsError):
-    """No state of the read model is kept near enough: `oms-es states keep` makes one, and a command answers anyhow."""
+    """No state of the read model is kept near enough: make one with `oms-es states keep`; a command answers without
+    one.
+    """
 
     code = "no_state_near"
     exit_code = Code.USAGE
@@ -79,7 +82,7 @@ class NoStateNear(OmsError):
 
 
 class CannotKeep(OmsError):
-    """The database's user may not make the schema in which states are kept, or as many are kept as may be."""
+    """The database's user may not make the schema for kept states, or the highest number of states is kept."""
 
     code = "cannot_keep"
     exit_code = Code.NO_DATABASE
@@ -87,7 +90,7 @@ class CannotKeep(OmsError):
 
 
 class State(NamedTuple):
-    """A kept state: its read model as of a position, folded by that version of it."""
+    """A kept state: a read model as of a position, folded by this version of it."""
 
     read_model: str
     position: int
@@ -97,12 +100,12 @@ class State(NamedTuple):
 
 
 def kept(connection: Connection) -> list[State]:
-    """The oldest first."""
+    """Return the kept states, the oldest first."""
     return [found for row in connection.execute(STATES) if (found := _state_in(row))]
 
 
 def _state_in(row: Mapping[str, Any]) -> State | None:
-    """The kept state in a table; None if the table is not one of ours."""
+    """Return the kept state in a table; None if the table is not one of ours."""
     position = row["schema"].removeprefix(f"{row['current']}_at_")
     version, _, word = (row["said"] or "").partition(" ")
     kind = KINDS.get(word)
@@ -112,13 +115,13 @@ def _state_in(row: Mapping[str, Any]) -> State | None:
 
 
 def nearest(states: Sequence[State], projection: Projection, position: int) -> State | None:
-    """The newest of the read model that is as of then, or before."""
+    """Return the read model's newest kept state at or before the position; None if there is none."""
     known = [one for one in states if one.read_model == projection.name and one.version == projection.version]
     return max((one for one in known if one.position <= position), key=lambda one: one.position, default=None)
 
 
 def missing(connection: Connection, projections: Collection[Projection], position: int) -> list[Projection]:
-    """Those that are not kept as of exactly then."""
+    """Return the read models that are not kept as of exactly this position."""
     states = kept(connection)
     found = {one.name: nearest(states, one, position) for one in projections}
     return [one for one in projections if (state := found[one.name]) is None or state.position != position]
@@ -127,7 +130,10 @@ def missing(connection: Connection, projections: Collection[Projection], positio
 def asked_of(
     connection: Connection, projections: Collection[Projection], position: int, question: Callable[[Connection], T]
 ) -> T:
-    """The question, whose statements read what is kept of these as of then. Raises NotKept."""
+    """Return the answer to the question, whose statements read the kept tables as of the position.
+
+    Raise NotKept if one is missing.
+    """
     with connection.transaction():
         if missing(connection, projections, position):
             raise NotKept(f"some of it is not kept as of position {position}")
@@ -135,7 +141,7 @@ def asked_of(
         assert row
         schema = schema_of(row["name"], position)
         with translated():
-            for one in projections:  # until the answer is there, it is not dropped
+            for one in projections:  # the lock keeps the table from being dropped before the answer is there
                 connection.execute(SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(Identifier(schema, one.name)))
         connection.execute(IN_FRONT, [schema])
         return question(connection)
@@ -162,7 +168,7 @@ def keep(
     events_max: int | None = None,
     reached: Reached = unseen,
 ) -> list[State]:
-    """Those that are missing, from what is kept near. Raises NoStateNear, CannotKeep."""
+    """Make the missing states, from kept ones nearby. Raise NoStateNear or CannotKeep if that is impossible."""
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
         connection.execute("SET TIME ZONE 'UTC'")
         with connection.transaction():
@@ -183,7 +189,7 @@ def keep(
 
 
 def _keep_what_was_asked(connection: Connection, projections: Collection[Projection], position: int) -> None:
-    """What a question made and a person wants kept is not the next to go."""
+    """Mark states that questions made as kept by a person, so that they are not dropped as the oldest."""
     versions = {one.name: one.version for one in projections}
     for one in kept(connection):
         if one.position == position and one.kind == "asked" and one.version == versions.get(one.read_model):
@@ -195,7 +201,7 @@ def _describe(connection: Connection, table: Identifier, version: int, kind: Kin
 
 
 def drop(connection: Connection, states: Sequence[State], wait_seconds_max: float = DROP_SECONDS_MAX) -> int:
-    """How many went; one that is being read stays until the next time."""
+    """Drop states, and return how many were dropped; one that is being read stays until the next time."""
     gone = 0
     for one in states:
         with suppress(LockNotAvailable):
@@ -205,7 +211,7 @@ def drop(connection: Connection, states: Sequence[State], wait_seconds_max: floa
 
 
 def _drop(connection: Connection, one: State, wait_seconds_max: float) -> None:
-    """Raises LockNotAvailable."""
+    """Drop a state, and its schema if it is empty. Raise LockNotAvailable if the state is being read."""
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = '{int(1_000 * wait_seconds_max)}ms'")
         connection.execute(LOCKED, [lock_of(f"states/{one.position}")])
@@ -218,8 +224,10 @@ def _drop(connection: Connection, one: State, wait_seconds_max: float) -> None:
 
 
 def drop_of(connection: Connection, read_models: Collection[str] | None = None) -> tuple[int, int]:
-    """What is kept of them, or of all: how many went, and how many are being read, which nothing new is folded from or
-    asked of."""
+    """Drop the states of these read models, or of all.
+
+    Return how many were dropped, and how many are still being read; the latter are not used for anything new.
+    """
     chosen = [one for one in kept(connection) if read_models is None or one.read_model in read_models]
     for one in chosen:
         with suppress(UndefinedTable, InvalidSchemaName):
@@ -229,12 +237,15 @@ def drop_of(connection: Connection, read_models: Collection[str] | None = None) 
 
 
 def hold_back(connection: Connection) -> None:
-    """Until the transaction ends, no state is made."""
+    """Keep other processes from making states until the transaction ends."""
     connection.execute(LOCKED, [lock_of(MADE)])
 
 
 def drop_at_once(connection: Connection, read_models: Collection[str], wait_seconds_max: float) -> int:
-    """All of them, in the caller's transaction; how many. Raises LockNotAvailable where one is being read."""
+    """Drop all states of these read models in the caller's transaction; return how many.
+
+    Raise LockNotAvailable if one is being read.
+    """
     chosen = [one for one in kept(connection) if one.read_model in read_models]
     for one in chosen:
         _drop(connection, one, wait_seconds_max)
@@ -244,8 +255,11 @@ def drop_at_once(connection: Connection, read_models: Collection[str], wait_seco
 def lay_out(
     connection: Connection, projections: Sequence[Projection], position: int, reached: Reached = unseen
 ) -> None:
-    """Into tables that only this connection sees: a temporary table stands before the one that it is named like, so
-    every statement that reads the latter reads the former. Nothing else is written."""
+    """Fold read models as of the position into temporary tables of this connection.
+
+    A temporary table hides the table of the same name, so that every statement reads it instead. Nothing else is
+    written.
+    """
     connection.execute("SET default_transaction_read_only = off")
     states = kept(connection)
     bases = {one.name: nearest(states, one, position) for one in projections}
@@ -260,7 +274,7 @@ def lay_out(
 
 
 def _require_room(states: Sequence[State], projections: Collection[Projection], kind: Kind) -> None:
-    """Raises CannotKeep."""
+    """Raise CannotKeep if the highest number of states is kept."""
     for one in projections:
         if kind == "kept" and len([s for s in states if s.read_model == one.name and s.kind == kind]) >= KEPT_MAX:
             raise CannotKeep(f"{KEPT_MAX} states of {one.name} are kept; drop some with `oms-es states drop`")
@@ -284,7 +298,7 @@ def _make(
     for name, base in bases.items():
         require_near(name, base, position, events_max)
         if base:
-            with translated():  # until this ends it is not dropped
+            with translated():  # the lock keeps the base from being dropped until this ends
                 connection.execute(
                     SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(Identifier(base.schema, base.read_model))
                 )
@@ -299,7 +313,7 @@ def _make(
         ) from None
     for one in projections:
         made = Identifier(schema, one.name)
-        connection.execute(SQL("DROP TABLE IF EXISTS {}").format(made))  # of another version
+        connection.execute(SQL("DROP TABLE IF EXISTS {}").format(made))  # one of another version may exist
         live = Identifier(current, one.name)
         connection.execute(SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(made, live))
         _copy(connection, bases[one.name], made)
@@ -312,7 +326,7 @@ def _make(
 
 
 def require_near(name: str, base: State | None, position: int, events_max: int | None) -> None:
-    """Raises NoStateNear."""
+    """Raise NoStateNear if more than `events_max` events would have to be folded."""
     if events_max is not None and position - (base.position if base else 0) > events_max:
         raise NoStateNear(
             f"no state of {name} is kept within {events_max:,} events before position {position}; "
@@ -334,7 +348,7 @@ def _fold(
     position: int,
     reached: Reached,
 ) -> None:
-    """What happened since each base, into the tables that stand in front."""
+    """Fold the events since each base into the temporary tables."""
     staged = [_staged(connection, one, begun=bases[one.name] is not None) for one in projections]
     since = [base.position if (base := bases[one.name]) else 0 for one in projections]
     interested: dict[type[Event], list[int]] = {}
@@ -356,5 +370,5 @@ def _fold(
 
 
 def _staged(connection: Connection, projection: Projection, *, begun: bool) -> StagedRows:
-    rows = SqlRows(projection.table, create_engine("postgresql+psycopg://"))  # of which nothing is asked
+    rows = SqlRows(projection.table, create_engine("postgresql+psycopg://"))  # this engine is never connected
     return StagedRows(ReadModel(projection, rows, Budget(0)), rows, connection, begun=begun)

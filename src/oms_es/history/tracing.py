@@ -1,4 +1,4 @@
-"""From a row to the events that made it, and from each of those to what it follows from."""
+"""The events that made a row, and the events that each of them follows from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oms_es.reports.queries import Connection
 from oms_es.store.recorder import EVENTS, event_row
 
 STEPS_MAX = 10_000
-"""Events of one row that are shown at once."""
+"""How many events of one row are shown at once."""
 CAUSES_MAX = 12
 """How far back a chain of causes is followed."""
 OF_CORRELATION = "SELECT stream, version FROM order_timeline WHERE order_id = ANY(%s) AND event_id = ANY(%s)"
@@ -23,7 +23,7 @@ BY_PLACE = (
 
 
 class Step(NamedTuple):
-    """`changes`: columns of the row, each with what it was before the event and is after it."""
+    """An event that changed a row. `changes` has the changed columns with the values before and after it."""
 
     recorded: Recorded
     changes: Mapping[str, tuple[Any, Any]]
@@ -43,7 +43,7 @@ class Step(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """An event that another follows from."""
+    """An event that another one follows from."""
 
     position: int
     event: str
@@ -65,7 +65,7 @@ def steps(
     after: int = 0,
     limit: int = STEPS_MAX,
 ) -> list[Step]:
-    """The first `limit` after a position. Raises NoStateNear."""
+    """Return the first `limit` steps after a position. Raise NoStateNear if that would take too many events."""
     row: Row | None = None
     found: list[Step] = []
     for recorded in events_of(connection, projection, key, position, events_max):
@@ -78,9 +78,9 @@ def steps(
 
 
 def causes(connection: Connection, found: Sequence[Step]) -> dict[UUID, Recorded]:
-    """Events by their id: what the steps follow from, what those follow from, and so on.
+    """Return the causes of the steps, their causes, and so on, by event id.
 
-    A cause is looked for in the order's own streams, where all that belongs to it is.
+    A cause is looked for in the order's own streams, which have everything that belongs to it.
     """
     known = {step.recorded.event_id: step.recorded for step in found}
     newest, codec = list(known.values()), CODEC.over(connection)
@@ -97,7 +97,7 @@ def causes(connection: Connection, found: Sequence[Step]) -> dict[UUID, Recorded
 
 
 def chain_of(recorded: Recorded, causes: Mapping[UUID, Recorded]) -> list[Cause]:
-    """From what it follows from directly to what came from outside."""
+    """Return the causes of an event, from the direct one to the one that came from outside."""
     chain: list[Cause] = []
     while recorded.caused_by is not None and recorded.caused_by in causes and len(chain) < CAUSES_MAX:
         recorded = causes[recorded.caused_by]

@@ -1,6 +1,6 @@
-"""Why does an order ship from where it does? Read from its own stream: decisions keep what they were made by.
+"""Why an order ships from its locations, read from its own stream: a decision keeps the data that it was based on.
 
-Reads the log only, so that the answer is the same for ever, whatever the rules and the stock have become since.
+Only the log is read, so that the answer never changes, whatever happens to rules and stock later.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ EXPLAINED: tuple[type[o.OrderEvent], ...] = (
     o.OrderSourced,
     o.OrderBackordered,
 )
-"""What belongs to the story of where an order's units come from."""
+"""The events that explain where an order's units come from."""
 
 
 class Step(NamedTuple):
-    """One event of that story, in words for people and as it is for programs."""
+    """One step of the explanation: an event, and its description in words."""
 
     position: int
     recorded_at: datetime
@@ -44,7 +44,7 @@ class Step(NamedTuple):
 
 
 def sourcing_of(connection: psycopg.Connection[dict[str, Any]], codec: Codec, order_id: str) -> list[Step]:
-    """Every attempt, the oldest first; nothing for an order that was not sourced yet."""
+    """Return every sourcing attempt, the oldest first; empty for an order that was not sourced yet."""
     query = f"SELECT * FROM {EVENTS} WHERE originator_id = %s AND topic = ANY(%s) ORDER BY originator_version LIMIT %s"
     names = [event.__name__ for event in EXPLAINED]
     rows = connection.execute(query, [f"order-{order_id}", names, STEPS_MAX]).fetchall()

@@ -1,4 +1,4 @@
-"""Lines of statements beside what moved here: matches with their reasons, and breaks. Pure.
+"""Matching of statement lines with movements: proposes matches with their reasons, and breaks. Pure.
 
 Imports: schemas and kernel.
 """

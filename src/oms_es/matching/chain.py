@@ -1,6 +1,6 @@
-"""Statements of one account beside each other: each opens with what the one before it closed with.
+"""The chain of an account's statements: each opens with the closing balance of the one before.
 
-Invariant: whatever was imported first, the same statements have the same breaks.
+Invariant: the same statements have the same breaks, in whatever order they were imported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from oms_es.schemas.values.currency import to_text
 
 
 class Ends(NamedTuple):
-    """Of a statement that has balances."""
+    """The period and the balances of a statement, in minor units."""
 
     currency: str
     opened_on: str
@@ -27,7 +27,11 @@ class Ends(NamedTuple):
 
 
 def balance_breaks(statements: Sequence[Ends]) -> Iterator[Break]:
-    """Several statements of a day may follow each other in any order, and a month may be there by days, too."""
+    """Yield a break for each statement that does not continue an earlier one.
+
+    Several statements of a day may follow each other in any order, and the days of a month may be there besides the
+    month.
+    """
     ordered = sorted(statements)
     for one in ordered:
         before = _before(one, ordered)
@@ -47,7 +51,9 @@ def balance_breaks(statements: Sequence[Ends]) -> Iterator[Break]:
 
 
 def _before(one: Ends, ordered: Sequence[Ends]) -> list[Ends]:
-    """Those that end last of what ends before it begins; and of what ends on that day, as some banks have it."""
+    """Return the statements that one may continue: of those that end before it begins the last, and those that end
+    on that day.
+    """
     earlier = [other for other in ordered if other.currency == one.currency and other.opened_on < one.opened_on]
     strictly = _last([other for other in earlier if other.closed_on < one.opened_on])
     return [*strictly, *(other for other in earlier if other.closed_on == one.opened_on)]

@@ -1,7 +1,7 @@
-"""Matches and breaks of one account.
+"""The proposed matches and breaks of one account.
 
-Invariant: each line and movement is in one match or in no match; the same input gives the same output, whatever its
-order; nothing is matched by amount and date where another choice would be as good.
+Invariant: each line and movement is in at most one match; the same input gives the same output, whatever its order;
+nothing is matched by amount and date if another choice would be as good.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from oms_es.schemas.finance.reconciliation import SIDE_MAX, Break, BreakKind, Ma
 from oms_es.schemas.values.currency import to_text
 
 OWN_KINDS = frozenset({"fee", "payout"})
-"""What a provider does by itself: nothing here answers to it."""
+"""Kinds of lines that a provider makes by itself: no movement here corresponds to them."""
 REFERENCE, AMOUNT, SUM = 100, 60, 40
-"""Scores, by what says that they belong together; a day apart costs one."""
+"""Scores of a match by its evidence; each day between the two sides lowers the score by one."""
 PARTS_MAX, CANDIDATES_MAX = 4, 24
-"""Of a sum that is searched for without a reference: more would be tried at random."""
+"""Limits for the search of a sum without a reference; a larger search would find sums by chance."""
 Side = TypeVar("Side", Line, Movement)
 
 
@@ -36,7 +36,10 @@ def propose(
     through: str,
     undone: Container[str] = frozenset(),
 ) -> Proposal:
-    """`through`: the last day that a statement was imported of; `undone`: matches that a person took back."""
+    """Return the matches and breaks.
+
+    `through` is the last day of the imported statements; `undone` are matches that a person took back.
+    """
     open_lines = {one.name: one for one in sorted(lines)}
     open_movements = {one.name: one for one in sorted(movements)}
     matches: list[Match] = []
@@ -87,7 +90,9 @@ def break_of(
 
 
 def _duplicates(lines: dict[str, Line]) -> Iterator[Break]:
-    """The same line in a second statement: taken out, so that it matches nothing else."""
+    """Yield a break for each line that is repeated in another statement, and remove the line, so that it matches
+    nothing else.
+    """
     first: dict[tuple[str, ...], Line] = {}
     for name, one in list(lines.items()):
         known = (
@@ -101,7 +106,7 @@ def _duplicates(lines: dict[str, Line]) -> Iterator[Break]:
 
 
 def _by_own_reference(lines: dict[str, Line], movements: dict[str, Movement], _: Rules) -> Iterator[Match]:
-    """One line and one movement that are equal, under the name that the provider gave it."""
+    """Yield matches of a line and a movement with the same amount and the provider's own reference."""
     named: dict[tuple[str, str, int], list[Line]] = defaultdict(list)
     for line in lines.values():
         for reference in line.references:
@@ -127,7 +132,7 @@ def _by_reference(lines: dict[str, Line], movements: dict[str, Movement], _: Rul
 
 
 def _exact_pairs(lines: Sequence[Line], movements: Sequence[Movement]) -> Iterator[Match]:
-    """Of those that share references, each that has its equal."""
+    """Yield a match for each pair of the same amount among sides that share references."""
     left = list(movements)
     for line in lines:
         found = next((one for one in left if one.amount_minor == line.amount_minor), None)
@@ -137,7 +142,7 @@ def _exact_pairs(lines: Sequence[Line], movements: Sequence[Movement]) -> Iterat
 
 
 def _connected(lines: Iterable[Line], movements: Iterable[Movement]) -> Iterator[tuple[list[Line], list[Movement]]]:
-    """Those that share references, directly or through others, and go the same way."""
+    """Yield groups of lines and movements of the same direction that share references, directly or through others."""
     sides: list[Line | Movement] = [*lines, *movements]
     parent = list(range(len(sides)))
     owner: dict[tuple[str, bool], int] = {}
@@ -169,7 +174,7 @@ def _near(line: Line, movements: Iterable[Movement], rules: Rules) -> list[Movem
 
 
 def _by_amount(lines: dict[str, Line], movements: dict[str, Movement], rules: Rules) -> Iterator[Match]:
-    """Where each is the other's only choice."""
+    """Yield matches of a line and a movement if each is the only choice for the other."""
     ours, theirs = _by_sum_of(lines.values()), _by_sum_of(movements.values())
     for key in sorted(ours.keys() & theirs.keys()):
         if len(ours[key]) == len(theirs[key]) == 1:
@@ -187,7 +192,7 @@ def _by_sum_of(sides: Iterable[Side]) -> dict[tuple[str, int], list[Side]]:
 
 
 def _by_sum(lines: dict[str, Line], movements: dict[str, Movement], rules: Rules) -> Iterator[Match]:
-    """A line that is the sum of several movements, in one way only."""
+    """Yield matches of a line that is the sum of several movements in exactly one way."""
     for line in list(lines.values()):
         if line.kind in OWN_KINDS:
             continue
@@ -217,7 +222,7 @@ def _currencies(lines: Sequence[Line], movements: Sequence[Movement]) -> list[st
 
 
 def _differences(lines: dict[str, Line], movements: dict[str, Movement]) -> Iterator[Break]:
-    """Those that share references and do not agree."""
+    """Yield breaks for groups that share references and do not agree, and remove their members."""
     for ours, theirs in list(_connected(lines.values(), movements.values())):
         currencies = _currencies(ours, theirs)
         came, here = (sum(one.amount_minor for one in side) for side in (ours, theirs))
@@ -243,7 +248,7 @@ def _own(lines: dict[str, Line]) -> Iterator[Match]:
 
 
 def _left_over(lines: dict[str, Line], movements: dict[str, Movement], rules: Rules, through: str) -> Iterator[Break]:
-    """`timing`: so near the end of what was imported that it may still come."""
+    """Yield a break for each side that is left; `timing` if it is so recent that its counterpart may still come."""
     for line in lines.values():
         yield break_of("missing_here", line.amount_minor, f"nothing here is this {line.kind}", [line])
     for one in movements.values():

@@ -1,4 +1,4 @@
-"""The two sides of a match, and what a run knows of the account."""
+"""The two sides of a match, and the rules of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from oms_es.schemas.finance.reconciliation import FeeTerm
 
 
 class Line(NamedTuple):
-    """Of a statement. `amount_minor` is before the fee: what the customer paid or got."""
+    """A line of a statement. `amount_minor` is before the fee: what the customer paid or received."""
 
     name: str
     line_id: str
@@ -22,8 +22,10 @@ class Line(NamedTuple):
 
 
 class Movement(NamedTuple):
-    """What is known here: a capture, a refund, a dispute, or a payout that a provider reported. `method`: of the
-    payment."""
+    """A movement that is recorded here: a capture, a refund, a dispute, or a payout that a provider reported.
+
+    `method` is the payment's.
+    """
 
     name: str
     day: str
@@ -34,15 +36,18 @@ class Movement(NamedTuple):
 
 
 class Agreed(NamedTuple):
-    """Fees that hold for what is booked from a day on, until others do."""
+    """Fees that are in force for what is booked from a day on, until others are."""
 
     since: str
     terms: tuple[FeeTerm, ...]
 
 
 class Rules(NamedTuple):
-    """`window_days`: how far the two may lie apart. The fee that is expected is the one that is given here, or
-    else what was `agreed`; without either, none is."""
+    """The rules of a run.
+
+    `window_days` is how many days the two sides may be apart. The expected fee is the one given here or, without it,
+    the agreed one; without either, no fee is expected.
+    """
 
     window_days: int = 5
     fee_basis_points: int | None = None
@@ -50,7 +55,7 @@ class Rules(NamedTuple):
     agreed: tuple[Agreed, ...] = ()
 
     def fee_of(self, amount_minor: int, method: str, day: str) -> int | None:
-        """Rounded half up, as providers do."""
+        """Return the expected fee, rounded half up as providers do; None if none is expected."""
         if self.fee_basis_points is not None:
             return _fee(amount_minor, self.fee_basis_points, self.fee_fixed_minor)
         held = max((one for one in self.agreed if one.since <= day), key=lambda one: one.since, default=None)

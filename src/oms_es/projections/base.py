@@ -1,4 +1,6 @@
-"""What all read models share: one metadata, so that they are created together, a column for sums, money in words."""
+"""What all read models share: one metadata, so that they are created together, a column type for sums, money as
+text.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ METADATA = MetaData()
 
 
 def money_of(event: Any) -> str:
-    """As people write it; older events of some kinds do not say their currency."""
+    """Return the event's amount as text; older events of some kinds do not state their currency."""
     fields = event.__dict__  # asking a model for a field that it does not have costs as much as a summary
     amount_minor = fields["amount_minor"] if "amount_minor" in fields else getattr(event, "total_minor", None)
     if amount_minor is None:
@@ -23,7 +25,7 @@ def money_of(event: Any) -> str:
 
 
 class Sum(TypeDecorator[int]):
-    """A whole number that grows with history: whatever is added up fits."""
+    """A column for sums that grow with history: a whole number without an upper bound."""
 
     impl = Numeric
     cache_ok = True

@@ -1,4 +1,4 @@
-"""Questions to the read models and the log: lists, single entities, positions, quotes.
+"""Reports: questions to the read models and the log, such as lists, single entities, figures and forecasts.
 
 Read-only. Imports: the pure packages and the store.
 """

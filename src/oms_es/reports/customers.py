@@ -1,4 +1,4 @@
-"""Customers: one with what each has spent, and lists, the latest order first.
+"""Customers: a single one with the amounts spent, and lists, the latest order first.
 
 Invariant: a page costs what it shows: each list reads one index in its order, from where the page before ended.
 """
@@ -13,11 +13,11 @@ from oms_es.reports.queries import Connection, Row, readable
 
 PAGE_MAX = 500
 CURRENCIES_MAX = 200
-"""More than ISO 4217 has."""
+"""More currencies than ISO 4217 has."""
 
 
 class Asked(NamedTuple):
-    """What is None does not matter."""
+    """The filters of a list; None means any."""
 
     channel: str | None = None
     email: str | None = None
@@ -40,7 +40,7 @@ def page(connection: Connection, asked: Asked, limit: int) -> Page:
 
 
 def statement(asked: Asked, limit: int) -> tuple[str, dict[str, Any]]:
-    """What is asked of the database, and with what."""
+    """Return the SQL statement and its values."""
     tests = {
         "channel": "channel = %(channel)s",
         "email": "email_key = %(email)s",
@@ -69,7 +69,7 @@ def one(connection: Connection, customer: Customer) -> Row | None:
 
 
 def spending(connection: Connection, customer: Customer) -> list[Row]:
-    """By currency."""
+    """Return the customer's spending by currency."""
     query = (
         "SELECT currency, orders, ordered_minor, cancelled_minor, refunded_minor, exchanged_minor, spent_minor "
         "FROM customer_spending WHERE channel = %s AND customer_id = %s ORDER BY currency LIMIT %s"

@@ -1,7 +1,7 @@
-"""Is there what a command names? Asked where one is given by hand, because no stream knows of any other.
+"""The check whether a command's stream exists, for commands that are given by hand: a stream cannot know of others.
 
-Invariant: a command about something that does not exist is refused and begins no stream. What begins a stream is
-listed, and so is what may come before the thing that it is about: what carriers, providers and channels say.
+Invariant: a command about something that does not exist is refused and begins no stream. Commands that begin a stream
+are listed, and so are reports of carriers, providers and channels that may come before the thing that they are about.
 """
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ OF_PLACES: Kinds = (
     *(SetSafetyStock, SetPresaleLimit, SetChannelShare, SetReorderPoint),
     *(AdmitSerials, AdmitMove, RestockReturn, RecordSerialsSeen),
 )
-"""Goods that a location has not had yet: it is the location that must be there."""
+"""Commands about goods that a location may not have had yet: only the location must exist."""
 OF_THE_WORLD: Kinds = (
     *(RecordProviderReport, ClaimReference, RecordTracking, RecordSharedNumber),
     *(RecordStatement, RecordReconciliation),
 )
-"""What providers and carriers say, also of what they know before we do: it is matched when that comes."""
+"""Reports of providers and carriers, which may concern something that is not known yet: it is matched when it is."""
 BEGINNINGS: Kinds = (
     *(*OF_PLACES, *OF_THE_WORLD),
     *(PlaceOrder, PlaceExchange, PlaceJoined, MergeOrders, RequestPayment, RequestShipment, OpenRma),
@@ -94,25 +94,27 @@ BEGINNINGS: Kinds = (
     *(OpenConnection, OpenSubscription, OpenAccount),
     *(AttachDocument, RecordDocumentFields),
 )
-"""What begins a stream."""
+"""Commands that begin a stream."""
 BEFORE_ITS_ORDER = (AmendOrder, CancelOrder, RecordFulfilment, RecordChannelRefund)
-"""What a channel may say first where it says so, with `keep`."""
+"""Commands that a channel may give before the order, with `keep`."""
 LETTING_GO = (ReleaseStock, ExpireReservation)
-"""Of an unknown order, too."""
+"""Commands that may concern an unknown order."""
 INTO_PLACES = (ReceiveStock, ExpectInbound, ReserveStock, SetPresaleLimit, ReceiveSerials)
-"""What a closed location takes no more. What is there is counted, moved and written off as before, and what was on its
-way arrives."""
+"""Commands that a closed location does not accept. What is there can be counted, moved and written off, and expected
+units can be received."""
 
 
 class Missing(Refused):
-    """Nothing of that name exists."""
+    """The entity that a command names does not exist."""
 
     exit_code = Code.NOT_FOUND
     status = HTTPStatus.NOT_FOUND
 
 
 class Asking(NamedTuple):
-    """Where is asked: the store's newest states, each with its version, and the read models, for names like it."""
+    """What the check reads: the store's newest state of each stream, with its version, and the read models, for
+    similar names.
+    """
 
     state_of: Callable[[str], tuple[Any, int]]
     connection: Connection
@@ -122,7 +124,7 @@ class Asking(NamedTuple):
 
 
 def require(asking: Asking, command: Command) -> None:
-    """Raises Missing; Refused where a location is closed."""
+    """Raise Missing if something that the command names does not exist, and Refused if a location is closed."""
     for location in dict.fromkeys(_locations(command)):
         _require_location(asking, command, location)
     begins = type(command) in BEGINNINGS or (isinstance(command, BEFORE_ITS_ORDER) and command.keep)
@@ -150,7 +152,9 @@ def require(asking: Asking, command: Command) -> None:
 
 
 def _require_mergeable(asking: Asking, command: MergeOrders) -> None:
-    """Raises Refused where it is known now that nothing would come of it: else the orders answer for themselves."""
+    """Raise Refused if it is known already that fewer than two of the orders can be merged; otherwise the orders
+    decide.
+    """
     if asking.exists(command.stream):
         return
     terms, reasons = None, {}
@@ -167,7 +171,9 @@ def _require_mergeable(asking: Asking, command: MergeOrders) -> None:
 
 
 def _require_own_name(asking: Asking, command: RequestReturn) -> None:
-    """Raises Refused: the return would be turned away, and its order would only hear of it later."""
+    """Raise Refused if the return id belongs to another order: the return would be refused later, when no caller
+    waits.
+    """
     rma, version = asking.state_of(f"rma-{command.rma_id}")
     if version and rma.opened and rma.opened.order_id != command.order_id:
         raise Refused(
@@ -177,7 +183,7 @@ def _require_own_name(asking: Asking, command: RequestReturn) -> None:
 
 
 def _require_entity(asking: Asking, command: AttachDocument) -> None:
-    """Raises Missing."""
+    """Raise Missing if the entity that a document is attached to does not exist."""
     if asking.exists(f"{command.entity}-{command.entity_id}"):
         return
     if command.entity == "order":
@@ -190,7 +196,7 @@ def _require_entity(asking: Asking, command: AttachDocument) -> None:
 def require_document(
     connection: Connection, command: AttachLabel | RecordStatement | AttachDocument | RecordDocumentFields
 ) -> None:
-    """Raises Missing. History points at nothing that is not kept; what labels and statements name stays."""
+    """Raise Missing if the document's bytes are not kept. Bytes that a label or a statement names are never swept."""
     if isinstance(command, AttachDocument | RecordDocumentFields):
         address, is_kept = command.sha256, documents.may_be_named(connection, command.sha256)
     else:
@@ -204,7 +210,7 @@ def require_document(
 
 
 def _require_secret(connection: Connection, secret_id: str) -> None:
-    """Raises Missing. What is signed with nothing would be sent unsigned, or never heard."""
+    """Raise Missing if the secret is not kept: webhooks would be sent unsigned, or all be rejected."""
     if not webhook_secrets.named(connection, [secret_id]):
         raise Missing(
             SharedRefusal.UNKNOWN_SECRET, f"no secret {secret_id} is kept; keep it first with POST /v1/webhook-secrets"
@@ -271,4 +277,4 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "reconciliation": ("reconciled account", "run it first with `oms-es reconcile run`"),
     "location": ("location", "see which there are with `oms-es location list`"),
 }
-"""How people call what a stream is of, and where they see what there is."""
+"""For each kind of stream its name in messages, and where a person finds the existing ones."""

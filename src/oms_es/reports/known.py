@@ -1,4 +1,4 @@
-"""Which of the names that orders use are known here, as the read models have it now."""
+"""The check whether the names in orders are known here, according to the read models."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from oms_es.reports.queries import Connection
 from oms_es.schemas.order import OrderContent
 
 NAMES_MAX = 10_000
-"""Channels, or delivery options, that are looked at."""
+"""How many channels, or delivery options, are looked at."""
 SKUS_COMPARED_MAX = 100
-"""Unknown SKUs of a batch for which the nearest is looked for: each costs queries."""
+"""How many unknown SKUs of a batch are compared with known ones: each comparison costs queries."""
 SKUS = """
 SELECT sku FROM unnest(%b::text[]) AS asked(sku)
 WHERE EXISTS (SELECT FROM items WHERE items.sku = asked.sku)
@@ -28,11 +28,11 @@ SELECT option AS name FROM delivery_options
 UNION SELECT unnest(delivery_options) FROM locations LIMIT %s
 """
 DEFAULT_OPTION: str = OrderContent.model_fields["delivery_option"].default
-"""Of an order that names none."""
+"""The delivery option of an order that names none."""
 
 
 class ReadModelRegister:
-    """Looks up in the read models, with one connection per batch."""
+    """A register that looks names up in the read models, with one connection per batch."""
 
     def __init__(self, database_url: str) -> None:
         self.database_url = database_url

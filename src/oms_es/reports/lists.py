@@ -15,7 +15,7 @@ PAGE_MAX = 500
 
 
 class Listing(NamedTuple):
-    """A read model that is listed: where each row's id and state are."""
+    """A read model that can be listed, with the columns of each row's id and state."""
 
     table: str
     id: str
@@ -38,14 +38,14 @@ class Asked(NamedTuple):
 
 
 class Page(NamedTuple):
-    """`after` is where the next page begins; None after the last one."""
+    """A page of a list. `after` is where the next page begins; None after the last one."""
 
     rows: list[Row]
     after: Cursor | None
 
 
 def page(connection: Connection, listing: Listing, asked: Asked, limit: int) -> Page:
-    """Each row with the channel's name of its order."""
+    """Return a page, each row with the channel and the channel's id of its order."""
     query, values = statement(listing, asked, limit + 1)
     rows = connection.execute(query.encode(), values).fetchall()
     more = Cursor(rows[limit - 1]["requested_at"], rows[limit - 1][listing.id]) if len(rows) > limit else None
@@ -53,7 +53,7 @@ def page(connection: Connection, listing: Listing, asked: Asked, limit: int) -> 
 
 
 def statement(listing: Listing, asked: Asked, limit: int) -> tuple[str, dict[str, Any]]:
-    """What is asked of the database, and with what."""
+    """Return the SQL statement and its values."""
     tests = {
         "state": f"l.{listing.state} = %(state)s",
         "order_id": "l.order_id = %(order_id)s",

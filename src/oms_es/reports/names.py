@@ -1,4 +1,4 @@
-"""What people call things: which orders, parcels, payments and returns a name means, and what is called nearly so."""
+"""Names: which orders, parcels, payments and returns a name means, and which similar names exist."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from oms_es.store.recorder import EVENTS
 ORDER_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 IDS_MAX = 100
 NEIGHBOURS_MAX = 20
-"""Names before and after one in the order of an index: what is spelled nearly alike is mostly among them."""
+"""How many names before and after one are read from an index: most misspelt names are near the right one."""
 
 
 def exists(connection: Connection, stream: str) -> bool:
-    """Whether history knows it, even if no read model has come that far."""
+    """Return whether history has the stream, even if no read model has come that far."""
     query = f"SELECT FROM {EVENTS} WHERE originator_id = %s LIMIT 1"
     return connection.execute(query.encode(), [stream]).fetchone() is not None
 
 
 def called(connection: Connection, order_id: str) -> str:
-    """CHANNEL/EXTERNAL_ID of an order; its id where no read model knows it."""
+    """Return CHANNEL/EXTERNAL_ID of an order; its id if no read model has it."""
     query = "SELECT channel, external_id FROM order_status WHERE order_id = %s"
     row = connection.execute(query, [order_id]).fetchone()
     return f"{row['channel']}/{row['external_id']}" if row else order_id
 
 
 def ids_in(text: str) -> set[str]:
-    """What may be the id of an order in it."""
+    """Return the parts of a text that may be ids of orders."""
     return set(ORDER_ID.findall(text))
 
 
 def called_each(connection: Connection, order_ids: Collection[str]) -> dict[str, str]:
-    """Of those that are known."""
+    """Return CHANNEL/EXTERNAL_ID of each known order, by id."""
     if not order_ids:
         return {}
     query = "SELECT order_id, channel, external_id FROM order_status WHERE order_id = ANY(%s)"
@@ -71,7 +71,7 @@ def shipments_under(connection: Connection, tracking_number: str) -> list[str]:
 
 
 def order_like(connection: Connection, name: str) -> str | None:
-    """The order that is called most alike."""
+    """Return the order with the most similar name; None if none is similar."""
     external_id = name.partition("/")[2] or name
     rows = _around(connection, "order_status", "external_id", external_id, "channel, external_id")
     known = {f"{row['channel']}/{row['external_id']}": None for row in rows}
@@ -80,13 +80,13 @@ def order_like(connection: Connection, name: str) -> str | None:
 
 
 def sku_like(connection: Connection, sku: str) -> str | None:
-    """Of those that there has been any of."""
+    """Return the most similar SKU that has ever been in stock; None if none is similar."""
     rows = _around(connection, "stock_levels", "sku", sku, "sku")
     return most_alike(sku, [row["sku"] for row in rows])
 
 
 def stocked_or_described_like(connection: Connection, sku: str) -> str | None:
-    """Of those that there has been any of, or that are described."""
+    """Return the most similar SKU that has been in stock or is described; None if none is similar."""
     rows = [row for table in ("stock_levels", "items") for row in _around(connection, table, "sku", sku, "sku")]
     return most_alike(sku, [row["sku"] for row in rows])
 
@@ -97,7 +97,7 @@ def location_like(connection: Connection, location: str) -> str | None:
 
 
 def most_alike(name: str, known: Iterable[str]) -> str | None:
-    """As people read them: full-width letters are letters, and large ones are small ones."""
+    """Return the most similar name, regardless of case and full-width letters; None if none is similar."""
     by_form = {_form(one): one for one in known}
     alike = get_close_matches(_form(name), by_form, n=1)
     return by_form[alike[0]] if alike else None
@@ -108,7 +108,7 @@ def _form(name: str) -> str:
 
 
 def _around(connection: Connection, table: str, column: str, name: str, shown: str) -> list[Row]:
-    """Its neighbours in an index, in the order of which most differences at the end of a name are near."""
+    """Return the rows near a name in an index, where names that differ at the end are close together."""
     plain = normalize("NFKC", name)
     near = list(dict.fromkeys((name, plain, plain.upper(), plain.lower())))
     sides = [

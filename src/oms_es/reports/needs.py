@@ -1,6 +1,6 @@
-"""What an order waits for, who can end it, and what a person can do about it: as codes, and in plain words.
+"""What an order waits for, who can end the wait, and what a person can do about it: as codes, and in plain words.
 
-Reads its own stream for what it lacks, and the read models for why it lacks it now.
+Reads the order's own stream for what it lacks, and the read models for the current reason.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ELSEWHERE = "{quantity} x {sku}: {location} has {available}, and "
 
 
 class Words(NamedTuple):
-    """Who can end a wait, and what is said of it. `acts`: a role of the API's keys, or who is asked outside."""
+    """A reason of waiting. `acts` names who can end it: a role of the API's keys, or an outside party."""
 
     acts: str
     sentence: str
@@ -67,7 +67,7 @@ WORDS: Mapping[str, Words] = {
     "parcel_packed": Words("warehouse", "parcel {shipment} is packed at {location}"),
     "parcel_to_pack": Words("warehouse", "parcel {shipment} is to be packed at {location}"),
 }
-"""By code, and with the names of the parameters that a sentence is made of."""
+"""The sentences by code, with the names of their parameters."""
 
 
 class Need(NamedTuple):
@@ -89,7 +89,7 @@ class Need(NamedTuple):
 
 
 def needs_of(connection: Connection, codec: Codec, name: str, order: Order, events: Sequence[Recorded]) -> list[Need]:
-    """None for an order that nothing is left to happen to."""
+    """Return what the order waits for; empty if nothing more will happen to it."""
     if order.content is None or order.phase in o.FINAL_PHASES:
         return []
     needs = list(_of_its_phase(connection, codec, name, order, events))
@@ -97,7 +97,7 @@ def needs_of(connection: Connection, codec: Codec, name: str, order: Order, even
 
 
 def waits_for(connection: Connection, codec: Codec, name: str, order: Order, events: Sequence[Recorded]) -> list[str]:
-    """The same in sentences."""
+    """Return what the order waits for, in sentences."""
     return [need.sentence for need in needs_of(connection, codec, name, order, events)]
 
 
@@ -143,7 +143,7 @@ def _stock(connection: Connection, order: Order, events: Sequence[Recorded]) -> 
 
 
 def _ruled_out(events: Sequence[Recorded]) -> Mapping[str, str]:
-    """Of the newest answer: why a place with stock may not ship."""
+    """Return by location, from the newest sourcing, why a location with stock may not ship."""
     for recorded in reversed(events):
         if isinstance(recorded.event, o.OrderSourced):
             return recorded.event.ruled_out
@@ -195,5 +195,5 @@ def _parcel(shipment_id: str, parcel: shipment_state.Shipment) -> Need:
 
 
 def parcel_step(shipment_id: str, parcel: shipment_state.Shipment) -> str:
-    """How far it is."""
+    """Return how far a parcel is, in words."""
     return _parcel(shipment_id, parcel).sentence.removeprefix(f"parcel {shipment_id} ")

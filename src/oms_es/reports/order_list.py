@@ -1,4 +1,4 @@
-"""Lists of orders, newest first, a page at a time, and the orders that a text may name.
+"""Lists of orders, newest first, in pages, and the orders that a text may name.
 
 Invariant: a page costs what it shows, however many orders there are: each list reads one index in its order, from where
 the page before ended. Nothing is counted.
@@ -24,7 +24,7 @@ PHASES: tuple[str, ...] = tuple(phase for phase in get_args(Phase) if phase != "
 
 
 class Cursor(NamedTuple):
-    """The order, or what else is listed by time, after which a list goes on."""
+    """The order, or other entity that is listed by time, after which a list continues."""
 
     at: datetime
     order_id: str
@@ -34,7 +34,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> Cursor:
-        """Raises ValueError."""
+        """Return the cursor in a text. Raise ValueError if it is none."""
         moment, tilde, order_id = text.partition("~")
         at = datetime.fromisoformat(moment)
         if not (tilde and order_id and at.tzinfo):
@@ -43,14 +43,14 @@ class Cursor(NamedTuple):
 
 
 class Customer(NamedTuple):
-    """Of one channel, named as CHANNEL~ID, or as CHANNEL/ID."""
+    """A customer of one channel, written as CHANNEL~ID or CHANNEL/ID."""
 
     channel: str
     customer_id: str
 
     @classmethod
     def read(cls, text: str, separator: str = "~") -> Customer:
-        """Raises ValueError."""
+        """Return the customer in a text. Raise ValueError if it names none."""
         channel, apart, customer_id = text.partition(separator)
         if not (apart and channel and customer_id):
             raise ValueError(text)
@@ -58,7 +58,7 @@ class Customer(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a list is to have; what is None or empty does not matter. `since` counts, `until` does not."""
+    """The filter of a list; None or empty means any. `since` is included, `until` is not."""
 
     phases: Sequence[str] = ()
     channel: str | None = None
@@ -75,7 +75,7 @@ class Asked(NamedTuple):
 
 
 class Page(NamedTuple):
-    """`after` is where the next page begins; None after the last one."""
+    """A page of orders. `after` is where the next page begins; None after the last one."""
 
     orders: list[Row]
     after: Cursor | None
@@ -94,7 +94,7 @@ def page(connection: Connection, asked: Asked, limit: int) -> Page:
 
 
 def statement(asked: Asked, limit: int) -> tuple[str, dict[str, Any]]:
-    """What is asked of the database, and with what."""
+    """Return the SQL statement and its values."""
     phases = list(dict.fromkeys(asked.phases or (sorted(BEFORE_RELEASE) if asked.hold else PHASES)))
     after = asked.after or Cursor(datetime.max.replace(tzinfo=UTC), "")
     values = {
@@ -114,7 +114,7 @@ def statement(asked: Asked, limit: int) -> tuple[str, dict[str, Any]]:
 
 
 def _query(asked: Asked, phases: int) -> str:
-    """Of the indexes that fit, the one that leaves the fewest orders."""
+    """Return the query. Of the indexes that fit, it uses the one that leaves the fewest orders."""
     wanted = _conditions(asked)
     if asked.customer is not None:
         return _listed(
@@ -158,7 +158,7 @@ def _listed(table: str, by: str, wanted: str, asked: Asked) -> str:
 
 
 def _by_phase(asked: Asked, phases: int) -> str:
-    """A page of each phase, merged: the indexes begin with the phase."""
+    """Return the query by phase: it merges a page of each phase, as the indexes begin with the phase."""
     of_channel = " AND o.channel = %(channel)s" if asked.channel is not None else ""
     held = " AND %(hold)s = ANY(o.holds)" if asked.hold is not None else ""
     each = (
@@ -195,11 +195,11 @@ NAMED: dict[str, str] = {
         "SELECT order_id FROM order_skus WHERE sku = %(text)s ORDER BY placed_at DESC, order_id DESC LIMIT %(limit)s"
     ),
 }
-"""What a text may be, and whose it is then: each is a look into one index."""
+"""What a text may be, with the query for its orders: each is a lookup in one index."""
 
 
 def found(connection: Connection, codec: Codec, text: str) -> list[Row]:
-    """The orders that a text may name, each with what the text is of it; at most FOUND_MAX of each kind."""
+    """Return the orders that a text may name, each with what the text is of it; at most FOUND_MAX of each kind."""
     reasons: dict[str, list[str]] = {}
     for what, order_id in _named(connection, codec, text):
         reasons.setdefault(order_id, []).append(what)

@@ -1,4 +1,4 @@
-"""Which events a proof of something is of."""
+"""The events that a proof covers."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from oms_es.store.sealing.proving import events_at, events_of
 
 
 def of_order(connection: Connection, order_id: str) -> Sequence[StoredEvent]:
-    """Its own stream, and what its timeline has from the streams of others."""
+    """Return the events of an order's stream, and those of other streams in its timeline."""
     own = events_of(connection, [f"order-{order_id}"])
     others = [row["position"] for row in timeline(connection, order_id)]
     return events_at(connection, [*(event.position for event in own), *others])
 
 
 def of_stream(connection: Connection, stream: str) -> Sequence[StoredEvent]:
-    """Raises NotFound."""
+    """Return the events of a stream. Raise NotFound if there are none."""
     return _some(events_of(connection, [stream]), stream)
 
 
 def of_stock(connection: Connection, name: str) -> Sequence[StoredEvent]:
-    """Of SKU@LOCATION, or of a SKU wherever it has been. Raises NotFound."""
+    """Return the events of SKU@LOCATION, or of a SKU at all locations. Raise NotFound if there are none."""
     streams = [f"stock-{name}"] + [f"stock-{name}@{row['location']}" for row in stock_of(connection, name)]
     return _some(events_of(connection, streams), name)
 
 
 def at_position(connection: Connection, position: int) -> Sequence[StoredEvent]:
-    """Raises NotFound."""
+    """Return the event at a position, as a sequence. Raise NotFound if there is none."""
     return _some(events_at(connection, [position]), f"position {position}")
 
 

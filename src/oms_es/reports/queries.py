@@ -1,6 +1,6 @@
-"""What people ask of the read models: bounded reads, each one statement, none of them writes.
+"""Queries of the read models: bounded reads, each one SQL statement; none writes.
 
-Reads tables only. What they say is as old as the projections' positions.
+They read tables only. Their results are as old as the projections' positions.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Connection = psycopg.Connection[Row]
 
 
 def readable(row: Mapping[str, Any]) -> Row:
-    """With sums as the whole numbers that they are."""
+    """Return the row with decimal sums as integers."""
     return {name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()}
 
 
@@ -46,7 +46,7 @@ def reading(database_url: str) -> Iterator[Connection]:
 
 
 def phases(connection: Connection) -> dict[str, int]:
-    """How many orders stand where."""
+    """Return the number of orders by phase."""
     rows = connection.execute("SELECT phase, count(*) AS orders FROM order_status GROUP BY phase ORDER BY phase")
     return {row["phase"]: row["orders"] for row in rows}
 
@@ -59,11 +59,11 @@ MIX = {
     "refunded in part": "OrderRefundRequested",
     "returned": "RmaInspected",
 }
-"""What makes an order unlike the others, and the event that says so."""
+"""Special kinds of orders, and the event that shows each."""
 
 
 def order_mix(connection: Connection) -> dict[str, int]:
-    """How many orders were unlike the others, by what they were."""
+    """Return the number of orders of each special kind."""
     query = "SELECT event, count(DISTINCT order_id) AS orders FROM order_timeline WHERE event = ANY(%s) GROUP BY event"
     found = {row["event"]: row["orders"] for row in connection.execute(query, [list(MIX.values())])}
     split = connection.execute("SELECT count(*) AS orders FROM order_status WHERE shipments > 1").fetchall()
@@ -72,7 +72,7 @@ def order_mix(connection: Connection) -> dict[str, int]:
 
 
 def dead_letters_open(connection: Connection) -> int:
-    """Up to LISTED_MAX."""
+    """Return the number of open dead letters, up to LISTED_MAX."""
     query = f"SELECT count(*) AS open FROM (SELECT FROM {DEAD_LETTERS} WHERE {OPEN} LIMIT %s) AS dead_letters"
     count: int = connection.execute(query, [LISTED_MAX]).fetchall()[0]["open"]
     return count
@@ -83,13 +83,13 @@ def order(connection: Connection, order_id: str) -> Row | None:
 
 
 def is_accepted(connection: Connection, order_id: str) -> bool:
-    """Whether history knows it, even if no read model has come that far."""
+    """Return whether history has the order, even if no read model has come that far."""
     query = f"SELECT FROM {EVENTS} WHERE originator_id = %s LIMIT 1"
     return connection.execute(query, [f"order-{order_id}"]).fetchone() is not None
 
 
 def said_of(connection: Connection, order_id: str) -> list[str]:
-    """The types of the events in its stream, the first first: also where there is no order of that name."""
+    """Return the types of the events in an order's stream, oldest first, whether or not the order was placed."""
     query = f"SELECT topic FROM {EVENTS} WHERE originator_id = %s ORDER BY originator_version LIMIT %s"
     return [row["topic"] for row in connection.execute(query, [f"order-{order_id}", TIMELINE_MAX])]
 
@@ -100,7 +100,7 @@ def timeline(connection: Connection, order_id: str) -> list[Row]:
 
 
 def notes_of(connection: Connection, order_id: str, at: int | datetime | None) -> list[Row]:
-    """What people noted about it, or had by then, in order."""
+    """Return the notes about an order, or those known at a time or position, in order."""
     position, moment = (at, None) if isinstance(at, int) else (None, at)
     query = (
         "SELECT note_id, position, recorded_at, actor, note_text FROM order_notes WHERE order_id = %s "
@@ -111,7 +111,7 @@ def notes_of(connection: Connection, order_id: str, at: int | datetime | None) -
 
 
 def exceptions_of(connection: Connection, order_id: str) -> list[Row]:
-    """Those that were not resolved since they were last raised."""
+    """Return the order's exceptions that were not resolved since they were last raised."""
     query = (
         "SELECT * FROM open_exceptions e WHERE order_id = %s AND NOT EXISTS (SELECT FROM exception_history h WHERE "
         "h.exception_id = e.exception_id AND h.what = 'resolved' AND h.raised_at >= e.last_raised_at) "
@@ -126,7 +126,9 @@ def stock_of(connection: Connection, sku: str) -> list[Row]:
 
 
 def places_of(connection: Connection, sku: str) -> list[Row]:
-    """Where its units are, as far as they are distinguished; what expires first, first."""
+    """Return the places of a SKU's units, as far as bins and lots are distinguished; lots that expire first come
+    first.
+    """
     query = (
         "SELECT location, bin, lot, condition, lot_expires_at, quantity FROM stock_places WHERE sku = %s "
         'ORDER BY location, lot_expires_at NULLS LAST, bin COLLATE "C", lot COLLATE "C", condition LIMIT %s'
@@ -135,7 +137,7 @@ def places_of(connection: Connection, sku: str) -> list[Row]:
 
 
 def numbered_at(connection: Connection, sku: str) -> dict[str, list[str]]:
-    """Its serial numbers, by location."""
+    """Return the serial numbers of a SKU by location."""
     query = 'SELECT location, serial FROM serial_numbers WHERE sku = %s ORDER BY location, serial COLLATE "C" LIMIT %s'
     found: dict[str, list[str]] = {}
     for row in connection.execute(query, [sku, SERIALS_MAX]):
@@ -144,7 +146,7 @@ def numbered_at(connection: Connection, sku: str) -> dict[str, list[str]]:
 
 
 def stock_page(connection: Connection, location: str | None, after: tuple[str, str] | None, limit: int) -> list[Row]:
-    """By SKU and location, from where the page before ended."""
+    """Return a page of stock levels by SKU and location, after where the page before ended."""
     tests = ["location = %(location)s"] if location is not None else []
     tests += ["(sku, location) > (%(sku)s, %(at)s)"] if after else []
     where = f"WHERE {' AND '.join(tests)} " if tests else ""
@@ -167,8 +169,9 @@ def load_of(connection: Connection, location: str) -> Row | None:
 
 
 def pick_advice(connection: Connection, sku: str, location: str, now: datetime) -> list[Row]:
-    """The sellable places of a SKU, in the order in which they are picked: what expires first, first; never what is
-    over, also where it is not put aside yet."""
+    """Return the sellable places of a SKU in the order of picking: lots that expire first come first, and expired
+    lots are left out, even if they are not put aside yet.
+    """
     query = (
         "SELECT bin, lot, lot_expires_at, quantity FROM stock_places "
         "WHERE sku = %s AND location = %s AND condition = 'sellable' "
@@ -180,7 +183,7 @@ def pick_advice(connection: Connection, sku: str, location: str, now: datetime) 
 
 
 def running_low(connection: Connection) -> list[Row]:
-    """Replenishments that were asked for and have not come; the oldest first."""
+    """Return the replenishments that were requested and have not come, the oldest first."""
     query = (
         "SELECT r.sku, r.location, r.request_id, r.status, r.quantity, r.requested_at, r.promised_at, "
         "l.atp, l.inbound, l.reorder_point FROM replenishments r JOIN stock_levels l USING (sku, location) "
@@ -190,7 +193,7 @@ def running_low(connection: Connection) -> list[Row]:
 
 
 def daily_sales(connection: Connection, days: int) -> list[Row]:
-    """Of the newest days on which anything was sold."""
+    """Return the sales of the newest days on which anything was sold."""
     query = (
         "SELECT * FROM daily_sales WHERE day IN (SELECT DISTINCT day FROM daily_sales ORDER BY day DESC LIMIT %s) "
         "ORDER BY day, currency, channel LIMIT %s"
@@ -200,14 +203,16 @@ def daily_sales(connection: Connection, days: int) -> list[Row]:
 
 
 def positions_of(connection: Connection, prefix: str) -> dict[str, int]:
-    """Where those stand whose names begin so."""
+    """Return the positions of all roles whose names begin with the prefix."""
     query = f"SELECT * FROM {TRACKING} WHERE starts_with(application_name, %s) ORDER BY application_name LIMIT %s"
     rows = connection.execute(query, [prefix, NAMES_MAX])
     return {row["application_name"]: row["notification_id"] for row in rows}
 
 
 def eventful_order(connection: Connection) -> str | None:
-    """A completed order with a story: it waited for stock and got it, left in several parcels, or was paid late."""
+    """Return a completed order with an eventful history: it waited for stock and got it, left in several parcels,
+    or was paid late.
+    """
     query = """
         SELECT order_id FROM order_timeline JOIN order_status USING (order_id)
         WHERE phase = 'completed' GROUP BY order_id

@@ -1,4 +1,4 @@
-"""What a shipment would cost: the engine's own choice of a carrier, without shipping anything. Reads tables only."""
+"""A quote for a shipment: the engine's own choice of a carrier, without shipping anything. It reads tables only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oms_es.schemas.shipment import CarrierChoice
 
 
 class UnknownLocation(OmsError):
-    """Nothing is shipped from there."""
+    """The shipment's origin is not a known location."""
 
     code = "unknown_location"
     exit_code = Code.NOT_FOUND
@@ -32,7 +32,10 @@ def quote_for(
     delivery_option: str,
     volumes_ml: Sequence[int] = (),
 ) -> CarrierChoice:
-    """`volumes_ml`: of each carton, or of none. Raises UnknownLocation."""
+    """Return the choice of a carrier.
+
+    `volumes_ml` has the volume of each carton, or none. Raise UnknownLocation for an unknown origin.
+    """
     place = _row(connection, "SELECT * FROM locations WHERE location = %s", origin)
     if place is None:
         raise UnknownLocation(f"there is no location {origin}; open it with `oms-es location open`")

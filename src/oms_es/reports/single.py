@@ -1,6 +1,6 @@
-"""One order, payment, shipment, return or location, whole: now, or as history had it in any moment.
+"""One order, payment, shipment, return or location in full: now, or as of any time in history.
 
-Each is folded from its own stream, so that what is shown of it is complete however far the read models have come.
+Each is folded from its own stream, so that it is complete however far the read models have come.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NEIGHBOURS_MAX = 20
 
 
 class OrderWhole(NamedTuple):
-    """`folded` is what its stream comes to; `details` is that for people and programs."""
+    """An order: `folded` is the state of its stream; `details` is the same for people and programs."""
 
     folded: Order
     events: Sequence[Recorded]
@@ -62,7 +62,10 @@ def _line(line: o.OrderLine) -> dict[str, Any]:
 
 
 def _payments(connection: Connection, codec: Codec, known: Order, at: At | None) -> list[dict[str, Any]]:
-    """`status` is the payment's own: the order asks only whether its money is secured, also once it is captured."""
+    """Return the order's payments.
+
+    `status` is the payment's own, as the order only knows whether the money is secured, even after it is captured.
+    """
     live = list(known.live_payments.items())[:IDS_MAX]
     found = histories(connection, codec, [f"payment-{key}" for key, _ in live], at)
     listed = []
@@ -101,7 +104,7 @@ def _parcels(connection: Connection, codec: Codec, known: Order, at: At | None) 
 
 
 class Single(NamedTuple):
-    """A thing that belongs to an order: its facts, its parts (units, cartons, effects), and what happened to it."""
+    """An entity that belongs to an order: its fields, its parts (units, cartons, effects), and its events."""
 
     facts: dict[str, Any]
     parts: list[dict[str, Any]]
@@ -115,7 +118,7 @@ def payment(connection: Connection, codec: Codec, payment_id: str, at: At | None
 
 
 def _effects(events: Sequence[Recorded]) -> list[dict[str, Any]]:
-    """What the provider did, by its own references."""
+    """Return what the provider did, with its references."""
     return [
         {
             "event": type(recorded.event).__name__,

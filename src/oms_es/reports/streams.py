@@ -1,4 +1,4 @@
-"""One stream as history has it, now or in any moment: its events, and what they fold to."""
+"""One stream as history has it, now or as of any time: its events, and the state that they fold to."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, event_row
 
 EVENTS_MAX = 10_000
-"""Of one stream: what is shown of it is folded from its first ones."""
+"""How many events of a stream are read, from the first; the state is folded from these."""
 S = TypeVar("S")
 At = int | datetime
-"""As of when: a position of the log, or a moment."""
+"""A position of the log, or a time."""
 
 
 def end_of_log(connection: Connection) -> int:
-    """The position of the newest event; 0 of an empty log."""
+    """Return the position of the newest event; 0 for an empty log."""
     row = connection.execute(f"SELECT max(notification_id) AS position FROM {EVENTS}").fetchone()
     return (row and row["position"]) or 0
 
@@ -32,7 +32,7 @@ def history(connection: Connection, codec: Codec, stream: str, at: At | None = N
 def histories(
     connection: Connection, codec: Codec, streams: Sequence[str], at: At | None = None
 ) -> dict[str, list[Recorded]]:
-    """Those that exist, each in its order."""
+    """Return the events of each stream that exists, in order."""
     query = f"SELECT * FROM {EVENTS} WHERE originator_id = ANY(%s) ORDER BY originator_id, originator_version LIMIT %s"
     found: dict[str, list[Recorded]] = {}
     for row in connection.execute(query.encode(), [list(streams), EVENTS_MAX]):
@@ -43,7 +43,7 @@ def histories(
 
 
 def is_by(recorded: Recorded, at: At) -> bool:
-    """Whether it was known then."""
+    """Return whether the event was recorded by that position or time."""
     return recorded.position <= at if isinstance(at, int) else recorded.recorded_at <= at
 
 

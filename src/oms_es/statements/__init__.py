@@ -1,4 +1,4 @@
-"""Statements as banks and payment providers write them: bytes to typed statements, or a refusal that names the line.
+"""Readers of statements of banks and payment providers: bytes to typed statements, or BadInput that names the line.
 
 Pure: no I/O, no clock. Each file reads one format; FORMATS names them all. Imports: schemas and kernel.
 """

@@ -1,6 +1,6 @@
 """Alipay's bills as CSV in GBK: 业务明细, trades with their fees, and 账务明细, the account with its balances.
 
-Invariant: what the lines at the end count and sum is what the rows are. Times are of China.
+Invariant: the counts and sums at the end agree with the rows. Times are China's.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ KINDS = (
     ("提现", "payout"),
     ("在线支付", "payment"),
 )
-"""What the account's kind of business begins or ends with."""
+"""How the account's kinds of business begin or end, with our kinds."""
 
 
 def read(content: bytes, options: Options) -> Sequence[Statement]:
@@ -63,7 +63,7 @@ def read(content: bytes, options: Options) -> Sequence[Statement]:
 
 
 def _parts(text: str) -> tuple[str, Table, Mapping[str, tuple[int, int, int]]]:
-    """What stands before the header, the rows, and the sums after them, each with its line, count and amount."""
+    """Return the text before the header, the rows, and the sums after them, each with its line, count and amount."""
     head: list[str] = []
     footers: dict[str, tuple[int, int, int]] = {}
     header: dict[str, int] = {}

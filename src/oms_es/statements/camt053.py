@@ -1,7 +1,8 @@
 """camt.053, the statement message of ISO 20022, in any of its versions.
 
-Invariant: the direction of an entry is its own CdtDbtInd, never that of its charges; a reversal is kept and turns no
-sign again. A batch without amounts of its parts stays one movement; where it has them, they sum to the entry.
+Invariant: the direction of an entry is its own CdtDbtInd, never that of its charges; a reversal is marked, and does not
+change the sign again. A batch without amounts of its parts stays one movement; if the parts have amounts, they sum to
+the entry.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from oms_es.statements.xml_tree import Element, parsed
 
 SIGNS = {"CRDT": 1, "DBIT": -1}
 OPENING, CLOSING = ("OPBD", "PRCD", "ITBD"), ("CLBD", "ITBD")
-"""The first that is there: of a statement in pages, those between are interim."""
+"""Codes of balances; the first that is there counts: in a statement of several pages, those in between are interim."""
 PENDING = {"BOOK": False, "PDNG": True, "INFO": True, "FUTR": True}
 REFERENCES = (
     "EndToEndId",
@@ -173,7 +174,9 @@ def _texts(details: Sequence[Element]) -> Iterator[str]:
 def _parts(
     entry: Element, details: Sequence[Element], sign: int, minor: int, currency: str
 ) -> tuple[StatementPart, ...]:
-    """Of a batch whose parts all have an amount in the account's currency; else it stays one movement."""
+    """Return the parts of a batch if all have an amount in the account's currency; otherwise none, so that it stays
+    one movement.
+    """
     if not details[1:]:
         return ()
     if len(details) > PARTS_MAX:
@@ -191,7 +194,7 @@ def _parts(
 
 
 def _part_amount(part: Element, sign: int, currency: str) -> int | None:
-    """None where it says none, or only what was instructed in another currency."""
+    """Return the amount of a part; None if it has none, or only one that was instructed in another currency."""
     own = _sign(part) if part.one("CdtDbtInd") else sign
     for path in ("Amt", "AmtDtls/TxAmt/Amt"):
         amount = part.one(path)
@@ -201,7 +204,7 @@ def _part_amount(part: Element, sign: int, currency: str) -> int | None:
 
 
 def _charges(entry: Element, currency: str) -> int:
-    """What the bank withheld, where it says that the entry is without it."""
+    """Return the charges that the bank withheld, if the entry is stated without them."""
     total = 0
     for record in entry.all("Chrgs/Rcrd"):
         amount = record.one("Amt")
@@ -212,7 +215,7 @@ def _charges(entry: Element, currency: str) -> int:
 
 
 def _foreign(details: Sequence[Element], sign: int, currency: str) -> dict[str, Any]:
-    """What was instructed in another currency: information, and nothing else."""
+    """Return the amount that was instructed in another currency; it is information only."""
     amount = details[0].one("AmtDtls/InstdAmt/Amt") if len(details) == 1 else None
     code = amount.attributes.get("Ccy", "") if amount else ""
     if amount is None or code in ("", currency):

@@ -1,6 +1,6 @@
-"""Any CSV, by a mapping in TOML that says which column is what.
+"""Any CSV, by a mapping in TOML that names the columns.
 
-Invariant: nothing is guessed of a file; where a column holds the balance after each line, the lines must follow it.
+Invariant: nothing is guessed about a file; if a column has the balance after each line, the lines must agree with it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ Column = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Columns(BaseModel):
-    """`amount` has a sign; else `credit` and `debit` have none. Columns by their names in the header."""
+    """The mapping of columns, by their names in the header.
+
+    Either `amount` has a sign, or `credit` and `debit` have none.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -134,7 +137,7 @@ def _amount(said: Mapping[str, str], mapping: Columns, number: int, currency: st
 
 
 def _plain(text: str, mapping: Columns) -> str:
-    """With a point for the decimals, and commas between thousands if anything."""
+    """Return an amount with a point for the decimals, and commas, if any, between thousands."""
     return text.translate(str.maketrans(",.", ".,")) if mapping.decimal == "," else text
 
 

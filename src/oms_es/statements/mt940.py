@@ -32,7 +32,7 @@ TAG = re.compile(r":([0-9]{2}[A-Z]?):(.*)")
 KNOWN = frozenset({"20", "21", "25", "28", "28C", "13", "13D", "60F", "60M", "61", "86", "62F", "62M", "64", "65"})
 ONCE = ("20", "25", "28C", "60", "62")
 MARKS: Mapping[str, tuple[int, bool]] = {"C": (1, False), "D": (-1, False), "RC": (-1, True), "RD": (1, True)}
-"""What each mark of an entry does to the balance, and whether it takes an earlier entry back."""
+"""For each mark of an entry the sign of its effect on the balance, and whether it reverses an earlier entry."""
 BALANCE = re.compile(r"([CD])([0-9]{6})([A-Z]{3})([0-9]{1,12},[0-9]{0,3})")
 ENTRY = re.compile(
     r"(?P<value>[0-9]{6})(?P<entry>[0-9]{4})?(?P<mark>RC|RD|C|D)(?P<funds>[A-Z])?(?P<amount>[0-9]{1,12},[0-9]{0,3})"
@@ -41,10 +41,10 @@ ENTRY = re.compile(
 SUBFIELD = re.compile(r"\?([0-9]{2})")
 NAMED = "EREF|KREF|MREF|PREF|CRED"
 NAMED_REFERENCE = re.compile(rf"(?:{NAMED})\+(.*?)(?=(?:{NAMED}|DEBT|SVWZ|ABWA|ABWE|COAM|OAMT|IBAN|BIC)\+|$)")
-"""As German banks write them into the text."""
+"""References as German banks write them into the text."""
 SLASHED_REFERENCE = re.compile(r"/(?:EREF|PREF|MARF|REMI/USTD|CSID)/+([^/]+)")
 CENTURY = 80
-"""A year of two digits from here on is of the last century."""
+"""A year of two digits from here on belongs to the last century."""
 
 
 class Field(NamedTuple):
@@ -68,7 +68,9 @@ def read(content: bytes, options: Options) -> Sequence[Statement]:
 
 
 def _fields(text: str) -> Iterator[Field]:
-    """With the lines that follow each; envelopes in braces, and the dash that ends a message, are no part of any."""
+    """Yield the fields, each with its following lines; envelopes in braces, and the dash that ends a message,
+    belong to none.
+    """
     current: Field | None = None
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.rstrip()
@@ -117,7 +119,7 @@ def _statement(fields: Sequence[Field]) -> Statement:
 
 
 def _single(fields: Sequence[Field]) -> dict[str, Field]:
-    """What a statement has once, by its tag without the letter that says which page it is."""
+    """Return the fields that a statement has once, by tag without the letter for the page."""
     found: dict[str, Field] = {}
     for field in fields:
         tag = {"28": "28C"}.get(field.tag, field.tag if field.tag == "28C" else field.tag[:2])
@@ -186,7 +188,7 @@ def _entry(field: Field, details: str, currency: str) -> StatementLine:
 
 
 def _entry_day(text: str, value: str, line: int) -> str:
-    """Its year is the one in which it is nearest to the value date."""
+    """Return the day of an entry, in the year in which it is nearest to the value date."""
     near = date.fromisoformat(value)
     days = []
     for year in (near.year - 1, near.year, near.year + 1):

@@ -1,7 +1,7 @@
-"""PayPal's settlement report (STL) as CSV: rows that say by their first field what they are.
+"""PayPal's settlement report (STL) as CSV: the first field of a row names its type.
 
-Invariant: amounts are whole minor units, and go the way that their mark says; what each section counts and sums, by
-currency, is what its rows are. Each currency is a statement of its own.
+Invariant: amounts are whole minor units, with the sign of their mark; the counts and sums of each section, by currency,
+agree with its rows. Each currency is a statement of its own.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ KINDS = (
     ("T11", "refund"),
     ("T12", "adjustment"),
 )
-"""By the first characters of the event code."""
+"""The kind by the first characters of the event code."""
 DISPUTES = {"T1106": "dispute", "T1107": "refund", "T1110": "dispute", "T1111": "dispute_reversal", "T1201": "dispute"}
-"""Codes that say otherwise than their group."""
+"""Event codes whose kind differs from that of their group."""
 GROSS, FEE = "Gross Transaction Amount", "Fee Amount"
 NEEDED = (
     *("Transaction ID", "Transaction Event Code", "Transaction Completion Date", "Transaction Debit or Credit"),
@@ -57,7 +57,7 @@ REFERENCES = (
 
 @dataclass
 class Section:
-    """Of one account: its rows by currency, with the sums of what came and went."""
+    """A section of one account: its rows by currency, with the sums of credits and debits."""
 
     line: int
     number: str
@@ -162,7 +162,7 @@ def _signed(mark: str, amount: str, number: int) -> int:
 
 
 def _whole(text: str, number: int) -> int:
-    """In minor units already: a decimal point would be another report."""
+    """Return an amount in minor units; a decimal point would mean another report."""
     if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX):
         refuse(number, f"{text!r} is no whole number of minor units")
     return int(text)

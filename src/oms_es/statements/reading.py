@@ -1,4 +1,4 @@
-"""What all formats share: text out of bytes, exact amounts, dates, tables with a header, refusals that name the line.
+"""What all formats share: decoding, exact amounts, dates, tables with a header, refusals that name the line.
 
 Invariant: an amount is never rounded and a sign is never guessed; what cannot be read for certain is refused.
 """
@@ -25,9 +25,9 @@ from oms_es.schemas.values.currency import exponent_of, to_minor, to_text
 from oms_es.schemas.values.types import IDENTIFIER_LENGTH_MAX, TEXT_LENGTH_MAX, YEARS
 
 BYTES_MAX = 10_000_000
-"""Of a file: what a kept document may have."""
+"""How many bytes a file may have: as many as a kept document."""
 ENCODINGS = {"utf-8": "utf-8-sig", "gb18030": "gb18030", "latin-1": "iso-8859-1"}
-"""By the name that a person gives."""
+"""Python's names of the encodings that a person can choose."""
 CHINA = timezone(timedelta(hours=8))
 AMOUNT = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{0,10})?")
 GROUPED = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]{0,10})?")
@@ -36,15 +36,15 @@ UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u
 
 
 class Options(NamedTuple):
-    """What a person says about a file that the file does not say itself."""
+    """What a person states about a file because the file does not."""
 
     encoding: str | None = None
     mapping: str | None = None
-    """Of a CSV: which column is what, in TOML."""
+    """For a CSV: the mapping of columns, in TOML."""
 
 
 class Statement(NamedTuple):
-    """What a file says of one account and one period. `statement_id` is the file's own name of it."""
+    """A statement of one account and one period. `statement_id` is the file's own name for it."""
 
     format: str
     account_number: str
@@ -63,7 +63,7 @@ def refuse(line: int | None, why: str, to_do: str = "fetch the whole file again,
 
 
 def text_of(content: bytes, options: Options, usual: Sequence[str] = ("utf-8",)) -> str:
-    """Raises BadInput: also where a character is none of the encoding."""
+    """Return the decoded text. Raise BadInput if the file is too large, or not text in the encoding."""
     if not 0 < len(content) <= BYTES_MAX:
         refuse(None, f"a file has between 1 and {BYTES_MAX} bytes, this one has {len(content)}", "split the period")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in content:
@@ -79,7 +79,7 @@ def text_of(content: bytes, options: Options, usual: Sequence[str] = ("utf-8",))
 
 
 def minor_of(text: str, currency: str, line: int | None) -> int:
-    """Exactly; also with thousands grouped by commas."""
+    """Return an exact amount in minor units, with or without commas between thousands. Raise BadInput otherwise."""
     plain = text.replace(",", "") if GROUPED.fullmatch(text) else text
     if not AMOUNT.fullmatch(plain):
         refuse(line, f"{text!r} is no amount of {currency}")
@@ -97,7 +97,9 @@ def unsigned_of(text: str, currency: str, line: int | None) -> int:
 
 
 def fee_of(text: str, currency: str, line: int) -> tuple[int, str]:
-    """In minor units, rounded half up as providers charge it, and as it was sent where it has a fraction of one."""
+    """Return a fee in minor units, rounded half up as providers charge it, and its text if it had a fraction of a
+    minor unit.
+    """
     if not AMOUNT.fullmatch(text):
         refuse(line, f"{text!r} is no fee in {currency}")
     exact = Decimal(text).scaleb(exponent_of(currency))
@@ -110,12 +112,12 @@ def currency_of(text: str, line: int | None) -> str:
 
 
 def day_of(text: str, pattern: str, line: int | None) -> str:
-    """A date as ISO 8601 writes it."""
+    """Return a date in the form of ISO 8601."""
     return moment_of(text, pattern, line).date().isoformat()
 
 
 def moment_of(text: str, pattern: str, line: int | None) -> datetime:
-    """As it stands, with or without an offset."""
+    """Return a time as it is written, with or without an offset."""
     try:
         moment = datetime.strptime(text, pattern)  # noqa: DTZ007 - callers give the zone that the format means
     except ValueError:
@@ -126,7 +128,7 @@ def moment_of(text: str, pattern: str, line: int | None) -> datetime:
 
 
 def iso_day(text: str, line: int | None) -> str:
-    """The day of a date or moment of ISO 8601, as the account's holder reads it."""
+    """Return the day of an ISO 8601 date or time, as the account's holder reads it."""
     with suppress(ValueError):
         day = date.fromisoformat(text[:10])
         if day.year in YEARS and (len(text) == len("2026-01-31") or text[10] in "TZ+-"):
@@ -135,19 +137,19 @@ def iso_day(text: str, line: int | None) -> str:
 
 
 def clean(text: str, length_max: int = IDENTIFIER_LENGTH_MAX) -> str:
-    """One line of it, without what deceives the eye."""
+    """Return the text on one line, without characters that deceive the eye."""
     return UNSEEN.sub(" ", text).strip()[:length_max].strip()
 
 
 def references_of(*found: str) -> tuple[str, ...]:
-    """Each once, in their order; without what stands for none."""
+    """Return each reference once, in order, without placeholders for none."""
     wanted = (clean(one) for one in found)
     unique = dict.fromkeys(one for one in wanted if one and one.upper() not in ("NONREF", "NOTPROVIDED", "0"))
     return tuple(unique)[:REFERENCES_MAX]
 
 
 def line_of(number: int, **fields: Any) -> StatementLine:
-    """Raises BadInput, with what is wrong in the words of its type."""
+    """Return a line. Raise BadInput, with the words of its type, if it is not valid."""
     text = masked(clean(fields.pop("text", ""), TEXT_LENGTH_MAX))
     try:
         return StatementLine(text=text, **fields)
@@ -184,7 +186,9 @@ def header_of(names: Sequence[str], line: int) -> dict[str, int]:
 
 
 def csv_rows(text: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
-    """As RFC 4180 has them; an open quotation mark is a refusal, not the rest of the file."""
+    """Yield the rows of a CSV as in RFC 4180; an unclosed quotation mark is refused, instead of reading the rest of
+    the file into it.
+    """
     reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
     while True:
         number = reader.line_num + 1
@@ -207,7 +211,9 @@ def table_of(text: str, delimiter: str = ",") -> Table:
 
 
 def chained(lines: Sequence[tuple[int, StatementLine, int]], currency: str) -> tuple[int, int, list[StatementLine]]:
-    """Opening, closing and lines, the earliest first, of lines that each say the balance after them."""
+    """Return opening and closing balance and the lines, the earliest first, of lines that each state the balance
+    after them.
+    """
     for ordered in (lines, lines[::-1]):
         balances = [balance for _, _, balance in ordered]
         before = [balance - line.amount_minor for _, line, balance in ordered]

@@ -40,11 +40,11 @@ KINDS = {
     **dict.fromkeys(("adjustment", "other_adjustment"), "adjustment"),
 }
 CHARGEBACKS = (("chargeback withdrawal", "dispute"), ("chargeback reversal", "dispute_reversal"))
-"""How an older report describes an adjustment that is one."""
+"""How older reports describe adjustments that are chargebacks."""
 
 
 class Names(NamedTuple):
-    """What one report calls its columns; `references` as far as they are there."""
+    """The names of the columns in one report; `references` may be missing."""
 
     id: str
     created: str

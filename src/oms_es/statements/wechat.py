@@ -1,7 +1,7 @@
 """Bills of WeChat Pay: trades, with their fees, and funds, with the balance after each movement.
 
-Invariant: values are apart by a comma and a backtick, so that a name may hold a comma; what the last row counts and
-sums is what the rows are. Times are of China.
+Invariant: values are separated by a comma and a backtick, so that a name may contain a comma; the counts and sums in
+the last row agree with the rows. Times are China's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from oms_es.statements.reading import (
 from oms_es.statements.reading import minor_of as minor
 
 TRADES, FUNDS = "总交易单数", "资金流水总笔数"
-"""The first name of the row that sums up."""
+"""The first name in the row of totals."""
 CNY = "CNY"
 SUMMED = (
     ("应结订单总金额", "应结订单金额"),
@@ -44,7 +44,7 @@ SUMMED = (
     ("订单总金额", "订单金额"),
     ("申请退款总金额", "申请退款金额"),
 )
-"""Each sum, and the column that it is of; an older bill has other names for some."""
+"""Each total, and the column that it sums; an older bill has other names for some."""
 FUND_KINDS = {
     "交易": "payment",
     "退款": "refund",
@@ -61,7 +61,7 @@ class Bill(NamedTuple):
     rows: list[tuple[int, Mapping[str, str]]]
     totals: Mapping[str, str]
     line: int
-    """Of the totals."""
+    """The number of the line with the totals."""
 
 
 def read_trade(content: bytes, options: Options) -> Sequence[Statement]:
@@ -85,7 +85,7 @@ def read_fund(content: bytes, options: Options) -> Sequence[Statement]:
 
 
 def _values(line: str) -> list[str]:
-    """Of a row, or of a header, which has a backtick before each name or none."""
+    """Return the values of a row, or of a header, whose names begin with a backtick or not."""
     if line.startswith("`"):
         return [value.strip() for value in line[1:].split(",`")]
     return [value.strip() for value in line.split(",")]

@@ -1,4 +1,4 @@
-"""XML as a small tree, read by expat. Invariant: no document type and so no entity, and both depth and size bounded."""
+"""XML as a small tree, read by expat. Invariant: no document type and so no entities; depth and size are bounded."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from xml.parsers import expat
 from oms_es.statements.reading import refuse
 
 ELEMENTS_MAX = 400_000
-"""Each takes 260 bytes of memory, and its text more, however few it has in the file."""
+"""Each element takes 260 bytes of memory, besides its text, however few bytes it has in the file."""
 DEPTH_MAX = 60
 
 
 @dataclass(slots=True)
 class Element:
-    """`name` is without its namespace: the versions of one message differ in that alone."""
+    """An element. `name` is without its namespace, in which alone the versions of one message differ."""
 
     name: str
     line: int
@@ -28,18 +28,18 @@ class Element:
         return "".join(self.pieces).strip()
 
     def all(self, path: str) -> Iterator[Element]:
-        """Those under it, child by child: `Acct/Id/IBAN`."""
+        """Yield the elements under this one, by a path of children such as `Acct/Id/IBAN`."""
         name, _, rest = path.partition("/")
         for child in self.children:
             if child.name == name:
                 yield from child.all(rest) if rest else (child,)
 
     def one(self, *paths: str) -> Element | None:
-        """The first that is there."""
+        """Return the first element under any of the paths, in their order; None if there is none."""
         return next((found for path in paths for found in self.all(path)), None)
 
     def says(self, *paths: str) -> str:
-        """Its text; empty where there is none."""
+        """Return the text of the first element under the paths; empty if there is none."""
         found = self.one(*paths)
         return found.text if found else ""
 
@@ -77,7 +77,7 @@ class _Builder:
 
 
 def parsed(content: bytes) -> Element:
-    """The root. Raises BadInput."""
+    """Return the root. Raise BadInput if the content is no well-formed XML, or too large."""
     builder = _Builder()
     try:
         builder.parser.Parse(content, True)

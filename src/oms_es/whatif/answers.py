@@ -1,9 +1,9 @@
-"""A stated model of what the outside would have answered to what history did not ask.
+"""A model of the outside world's answers to questions that history does not have.
 
-Invariant: what was asked as it was asked then, and when, is answered by history. The same question at another time has
-the same answer, well or badly, after as long. Anything else is answered after the median time of answers of its kind in
-the same history, of the same location or carrier where there were any, and always well: payments are authorised and
-captured, parcels are packed, fetched and delivered.
+Invariant: a question that was asked in the same way at the same time is answered by history. The same question at
+another time gets the same answer, positive or negative, after the same delay. Any other question is answered after the
+median delay of such answers in the same history, for the same location or carrier if there were any, and always
+positively: payments are authorised and captured, parcels are packed, fetched and delivered.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from oms_es.whatif.changes import NAME
 from oms_es.whatif.equality import outcome_of
 
 DEFAULT = timedelta(hours=1)
-"""Where history has no answer of that kind at all."""
+"""The delay if history has no answer of that kind."""
 CARRIER = "carrier"
 
 
 class Kind(NamedTuple):
-    """An answer to `asked` is `answered`; it takes as long as others of the same `detail`."""
+    """A kind of answer: `asked` is answered by `answered`; the delay is that of answers with the same `detail`."""
 
     asked: type[Event]
     answered: type[Event]
@@ -43,7 +43,7 @@ def _part(shape: Callable[..., Command], *names: str) -> Callable[[Any, str, dat
 
 
 def _packed(event: Any, _ref: str, at: datetime) -> Command:
-    """As the simulated warehouse weighs it."""
+    """Return the command of the simulated warehouse, with its weights."""
     recorded = Recorded(0, "", 0, event, UUID(int=0), at, None, "", NAME)
     return SimulatedWarehouse().perform([recorded])[0][0]
 
@@ -86,7 +86,7 @@ KINDS: tuple[Kind, ...] = (
 
 
 def _no(shape: Callable[..., Command], *names: str) -> Callable[[Any, datetime], Command]:
-    """What was answered badly, in the words of history."""
+    """Return a function that repeats a negative answer with the fields that history has."""
     of = ("payment_id", "shipment_id", "reason", *names)
     return lambda e, _: shape(**{name: getattr(e, name) for name in of if hasattr(e, name)})
 
@@ -114,7 +114,7 @@ BADLY: Mapping[type[Event], tuple[type[Event], Callable[[Any, datetime], Command
     ),
     sh.ShipmentReturnedToSender: (sh.ShipmentDispatched, _came_back),
 }
-"""Of what was answered badly: what was asked, and the same answer."""
+"""By negative answer, the question and a function that repeats the answer."""
 BY_ASKED: Mapping[type[Event], Kind] = {kind.asked: kind for kind in KINDS}
 BY_ANSWERED: Mapping[type[Event], tuple[Kind, ...]] = {
     answered: tuple(kind for kind in KINDS if kind.answered is answered)
@@ -130,15 +130,18 @@ class Due(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """How long it took, and what it was."""
+    """An answer of history: its delay, and its event."""
 
     after: timedelta
     event: Event
 
 
 class Known:
-    """`answers`: what history answered, by the id of the question. `medians`: how long such answers took, by what was
-    asked and of whom; under no name, of all."""
+    """The answers of history.
+
+    `answers` has them by the id of the question. `medians` has the median delays by question and detail; the empty
+    detail is for all of them.
+    """
 
     def __init__(self, history: Iterable[Recorded]) -> None:
         self.answers: dict[UUID, Answer] = {}
@@ -161,8 +164,11 @@ class Known:
 
 
 class Answers:
-    """`modelled`: the streams for which history's answers are not given when it gave them; `orders`: those that rest on
-    answers that it does not have."""
+    """The answers that a fork gets from the model.
+
+    `modelled` has the streams for which history's answers are not used at their own times; `orders` has the orders that
+    rest on answers that history does not have.
+    """
 
     def __init__(self, history: Iterable[Recorded], real: Mapping[UUID, Recorded], tolerance: timedelta) -> None:
         self.known = Known(history)
@@ -174,7 +180,7 @@ class Answers:
         self.number = 0
 
     def note(self, recorded: Recorded) -> None:
-        """What a fork has recorded: if history did not ask that then, it is answered when its time has come."""
+        """Record a question of the fork; if history did not ask it then, its answer becomes due after a delay."""
         kind = BY_ASKED.get(type(recorded.event))
         if kind is None or (kind.asked is sh.ShipmentPacked and not getattr(recorded.event, "pickup", False)):
             return
@@ -192,7 +198,7 @@ class Answers:
         heappush(self.due, Due(at, self.number, self._command(kind, recorded, answer, at), Cause.of(recorded, NAME)))
 
     def next_by(self, at: datetime) -> Due | None:
-        """What is to be answered by then, the earliest first."""
+        """Return the earliest answer that is due by then; None if there is none."""
         return heappop(self.due) if self.due and self.due[0].at <= at else None
 
     def _command(self, kind: Kind, recorded: Recorded, answer: Answer | None, at: datetime) -> Command:

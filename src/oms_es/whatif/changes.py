@@ -1,6 +1,6 @@
-"""What is otherwise on a fork: rules, rates, policies, limits, capacities, and stock.
+"""The changes of a fork: rules, rates, policies, limits, capacities, and stock.
 
-Invariant: what is changed holds from the beginning to the end; what history published of the same is left out.
+Invariant: a change applies from the beginning to the end; what history published of the same kind is left out.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ FILES: Mapping[str, type[Command]] = {
     "policy": SetReturnPolicy,
     "delivery": DefineDeliveryOption,
 }
-"""What is given as a file, with the fields of its command."""
+"""Changes that are given as a file, with the fields of their command."""
 
 Place = tuple[str, str]
-"""A SKU and a location; either may be any."""
+"""A SKU and a location; each may be `*` for any."""
 
 
 class Unreadable(OmsError):
-    """What is to be changed cannot be read."""
+    """The change cannot be read."""
 
     code = "change_unreadable"
     exit_code = Code.USAGE
@@ -51,7 +51,10 @@ class Unreadable(OmsError):
 
 
 class Changes(NamedTuple):
-    """`published` holds instead of what history published of the same; `stock` is how many units more, or fewer."""
+    """The changes.
+
+    `published` replaces what history published of the same kind; `stock` is the number of units more, or fewer.
+    """
 
     published: Sequence[Command] = ()
     safety_stock: Mapping[Place, int] = {}
@@ -64,8 +67,9 @@ class Changes(NamedTuple):
 
 
 def require_known(changes: Changes, history: Iterable[Recorded]) -> None:
-    """Every place that is named is one of this history. Raises Unreadable: else nothing would differ, and no one knew
-    why."""
+    """Raise Unreadable if a change names a SKU or a location that this history does not have: it would change
+    nothing, without a reason to be seen.
+    """
     places: set[Place] = set()
     locations: set[str] = set()
     for recorded in history:
@@ -82,7 +86,7 @@ def require_known(changes: Changes, history: Iterable[Recorded]) -> None:
 
 
 def file_of(kind: str, path: Path) -> Command:
-    """Raises Unreadable."""
+    """Return the command in a file. Raise Unreadable if it is not valid."""
     try:
         text = path.read_text()
         fields = tomllib.loads(text) if path.suffix == ".toml" else from_json(text)
@@ -96,7 +100,7 @@ def file_of(kind: str, path: Path) -> Command:
 
 
 def number_of(text: str, *, located: bool = True) -> tuple[Place, int]:
-    """Of SKU@LOCATION=NUMBER, or LOCATION=NUMBER. Raises Unreadable."""
+    """Return what SKU@LOCATION=NUMBER, or LOCATION=NUMBER, states. Raise Unreadable if the text has another form."""
     found = (LOCATED if located else NUMBERED).fullmatch(text)
     if found is None:
         shape = "SKU@LOCATION=NUMBER, where * is any" if located else "LOCATION=NUMBER"
@@ -106,7 +110,7 @@ def number_of(text: str, *, located: bool = True) -> tuple[Place, int]:
 
 
 class Changed:
-    """The commands of history as they are given with changes; `first` are those that come before all of them."""
+    """Translates history's commands to those with the changes; `first` are the commands that come before all others."""
 
     def __init__(self, changes: Changes, before: Sequence[Recorded]) -> None:
         self.changes = changes
@@ -163,7 +167,7 @@ class Changed:
 
 
 def _found(numbers: Mapping[Place, int], place: Place) -> int | None:
-    """The most exact holds."""
+    """Return the number for a place; the most specific entry wins."""
     sku, location = place
     for name in ((sku, location), (sku, ANY), (ANY, location), (ANY, ANY)):
         if name in numbers:

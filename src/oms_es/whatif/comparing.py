@@ -1,6 +1,6 @@
-"""History beside what would have become of it: figures before and after, and the orders that differ.
+"""The comparison of history with its replay: figures before and after, and the orders that differ.
 
-Invariant: both sides are measured over the same stretch, by the same code; neither counts what comes after its end.
+Invariant: both sides are measured over the same range by the same code, and events after its end do not count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ ORDERS_NAMED_MAX = 1_000
 
 
 class Comparison(NamedTuple):
-    """`differ`: the orders whose events are others; `modelled`: those that rest on answers of the model."""
+    """A comparison.
+
+    `differ` has the orders with other events; `modelled` is the number of orders that rest on answers of the model.
+    """
 
     begins: int
     ends: int
@@ -54,7 +57,7 @@ class Comparison(NamedTuple):
 
 
 def compare(lived: Lived, changes: Changes, ends: int, reached: Callable[[int], None]) -> Comparison:
-    """Raises Stopped."""
+    """Replay the history with the changes, and compare. Raise Stopped if the fork stops."""
     fork = Diverging(lived.before, lived.after, changes)
     fork.run(reached)
     relived = fork.events(lived.begins)
@@ -71,7 +74,7 @@ def compare(lived: Lived, changes: Changes, ends: int, reached: Callable[[int], 
 
 
 def orders_that_differ(real: Sequence[Recorded], relived: Sequence[Recorded]) -> Sequence[str]:
-    """Those in whose own stream something else happened, whenever it happened."""
+    """Return the orders whose own stream has other events, regardless of the times."""
     streams, others = by_stream(real), by_stream(relived)
     return sorted(
         stream.removeprefix("order-")

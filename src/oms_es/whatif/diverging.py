@@ -1,7 +1,8 @@
-"""History lived again with something changed: its answers as long as they fit, a model's where they do not.
+"""Replay with changes: history's answers are used as long as they fit, then a model's.
 
-Invariant: what came from outside to a payment or a parcel is given as long as all that was asked of it was asked then;
-from the first question that was not, the model answers. Deadlines of an order that differs fall due when they are over.
+Invariant: what came from outside to a payment or a parcel is used as long as everything asked of it was asked at the
+same time; from the first question that was not, the model answers. Deadlines of an order that differs are due when
+their time is over.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ TICK = timedelta(seconds=TICK_SECONDS)
 
 
 class Diverging(Relive):
-    """`differ`: the orders that have an event that history does not have."""
+    """A replay with changes. `differ` has the orders with an event that history does not have."""
 
     def __init__(
         self,
@@ -53,7 +54,9 @@ class Diverging(Relive):
         return self.added or self.next
 
     def _is_due(self, item: Item) -> bool:
-        """Also, what it is an answer to is there; otherwise it waits for the engine to come to rest."""
+        """Return whether an item is due: what it answers must exist, too; otherwise it waits until the fork is at
+        rest.
+        """
         is_there = all(self.fork.version(one.command.stream) >= one.version - 1 for one in item.given)
         return is_there and super()._is_due(item)
 
@@ -64,7 +67,7 @@ class Diverging(Relive):
             super()._gave(item)
 
     def _time(self, position: int) -> datetime:
-        """Never before what was given last."""
+        """Return the time of the next event, never before the item that was given last."""
         return max(self.at, super()._time(position))
 
     def _given(self, command: Command) -> Sequence[Command]:
@@ -74,7 +77,7 @@ class Diverging(Relive):
         return super()._given(command)
 
     def _look(self) -> None:
-        """At what was decided since."""
+        """Note the orders that differ, and the questions, among the events since the last look."""
         for recorded in self.fork.events(self.noted):
             known = self.real.get(recorded.event_id)
             if known is None or outcome_of(known.event) != outcome_of(recorded.event):
@@ -87,7 +90,7 @@ class Diverging(Relive):
         return due and self._item(before, due.at, due.command, due.cause)
 
     def _overdue(self, before: Item) -> Item | None:
-        """History's ticker never came by for what history does not have."""
+        """Return the next deadline of an order that differs: history's ticker has no command for it."""
         if not self.differ:
             return None
         for row in self.fork.due_rows(before.at - TICK):

@@ -1,7 +1,7 @@
-"""Whether what was lived again is what history has: stream by stream, event by event, envelope and all.
+"""Comparison of a replay with history: stream by stream, event by event, including the envelopes.
 
-Positions are not compared, as those of a log may have gaps. Of deadlines that fell due together, one or the other may
-come first; of one stream, nothing may differ.
+Positions are not compared, as those of a log may have gaps. Deadlines that are due at the same time may come in any
+order; within a stream, nothing may differ.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from oms_es.kernel import Event, Recorded
 
 
 class Unlike(NamedTuple):
-    """The first event of a stream that is not the same; None where one side has no more."""
+    """The first event of a stream that differs; None on the side that has no more."""
 
     stream: str
     version: int
@@ -22,7 +22,7 @@ class Unlike(NamedTuple):
 
 
 def unlike(real: Iterable[Recorded], relived: Iterable[Recorded]) -> Iterator[Unlike]:
-    """One of each stream that differs."""
+    """Yield the first difference of each stream that differs."""
     streams, others = by_stream(real), by_stream(relived)
     for stream in dict.fromkeys([*streams, *others]):
         if difference := _first(stream, streams.get(stream, []), others.get(stream, [])):
@@ -46,11 +46,14 @@ def _first(stream: str, real: list[Recorded], relived: list[Recorded]) -> Unlike
 
 
 WEIGHED = ("candidates", "rule_version", "ruled_out")
-"""Why a place or a carrier was chosen, and by which version: of another version, the choice may be the same."""
+"""Fields that explain the choice of a location or a carrier, and the version of its rules: another version may choose
+the same."""
 
 
 def outcome_of(event: Event) -> Event:
-    """What happened, without what was weighed for it; nor how large cartons are, which plans did not always say."""
+    """Return the event without the explanation of a choice, and without the sizes of cartons, which older plans do
+    not state.
+    """
     weighed: dict[str, Any] = {name: None for name in WEIGHED if name in event.__dict__}
     if cartons := event.__dict__.get("cartons"):
         weighed["cartons"] = tuple(carton.model_copy(update={"volume_ml": 0}) for carton in cartons)

@@ -1,4 +1,4 @@
-"""What history came to, in figures: parcels, cost, times, shortages; by day and by location.
+"""Figures of a history: parcels, cost, times, shortages; by day and by location.
 
 Invariant: a figure is a fold of events alone, so that history and a fork are measured by the same code.
 """
@@ -31,7 +31,7 @@ MEASURES: Mapping[str, str] = {
     "cancellations": "orders that were cancelled",
     "stock_outs": "times that a SKU at a location had nothing left to promise",
 }
-"""Each with what it counts."""
+"""The figures, each with its meaning."""
 BY_DAY = (
     "orders",
     "parcels",
@@ -53,7 +53,7 @@ class Figures(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What sourcing chose, unless stock was short of it: then the next plan for as many units takes its place."""
+    """A plan that sourcing chose. If stock comes up short, the next plan for as many units replaces it."""
 
     recorded: Recorded
     units: int
@@ -77,7 +77,7 @@ class Measuring:
         self.levels: dict[Key, Row | None] = {}
 
     def begin(self, recorded: Recorded) -> None:
-        """It was before what is measured, and is where that begins."""
+        """Note an event before the measured range: it gives the state at the beginning."""
         match recorded.event:
             case o.OrderPlaced():
                 self.placed[recorded.stream] = recorded.recorded_at
@@ -151,7 +151,7 @@ class Measuring:
             self.by_location[location][name] += more
 
     def _promised_all(self, recorded: Recorded) -> list[str]:
-        """Where nothing is left to promise that was left before."""
+        """Return the locations at which a SKU has nothing left to promise after this event, and had before it."""
         folded = stock_levels.projection.folds.get(type(recorded.event))
         if folded is None:
             return []

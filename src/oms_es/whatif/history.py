@@ -1,7 +1,7 @@
-"""What a fork begins with and what is lived again, read from the log.
+"""The history that a fork begins with, and the history that is replayed, read from the log.
 
-Invariant: a fork begins where the engine was at rest, at the moment that is asked for or the last such place before it:
-then everything that had happened had been reacted to.
+Invariant: a fork begins where the engine was at rest, at the requested position or the last such place before it: at
+rest, everything that had happened had been reacted to.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from oms_es.whatif.reliving.outside import is_from_outside, is_tick
 from oms_es.whatif.reliving.relive import REST_SECONDS
 
 EVENTS_MAX = 1_000_000
-"""As many are held in memory, with all that is decided from them: about 6 KB for each. Others ask for fewer."""
+"""How many events are held in memory, with all that is decided from them: about 6 KB each. Some callers allow fewer."""
 
 
 class TooLong(OmsError):
-    """More history than is held in memory: say an earlier end."""
+    """The history has more events than fit in memory: name an earlier end."""
 
     code = "too_long"
     exit_code = Code.USAGE
@@ -32,14 +32,14 @@ class TooLong(OmsError):
 
 
 class Lived(NamedTuple):
-    """`before` is what a fork begins with, `after` what is lived again."""
+    """A history to replay: `before` is what a fork begins with, `after` is replayed."""
 
     before: Sequence[Recorded]
     after: Sequence[Recorded]
 
     @property
     def begins(self) -> int:
-        """After this position."""
+        """The position after which events are replayed."""
         return self.before[-1].position if self.before else 0
 
 
@@ -51,7 +51,10 @@ def read(
     rest_seconds: float = REST_SECONDS,
     events_max: int = EVENTS_MAX,
 ) -> Lived:
-    """From the last rest at `first` or before, to `last`. Raises TooLong."""
+    """Return the history from the last rest at or before `first`, to `last`.
+
+    Raise TooLong if it has too many events.
+    """
     if last > events_max:
         raise TooLong(
             f"a fork holds {events_max:,} events in memory, and {last:,} are too many; ask for an earlier end"
@@ -65,7 +68,9 @@ def read(
 
 
 def rest_before(history: Sequence[Recorded], position: int, rest_seconds: float) -> int:
-    """How many events there were when everything had been reacted to, none of them after the position."""
+    """Return the number of events up to the last rest at or before the position; at rest everything had been
+    reacted to.
+    """
     by_then = sum(recorded.position <= position for recorded in history)
     for number in range(min(by_then, len(history) - 1), 0, -1):
         last, following = history[number - 1 : number + 1]

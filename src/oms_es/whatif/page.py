@@ -1,4 +1,6 @@
-"""A comparison as one page that needs nothing else: what was changed, figures before and after, charts by day."""
+"""A comparison as one HTML page without references to other files: the changes, figures before and after, charts by
+day.
+"""
 
 from __future__ import annotations
 

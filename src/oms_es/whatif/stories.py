@@ -1,4 +1,4 @@
-"""Both stories of an order, side by side: what happened, and what would have."""
+"""The two timelines of an order side by side: in history, and in the replay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oms_es.projections.order import order_timeline
 
 
 class Step(NamedTuple):
-    """Of one side; None where it has no more."""
+    """A line of the comparison; a side is None if it has no more events."""
 
     before: Row | None
     after: Row | None
@@ -20,7 +20,7 @@ class Step(NamedTuple):
 
 
 def stories(real: Sequence[Recorded], relived: Sequence[Recorded], order_id: str) -> list[Step]:
-    """What the timeline of the order says on each side; the same as long as the same happened."""
+    """Return the order's timeline on both sides; a step is the same if both entries are."""
     sides = [_timeline(history, order_id) for history in (real, relived)]
     return [
         Step(before, after, bool(before and after and _said(before) == _said(after)))

@@ -46,6 +46,19 @@ def evolve(registry: Registry, event: n.SerialEvent) -> Registry:
     return registry
 
 
+def decide(registry: Registry, command: n.SerialCommand) -> Iterator[n.SerialEvent]:
+    """Yield nothing if the command is already satisfied, so that retries are free."""
+    match command:
+        case n.ReceiveSerials():
+            yield from _claim(registry, command)
+        case n.RecordSerialsSeen():
+            yield from _seen(registry, command)
+        case n.RecordSerialsLeft(sku=sku, location=location):
+            named = dict.fromkeys(command.serials)
+            if left := tuple(serial for serial in named if _is_at(registry, serial, location)):
+                yield n.SerialsLeft(sku=sku, location=location, serials=left)
+
+
 def _inserted(at: HashTrieMap[str, str], event: n.SerialEvent) -> HashTrieMap[str, str]:
     for serial in event.serials:
         at = at.insert(serial, event.location)
@@ -58,19 +71,6 @@ def _remember(registry: Registry, event: n.SerialsClaimed) -> Registry:
     if len(receipts) > RECEIPTS_REMEMBERED_MAX:
         receipts, in_order = receipts.discard(in_order.peek()), in_order.dequeue()  # type: ignore[operator,call-arg] # rpds declares both wrongly
     return registry._replace(receipts=receipts, receipts_in_order=in_order)
-
-
-def decide(registry: Registry, command: n.SerialCommand) -> Iterator[n.SerialEvent]:
-    """Yield nothing if the command is already satisfied, so that retries are free."""
-    match command:
-        case n.ReceiveSerials():
-            yield from _claim(registry, command)
-        case n.RecordSerialsSeen():
-            yield from _seen(registry, command)
-        case n.RecordSerialsLeft(sku=sku, location=location):
-            named = dict.fromkeys(command.serials)
-            if left := tuple(serial for serial in named if _is_at(registry, serial, location)):
-                yield n.SerialsLeft(sku=sku, location=location, serials=left)
 
 
 def _is_at(registry: Registry, serial: str, location: str) -> bool:

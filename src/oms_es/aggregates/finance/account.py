@@ -81,6 +81,13 @@ def evolve(account: Account, event: a.AccountEvent) -> Account:
     return account
 
 
+def decide(account: Account, command: a.AccountCommand) -> Iterator[a.AccountEvent]:
+    """Yield nothing if the command is already satisfied, so that retries are free."""
+    events = list(_decided(account, command))
+    yield from events
+    yield from _alert(reduce(evolve, events, account))
+
+
 def _entered(account: Account, event: a.AccountEntry) -> Account:
     hold_id: str = getattr(event, "hold_id", "")
     holds = account.holds
@@ -94,13 +101,6 @@ def _entered(account: Account, event: a.AccountEntry) -> Account:
         return account._replace(answered=account.answered.insert(answer))
     own = getattr(event, "entry_id", "") or hold_id
     return account._replace(entries=account.entries.insert(own, event.asked)) if event.asked else account
-
-
-def decide(account: Account, command: a.AccountCommand) -> Iterator[a.AccountEvent]:
-    """Yield nothing if the command is already satisfied, so that retries are free."""
-    events = list(_decided(account, command))
-    yield from events
-    yield from _alert(reduce(evolve, events, account))
 
 
 def _alert(account: Account) -> Iterator[a.AccountEvent]:

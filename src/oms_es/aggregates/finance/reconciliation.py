@@ -43,11 +43,6 @@ class Found(NamedTuple):
         return None
 
 
-def found_of(one: r.Break) -> Found:
-    same = {name: getattr(one, name) for name in ("kind", "lines", "movements", "lines_minor")}
-    return Found(one.day, one.amount_minor, one.currency, **same)
-
-
 class Reconciliation(NamedTuple):
     """The state of a reconciliation.
 
@@ -66,10 +61,6 @@ class Reconciliation(NamedTuple):
 
     def adjusts(self, days: Iterable[str]) -> str:
         return self.closed_through if any(day <= self.closed_through for day in days) else ""
-
-
-def sides(match: r.Match) -> tuple[str, ...]:
-    return (*match.lines, *match.movements)
 
 
 def evolve(state: Reconciliation, event: r.ReconciliationEvent) -> Reconciliation:
@@ -99,29 +90,6 @@ def evolve(state: Reconciliation, event: r.ReconciliationEvent) -> Reconciliatio
     return state
 
 
-def _matched(state: Reconciliation, match: r.Match) -> Reconciliation:
-    taken = state.taken
-    for one in sides(match):
-        taken = taken.insert(one, match.match_id)
-    undone = state.undone.discard(match.match_id)
-    return state._replace(matches=state.matches.insert(match.match_id, match), taken=taken, undone=undone)
-
-
-def _undone(state: Reconciliation, match_id: str) -> Reconciliation:
-    taken = state.taken
-    known = state.matches.get(match_id)
-    for one in sides(known) if known else ():
-        taken = taken.discard(one)
-    return state._replace(matches=state.matches.discard(match_id), taken=taken, undone=state.undone.insert(match_id))
-
-
-def _settled(state: Reconciliation, break_id: str, resolution: str, note: str) -> Reconciliation:
-    known = state.breaks.get(break_id)
-    if known is None:
-        return state
-    return state._replace(breaks=state.breaks.insert(break_id, known._replace(resolution=resolution, note=note)))
-
-
 def decide(state: Reconciliation, command: r.ReconciliationCommand) -> Iterator[r.ReconciliationEvent]:
     """Yield nothing if the command is already satisfied, so that retries are free."""
     match command:
@@ -145,6 +113,38 @@ def decide(state: Reconciliation, command: r.ReconciliationCommand) -> Iterator[
         case r.SetFeeTerms():
             if state.fees.get(command.since) != command.terms:
                 yield r.FeeTermsSet(account=command.account, since=command.since, terms=command.terms)
+
+
+def found_of(one: r.Break) -> Found:
+    same = {name: getattr(one, name) for name in ("kind", "lines", "movements", "lines_minor")}
+    return Found(one.day, one.amount_minor, one.currency, **same)
+
+
+def sides(match: r.Match) -> tuple[str, ...]:
+    return (*match.lines, *match.movements)
+
+
+def _matched(state: Reconciliation, match: r.Match) -> Reconciliation:
+    taken = state.taken
+    for one in sides(match):
+        taken = taken.insert(one, match.match_id)
+    undone = state.undone.discard(match.match_id)
+    return state._replace(matches=state.matches.insert(match.match_id, match), taken=taken, undone=undone)
+
+
+def _undone(state: Reconciliation, match_id: str) -> Reconciliation:
+    taken = state.taken
+    known = state.matches.get(match_id)
+    for one in sides(known) if known else ():
+        taken = taken.discard(one)
+    return state._replace(matches=state.matches.discard(match_id), taken=taken, undone=state.undone.insert(match_id))
+
+
+def _settled(state: Reconciliation, break_id: str, resolution: str, note: str) -> Reconciliation:
+    known = state.breaks.get(break_id)
+    if known is None:
+        return state
+    return state._replace(breaks=state.breaks.insert(break_id, known._replace(resolution=resolution, note=note)))
 
 
 def _record(state: Reconciliation, command: r.RecordReconciliation) -> Iterator[r.ReconciliationEvent]:

@@ -60,10 +60,6 @@ class Rma(NamedTuple):
         return {line: n for line, n in less(dict(self.received.items()), self.inspected).items() if n}
 
 
-def less(counts: Mapping[str, int], taken: Counts) -> dict[str, int]:
-    return {line: n - taken.get(line, 0) for line, n in counts.items()}
-
-
 def evolve(rma: Rma, event: r.RmaEvent) -> Rma:
     """Never refuse an event: an old stream must load under new rules."""
     match event:
@@ -96,12 +92,6 @@ def evolve(rma: Rma, event: r.RmaEvent) -> Rma:
     return rma
 
 
-def _plus(counts: Counts, lines: Iterable[LineUnits]) -> Counts:
-    for line in lines:
-        counts = counts.insert(line.line_id, counts.get(line.line_id, 0) + line.quantity)
-    return counts
-
-
 def decide(rma: Rma, command: Any) -> Iterator[r.RmaEvent]:
     """Yield nothing if the command is already satisfied, so that retries are free."""
     if isinstance(command, r.OpenRma):
@@ -111,6 +101,16 @@ def decide(rma: Rma, command: Any) -> Iterator[r.RmaEvent]:
     # the order of an exchange that a channel placed by itself has no return here
     elif not isinstance(command, r.RecordCreditLeft):
         raise Refused(ReturnsRefusal.UNKNOWN_RETURN, f"there is no return {command.rma_id}; request it first")
+
+
+def less(counts: Mapping[str, int], taken: Counts) -> dict[str, int]:
+    return {line: n - taken.get(line, 0) for line, n in counts.items()}
+
+
+def _plus(counts: Counts, lines: Iterable[LineUnits]) -> Counts:
+    for line in lines:
+        counts = counts.insert(line.line_id, counts.get(line.line_id, 0) + line.quantity)
+    return counts
 
 
 def _open(command: r.OpenRma) -> Iterator[r.RmaEvent]:

@@ -1,7 +1,7 @@
 """Location load: how many orders each location was given on the newest day (UTC) on which it was given any.
 
-An order that comes to a location in several attempts counts each time, and one that is cancelled stays counted: the
-number is never too low. A location that no row names was never given any.
+An order that is sourced at a location in several attempts counts each time, and one that is cancelled stays counted:
+the number is never too low. A location without a row was never given an order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ table = Table(
     Column("location", Text, primary_key=True),
     Column("day", Date, nullable=False),
     Column("orders", BigInteger, nullable=False),
-    Column("counted", Boolean, nullable=False),  # always: who asks for all rows asks by it
+    Column("counted", Boolean, nullable=False),  # always true: queries for all rows use its index
     Index("location_load_by_counted", "counted"),
 )
 projection = Projection(table, shared=True)
@@ -33,7 +33,9 @@ def key_of_locations(event: OrderSourced) -> Iterable[Key]:
 
 @projection.on(OrderSourced, keys=key_of_locations)
 def on_order_sourced(row: Row | None, _event: OrderSourced, recorded: Recorded, key: Key) -> Row:
-    """The same in whichever order the streams are read: of the newest day all are counted, of others none."""
+    """Count the order, so that the order of streams does not matter: all orders of the newest day count, others do
+    not.
+    """
     day = recorded.recorded_at.astimezone(UTC).date()
     if row and row["day"] > day:
         return row

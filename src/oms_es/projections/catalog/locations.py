@@ -1,4 +1,4 @@
-"""Locations: the places that can ship."""
+"""Locations: the places that can ship, open or closed."""
 
 from __future__ import annotations
 

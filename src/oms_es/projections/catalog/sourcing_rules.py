@@ -1,4 +1,4 @@
-"""Sourcing rules: every version that was published, and which of them holds. No row holds: the built-in rules do."""
+"""Sourcing rules: every version that was published, and which one is in force. Without any, the built-in rules are."""
 
 from __future__ import annotations
 

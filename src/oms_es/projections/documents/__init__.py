@@ -1,1 +1,1 @@
-"""Documents: what each is attached to."""
+"""Read models of documents: what each is attached to, and the fields of invoices."""

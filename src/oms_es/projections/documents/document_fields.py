@@ -1,4 +1,4 @@
-"""Document fields: one row per invoice that a program has read, with what it says and what of it does not add up."""
+"""Document fields: one row per invoice that a program has read, with its fields and the sums that do not add up."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Read models for figures: facts at the grain at which they are counted, several streams side by side.
+"""Fact tables for reports: one row for each thing that is counted, from several streams.
 
-What is heard late changes the row of the thing that it is about, and so corrects the period that this belongs to.
+A late event changes the row of the thing that it is about, and so corrects the period that the thing belongs to.
 Imports: schemas, kernel and `projections.base`.
 """

@@ -1,6 +1,6 @@
-"""Bookings: one row per parcel that a carrier was asked to fetch, what it quoted, and within how many days it arrives.
+"""Bookings: one row per parcel that a carrier was asked to fetch, with the quoted price and transit time in days.
 
-Where a parcel is booked again, the newest holds. Without published rates nothing is quoted: `currency` is empty.
+If a parcel is booked again, the newest booking is kept. Without published rates there is no quote: `currency` is empty.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Feedback: one row per rating, of what it is and when it was given; what was written beside it is in history alone."""
+"""Feedback: one row per rating, with its subject and time; the text beside it is in history alone."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Order lines: one row per line that an order has or had, and what has become of its units before they left.
+"""Order lines: one row per line that an order has or had, and what happened to its units before they left.
 
-`quantity` is what the order has of it, as its lines were last stated; a line whose `said_version` is not the
-`lines_version` of its order (`order_milestones`) was taken out of it since. `cancelled`, `elsewhere` (shipped by
-others) and `moved` (to an order that was split off) are no longer in `quantity`; their amounts
-are at the price that they had.
+`quantity` is the number of units in the order, as its lines were last stated. A line whose `said_version` is not the
+`lines_version` of its order (`order_milestones`) was removed since. `cancelled`, `elsewhere` (shipped by others) and
+`moved` (to an order that was split off) are not in `quantity` any more; their amounts use the price that they had.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ projection = Projection(table, fed_by=("order-{order_id}",))
 
 
 def key_of_line(event: o.OrderPlaced | Changed) -> Iterable[Key]:
-    """Also of those that are named because they have left."""
+    """Return the keys of all lines that the event names, including those that it names because their units are gone."""
     named = [line.line_id for line in event.lines or ()]
     match event:
         case o.OrderLinesCancelled(cancelled=gone):
@@ -71,7 +70,7 @@ def on_lines_changed(row: Row | None, event: Changed, recorded: Recorded, key: K
 
 
 def _gone(row: Row, event: Changed, key: Key) -> Row:
-    """At the price that the line had when they left."""
+    """Return the changed counts of units that are gone, at the price that the line had then."""
     match event:
         case o.OrderLinesCancelled(cancelled=lines):
             name, units = "cancelled", _units(lines, key)

@@ -1,11 +1,11 @@
-"""Order milestones: one row per order, when each step was reached and what the order comes to.
+"""Order milestones: one row per order, with the time of each step and the order's amounts.
 
-`placed_at` is the channel's time and `accepted_at` ours. `gross_minor` and `units` follow amendments, and keep what was
-cancelled, which stands beside them; an order that became part of another has only what was cancelled of it before.
-`credit_minor` is what the goods that it is sent in exchange for are worth: it pays at most what is left of the order.
-`shipping_minor`, `tax_minor` and `discount_minor` are as its content stated them last, whatever became of the order.
-`lines_version` is the version of the event that last stated the order's lines: of `order_lines`, those with another
-`said_version` are no longer in it.
+`placed_at` is the channel's time and `accepted_at` ours. `gross_minor` and `units` follow amendments and include
+cancelled parts, which have columns of their own; an order that was merged into another keeps only what was cancelled of
+it before. `credit_minor` is the worth of the goods that it is sent in exchange for: it pays at most what is left of the
+order. `shipping_minor`, `tax_minor` and `discount_minor` are as its content stated them last, whatever happened to the
+order. `lines_version` is the version of the event that last stated the order's lines: rows of `order_lines` with
+another `said_version` are not in the order any more.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ FIRST: dict[type[Event], str] = {
     o.OrderCancelled: "cancelled_at",
     o.OrderMergedInto: "merged_at",
 }
-"""What a step is reached by, the first time that it is."""
+"""For each event the step that it reaches, if it is the first such event."""
 
 
 def key_of_order(event: o.OrderEvent) -> Iterable[Key]:
@@ -119,7 +119,7 @@ def on_content_changed(
     recorded: Recorded,
     _key: Key,
 ) -> Row | None:
-    """What others shipped was sold all the same."""
+    """Follow a change of the order's content. Units that others shipped were sold, too, so they stay counted."""
     if row is None:
         return None
     changes: dict[str, Any] = {} if event.lines is None else {"lines_version": recorded.version}

@@ -1,7 +1,7 @@
 """Parcel lines: which units of which lines were planned into a parcel, and their share of the order's total.
 
-Which of them left is said by the parcel's row in `shipments`. Of a bundle, each component has a row. Parcels of orders
-that were released before lines were shared out have none.
+The parcel's row in `shipments` says whether they left. For a bundle, each component has a row. Parcels of orders that
+were released by a version without line shares have none.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ table = Table(
     Column("tax_minor", BigInteger, nullable=False),
     Index("parcel_lines_by_order", "order_id", "line_id"),
 )
-"""`amount_minor` has `tax_minor` in it."""
+"""`amount_minor` includes `tax_minor`."""
 projection = Projection(table, insert_only=True)
 
 
 def key_of_share(event: o.OrderReleased | o.OrderShipmentPlanned) -> Iterable[Key]:
-    """Each once: units of a line that come from several locks are one row."""
+    """Return each key once: units of a line from several locks are one row."""
     named = ((plan.shipment_id, share.line_id, share.sku) for plan in _plans(event) for share in plan.lines)
     return list(dict.fromkeys(named))
 
@@ -54,7 +54,7 @@ def on_parcel_planned(_row: Row | None, event: o.OrderReleased | o.OrderShipment
 
 
 def _plans(event: o.OrderReleased | o.OrderShipmentPlanned) -> tuple[o.ShipmentPlan, ...]:
-    """One that is held is no parcel yet, and is planned again when it is."""
+    """Return the planned parcels. A held plan does not count, as it is planned again when the hold ends."""
     if isinstance(event, o.OrderReleased):
         return event.shipments
     return () if event.held else (event.plan,)

@@ -1,4 +1,6 @@
-"""Refunds: one row per part of a refund that one payment bears: what was asked for, why, and what went back when."""
+"""Refunds: one row per part of a refund that one payment bears, with what was requested and why, and what was
+refunded.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ table = Table(
     Column("refunded_at", DateTime(timezone=True)),
     Index("refunds_by_order", "order_id"),
 )
-"""What is asked for is for lines, shipping, goodwill or an exchange's credit. Without `requested_at` it was given back
-back at the provider."""
+"""The requested amount is for lines, shipping, goodwill or an exchange's credit. Without `requested_at` the refund was
+made at the provider, unasked."""
 projection = Projection(table, fed_by=("payment-{payment_id}",))
 STATUSES = ("requested", "refused", "failed", "refunded", "reversed")
 Ended = p.PaymentRefundRefused | p.PaymentRefundFailed | p.PaymentRefunded | p.PaymentRefundReversed
@@ -56,7 +58,7 @@ def on_payment_refund_requested(row: Row | None, event: p.PaymentRefundRequested
     p.PaymentRefundRefused, p.PaymentRefundFailed, p.PaymentRefunded, p.PaymentRefundReversed, keys=key_of_refund
 )
 def on_refund_ended(row: Row | None, event: Ended, recorded: Recorded, _key: Key) -> Row:
-    """What is given back at the provider begins with its end."""
+    """Record how a refund ended. A refund at the provider that was not requested here begins with this event."""
     changed: dict[str, Any] = dict(row or _nothing(event, event.currency))
     match event:
         case p.PaymentRefunded(amount_minor=amount):

@@ -1,4 +1,4 @@
-"""Return lines: one row per line of a return, how many units were asked back, came, were inspected and credited."""
+"""Return lines: one row per line of a return, with how many units were requested, received, inspected and credited."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ table = Table(
     Column("received_at", DateTime(timezone=True)),
     Index("return_lines_by_order", "order_id", "line_id"),
 )
-"""`received_at`: when the first of its units came."""
+"""`received_at` is the time when the first of its units came."""
 projection = Projection(table, fed_by=("rma-{rma_id}",))
 Counted = r.RmaReceived | r.RmaInspected | r.RmaCreditDue
 

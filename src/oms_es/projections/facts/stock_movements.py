@@ -1,6 +1,6 @@
-"""Stock movements: every change of what is on hand of a SKU at a location, with what it was for.
+"""Stock movements: every change of the units on hand of a SKU at a location, with its cause.
 
-`quantity` is positive where units came. All rows of a SKU at a location sum to what is on hand there.
+`quantity` is positive if units came. All rows of a SKU at a location sum to what is on hand there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ table = Table(
     Column("recorded_at", DateTime(timezone=True), nullable=False),
     Index("stock_movements_by_time", "recorded_at", "position"),
 )
-"""`reference`: the receipt, return, count, adjustment, move or parcel. `order_id` is empty for what is of no order."""
+"""`reference` names the receipt, return, count, adjustment, move or parcel. `order_id` is empty if no order is
+concerned."""
 projection = Projection(table, insert_only=True)
 
 
@@ -55,7 +56,7 @@ MOVEMENTS: Mapping[type[Event], tuple[str, Callable[[Any], int], str]] = {
     s.StockWrittenOff: ("written_off", _minus, "write_off_id"),
     s.StockShipped: ("shipped", _minus, "shipment_id"),
 }
-"""What each is called, by how many units it changes what is on hand, and what names it."""
+"""For each event its kind, the function for the change of the units on hand, and the field that names it."""
 KINDS = tuple(kind for kind, _, _ in MOVEMENTS.values())
 
 

@@ -1,4 +1,4 @@
-"""Read models of finance: statements and their lines.
+"""Read models of finance: customers' accounts, money movements, statements and their reconciliation.
 
 Imports: schemas, kernel and `projections.base`.
 """

@@ -1,4 +1,4 @@
-"""Account entries: one row per line of an account, with what was on it afterwards; statements are made of them."""
+"""Account entries: one row per line of an account, with the balance after it; account statements are made of them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ table = Table(
     Index("account_entries_by_day", "account_id", "day", "number"),
     Index("account_entries_by_order", "order_id", "account_id", "number"),
 )
-"""`amount_minor` is never negative: `kind` says which way. `part` names a capture, a void or a refund."""
+"""`amount_minor` is never negative: `kind` gives the direction. `part` names a capture, a void or a refund."""
 projection = Projection(table, insert_only=True, fed_by=("account-{account_id}",))
 KINDS: Mapping[type[a.AccountEntry], str] = {
     a.AccountCredited: "credit",

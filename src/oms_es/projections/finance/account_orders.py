@@ -1,4 +1,4 @@
-"""Account orders: one row per order that is paid from an account, with whose it is: an account pays for no other's."""
+"""Account orders: one row per order, with its customer, because an account pays only for orders of its own customer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts: one row per account, with what is on it, what of that is held, and what may be spent."""
+"""Accounts: one row per account, with its balance, the part that is held, and the part that is available."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ table = Table(
     Index("accounts_by_customer", "channel", "customer_id", "account_id"),
     Index("accounts_by_low", "low", "account_id"),
 )
-"""`low`: less is available than it is to be topped up below. `entries` counts its lines."""
+"""`low`: the available amount is below the top-up amount. `entries` counts the lines of the account."""
 projection = Projection(table, fed_by=("account-{account_id}",))
 
 

@@ -1,4 +1,6 @@
-"""Money movements: one row per capture, refund, dispute and its end, as a provider's statement will have it."""
+"""Money movements: one row per capture, refund and dispute, and per end of a dispute, as provider statements list
+them.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +31,13 @@ table = Table(
     Column("happened_at", DateTime(timezone=True), nullable=False),
     Index("money_movements_by_day", "currency", "day", "position"),
 )
-"""`amount_minor` is positive where money came. The first of `references` is the provider's own."""
+"""`amount_minor` is positive if money came in. The first of `references` is the provider's own."""
 projection = Projection(table, insert_only=True)
 PARTS = ("capture_id", "refund_id", "dispute_id")
 
 
 def key_of_movement(event: Any, recorded: Recorded) -> Iterable[Key]:
-    """What accounts of our own pay or are paid is on no provider's statement."""
+    """Return the key of a movement; none for movements on customers' accounts, which are on no provider's statement."""
     return () if account_in(getattr(event, "reference", "")) else ((recorded.position,),)
 
 

@@ -21,7 +21,7 @@ table = Table(
     Column("closed_by", Text, nullable=False),
     Column("fee_terms", JSONB, nullable=False),
 )
-"""`fee_terms`: the newest last, each with the day from which it holds."""
+"""`fee_terms` has the newest terms last, each with the day from which they are in force."""
 projection = Projection(table, version=2, fed_by=("reconciliation-{account}",))
 
 

@@ -1,4 +1,4 @@
-"""Statement lines: one row per movement that a statement names."""
+"""Statement lines: one row per movement in a statement."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ table = Table(
     Index("statement_lines_by_day", "account", "booked_on", "statement_id", "line"),
     Index("statement_lines_by_batch", "account", "batch"),
 )
-"""`amount_minor` is what it does to the balance, after the fee."""
+"""`amount_minor` is the change of the balance, after the fee."""
 projection = Projection(table, insert_only=True, fed_by=("statement-{account}/{statement_id}",))
 
 

@@ -1,4 +1,4 @@
-"""Read models for those who run the engine: deadlines and exceptions.
+"""Read models for operators: deadlines, exceptions, webhook subscriptions and connections.
 
 Imports: schemas, kernel and `projections.base`.
 """

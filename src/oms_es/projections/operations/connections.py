@@ -1,4 +1,4 @@
-"""Connections as people list them, by name; never a secret, only its id."""
+"""Connections: the senders of webhooks, by name; a row has the id of a secret, never the secret."""
 
 from __future__ import annotations
 

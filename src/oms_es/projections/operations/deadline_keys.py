@@ -1,4 +1,4 @@
-"""Which deadlines of an order an event is about: the keys of the rows in `deadlines`."""
+"""The keys of the rows in `deadlines` that an event of an order concerns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def key_of_order(*what: str) -> Any:
 
 
 def key_of_payment(event: Event) -> Iterable[Key]:
-    """An order that costs nothing has nothing to wait for."""
+    """Return the key of the payment's deadline; none for an order that costs nothing."""
     if isinstance(event, o.OrderAllocated) and not event.amount_minor:
         return ()
     return key_of_order(UNTIL_PAID)(event)  # type: ignore[no-any-return] # it makes keys of any event
@@ -35,14 +35,18 @@ def key_of_repeated(event: o.OrderPaymentRequested) -> Iterable[Key]:
 
 
 def key_of_secured(event: o.OrderPaymentSecured) -> Iterable[Key]:
-    """One that was to be asked for again has come after all."""
+    """Return the keys to remove: a payment that was to be asked for again has come, and the last one ends the
+    deadline.
+    """
     retry = ((f"{UNTIL_RETRIED}/{event.payment_id}",),)
     return retry if event.open_minor else (*key_of_order(UNTIL_PAID)(event), *retry)
 
 
 def key_of_undone(event: Any) -> Iterable[Key]:
-    """Money of another amount than is due now: what is due is recorded again. What is released by hand, or is part of
-    another order, is held no more."""
+    """Return the keys to remove when payments are undone; a new amount gets a new deadline.
+
+    An order that is released by hand, merged, or shipped by others is not held any more.
+    """
     over = (
         isinstance(event, o.OrderMergedInto)
         or (isinstance(event, o.OrderOverridden) and event.to == "released")
@@ -63,7 +67,7 @@ def _holds(order_id: str) -> tuple[Key, ...]:
 
 
 def key_of_hold(event: Any) -> Iterable[Key]:
-    """One that lapses with its payment, or has an end."""
+    """Return the key of a hold that has an end, or that lapses with its payment; none for other holds."""
     if event.kind == "payment":
         return key_of_order(UNTIL_PAID)(event) if isinstance(event, o.OrderHeld) else ()
     if isinstance(event, o.OrderHeld) and event.until is None:

@@ -1,7 +1,7 @@
-"""Deadlines: what is due when, for the ticker. A row that is there is still open.
+"""Deadlines: what is due when, for the ticker. A deadline is open as long as its row exists.
 
-`kind` says what is due (the deadline_keeper knows the command), `subject` what of: a reservation, a payment, a
-lot. A lot's row counts its sellable `units` in one bin, and goes with the last of them.
+`kind` says what is due (the deadline_keeper knows the command), `subject` names the reservation, payment or lot. The
+row of a lot counts its sellable `units` in one bin, and is deleted with the last of them.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ from oms_es.schemas.values.types import shifted
 PAYMENT_DUE_SECONDS = 1_800
 
 PAYMENT_RETRY_SECONDS = 300
-"""Before the second attempt; each further one waits twice as long."""
+"""The time before the second attempt to pay; each further attempt waits twice as long."""
 
 ANSWER_DUE_SECONDS = 600
-"""For a provider's callback, before it is asked; each further time it has twice as long."""
+"""The time until a provider is asked because its callback has not come; each further time it is twice as long."""
 
 PAYMENT_HOLD_SECONDS = 3 * 86_400
-"""For a person to find another way to pay, before the order lapses."""
+"""The time in which a person may find another way to pay, before the order lapses."""
 
 PLACEMENT_DUE_SECONDS = 86_400
-"""For an order of which its channel has said something already."""
+"""The time in which an order should come after its channel has reported something about it."""
 
 table = Table(
     "deadlines",
@@ -223,7 +223,7 @@ def on_lot_changed(row: Row | None, event: Any, key: Key) -> Row | None:
 
 
 def key_of_authorization(event: Any) -> Iterable[Key]:
-    """Most providers say until when; a capture that leaves something held changes nothing."""
+    """Return the key of the authorisation's deadline; none without an expiry, or if a capture leaves something held."""
     if isinstance(event, p.PaymentAuthorized) and event.expires_at is None:
         return ()
     if isinstance(event, p.PaymentCaptured | p.PaymentVoided) and event.asked:
@@ -251,7 +251,7 @@ def on_nothing_held(_row: Row | None, _event: Event, _key: Key) -> None:
 
 
 UNBOOKING_SECONDS = 86_400
-"""For a carrier to say whether it cancels a booking."""
+"""The time in which a carrier should say whether it cancels a booking."""
 
 UNTIL_SEEN, UNTIL_UNBOOKED = "silence", "unbooking"
 
@@ -268,7 +268,10 @@ def on_shipment_requested(_row: Row | None, event: sh.ShipmentRequested, recorde
 
 @projection.on(sh.ShipmentDispatched, keys=_key_of_shipment(UNTIL_SEEN, UNTIL_UNBOOKED))
 def on_shipment_dispatched(_row: Row | None, event: sh.ShipmentDispatched, key: Key) -> Row | None:
-    """Whether it was seen is asked when the time is over: most arrive long before."""
+    """Set the deadline for the next tracking event.
+
+    The ticker checks when it is due whether any came: most parcels arrive long before.
+    """
     if str(key[0]).startswith(f"{UNTIL_UNBOOKED}/"):
         return None
     return _until_seen(key, event, event.dispatched_at)

@@ -1,5 +1,7 @@
-"""Exception history: what people did about each exception. An exception is open while it was raised after it was last
-resolved; what it says now is in open_exceptions."""
+"""Exception history: what people did about each exception.
+
+An exception is open if it was raised after it was last resolved; its current text is in open_exceptions.
+"""
 
 from __future__ import annotations
 

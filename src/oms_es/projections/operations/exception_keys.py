@@ -1,4 +1,4 @@
-"""Which open exception an event is about: the keys of the rows in `open_exceptions`."""
+"""The keys of the rows in `open_exceptions` that an event concerns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Keys = Callable[[Any], Iterable[Key]]
 
 
 def key_of_exception(kind: str, subject: str) -> Keys:
-    """`subject` is the field that names what the exception is about."""
+    """Return a function for the key of an exception; `subject` is the event's field that names what it is about."""
     return lambda event: ((f"{kind}/{getattr(event, subject)}",),)
 
 
@@ -36,7 +36,7 @@ def key_of_promise(event: Any) -> Iterable[Key]:
     if isinstance(event, st.StockShipped) and not event.broken:
         return ()
     if not event.reservation_id.startswith(f"{event.order_id}/"):
-        return ()  # a hold, such as a cart's, belongs to no order
+        return ()  # a temporary reservation, such as a cart's, belongs to no order
     return ((f"promise_broken/{event.sku}@{event.location}/{event.reservation_id}",),)
 
 
@@ -51,7 +51,9 @@ def key_of_hold(event: o.OrderHeld | o.OrderHoldOverdue | o.OrderHoldReleased) -
 def key_of_holds(
     event: o.OrderReleased | o.OrderShipped | o.OrderCancelled | o.OrderMergedInto | o.OrderFulfilledElsewhere,
 ) -> Iterable[Key]:
-    """And, of an order that is no more, or that others shipped, what it waited for."""
+    """Return the keys of the order's holds; for an order that ended or that others shipped, also the key of its
+    backorder.
+    """
     if isinstance(event, o.OrderFulfilledElsewhere) and not event.whole:
         return key_of_exception("backordered", "order_id")(event)
     ended = [f"held_{kind}" for kind in HOLD_KINDS]
@@ -61,7 +63,7 @@ def key_of_holds(
 
 
 def key_of_question(event: Any) -> Iterable[Key]:
-    """Which capture, void or refund has no known outcome."""
+    """Return the key of a capture, void or refund without a known outcome."""
     match event:
         case p.PaymentUnanswered(operation=operation, part=part):
             return ((f"payment_unanswered/{event.payment_id}/{operation}/{part}",),)
@@ -73,7 +75,9 @@ def key_of_question(event: Any) -> Iterable[Key]:
 
 
 def key_of_unasked(event: Any) -> Iterable[Key]:
-    """What was done at the provider and not asked for here; and what a refund that is done puts an end to."""
+    """Return the keys of an operation at the provider that was not requested, and of exceptions that a completed
+    refund ends.
+    """
     answered = tuple(key_of_question(event))
     if isinstance(event, p.PaymentRefunded):
         answered = (*answered, (f"refund_failed/{event.refund_id}",))
@@ -84,7 +88,7 @@ def key_of_unasked(event: Any) -> Iterable[Key]:
 
 
 def key_of_unpaid_exchange(event: o.OrderMoneyGone | o.OrderMoneyBack) -> Iterable[Key]:
-    """Goods that left on a credit whose money is gone."""
+    """Return the key for goods that left although the money of their credit is gone; none if nothing left."""
     if isinstance(event, o.OrderMoneyGone) and not event.left_minor:
         return ()
     return ((f"exchange_unpaid/{event.order_id}/{event.payment_id}/{event.effect}",),)
@@ -111,7 +115,7 @@ def key_of_reaction(event: a.AsideEvent) -> Iterable[Key]:
 
 
 def key_of_receiver(event: w.SubscriptionEvent) -> Iterable[Key]:
-    """Where a person disabled it, no one has to look."""
+    """Return the key of a disabled subscription; none if a person disabled it, as no one has to look then."""
     is_meant = isinstance(event, w.SubscriptionDisabled) and not event.failed
     return () if is_meant else ((f"subscription_disabled/{event.name}",),)
 

@@ -1,6 +1,6 @@
-"""What an exception says: a code and its parameters, of which the sentence is made.
+"""The sentences of exceptions: a code, and parameters for the template of the code.
 
-Invariant: a sentence is its template with the parameters in it, so that it can be made in another language.
+Invariant: a sentence is its template with the parameters filled in, so that it can be written in another language.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ TEMPLATES: Mapping[str, str] = {
     "TrackingNumberShared": "{carrier} {tracking_number} is on {shipment_ids}: ask the carrier which of them it is, "
     "and record by hand what is seen of each",
 }
-"""By the event that says so; of some, with what distinguishes its sentences."""
+"""The template for each event; some events have several, with a suffix in the code."""
 
 
 class Said(NamedTuple):
@@ -89,7 +89,10 @@ def said(code: str, **parameters: object) -> Said:
 
 
 def said_of(event: Event) -> Said:
-    """What its template asks for is in the event; an amount with its currency is its money."""
+    """Return the code and parameters of an event: the template's names are fields of the event;
+
+    `money` is its amount with the currency.
+    """
     code = type(event).__name__
     return said(code, **{name: _value(event, name) for name in names_in(TEMPLATES[code])})
 

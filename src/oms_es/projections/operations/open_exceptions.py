@@ -1,11 +1,11 @@
-"""Open exceptions: what a person must look at. A row goes when the matter is settled.
+"""Open exceptions: what a person must look at. A row is deleted when the matter is settled.
 
-A conflict between two versions of an order, a cancellation that came too late, money that could not be captured or
-given back, a parcel that came back, and a carrier that contradicts itself stay: nothing that happens settles them. A
-broken promise goes when its parcel leaves after all, and when its order releases the units: cancelled, or sourced
-elsewhere, where it is locked or backordered again. What a reader put aside goes when its dead letter is replayed, and
-a subscription whose receiver fails when it is enabled again.
-A payment that was declined or failed is none: its order knows.
+Some kinds stay, because no later event settles them: a conflict between two versions of an order, a cancellation that
+came too late, money that could not be captured or refunded, a parcel that came back, and a carrier that contradicts
+itself. A broken promise is settled when its parcel leaves after all, and when its order releases the units: cancelled,
+or sourced elsewhere, where they are locked or backordered again. A reaction that was put aside is settled when its dead
+letter is replayed, and a failing subscription when it is enabled again. A declined or failed payment is no exception:
+its order handles it.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ table = Table(
     Index("open_exceptions_by_age", "raised_at", "exception_id"),
     Index("open_exceptions_by_kind_and_age", "kind", "raised_at", "exception_id"),
 )
-"""`detail` is the sentence that `says`, a code, makes of the parameters. It is open since `raised_at`; what a person
-resolved by `last_raised_at` stays here, and is not listed any more."""
+"""`detail` is the sentence made of the code in `says` and the parameters. An exception is open since `raised_at`; one
+that a person resolved at `last_raised_at` or later keeps its row, and is not listed any more."""
 
 projection = Projection(table, version=16)
 
@@ -93,7 +93,7 @@ def raised(key: Key, recorded: Recorded, what: Said) -> Row:
 
 
 def again(row: Row, recorded: Recorded, what: Said | None = None) -> Row:
-    """Open since when it was, and open again for the person who resolved it."""
+    """Return the row raised again: it keeps its first time, and is open again if a person resolved it."""
     return {**row, "last_raised_at": recorded.recorded_at, **(what.columns if what else {})}
 
 
@@ -127,7 +127,10 @@ def waiting(lacking: Mapping[str, int]) -> Said:
 
 
 def awaited(row: Row) -> Counter[str]:
-    """By SKU, which has no spaces in it; nothing while it is sourced again."""
+    """Return the units by SKU that the sentence names; none while the order is sourced again.
+
+    SKUs contain no spaces.
+    """
     lacking: Counter[str] = Counter()
     for part in row["parameters"]["lacking"].split(", ") if row["says"] == WAITS else ():
         quantity, _, sku = part.partition(" x ")
@@ -138,7 +141,7 @@ def awaited(row: Row) -> Counter[str]:
 @projection.on(o.OrderSplit, o.OrderAmended, o.OrderLinesCancelled, keys=key_of_exception("backordered", "order_id"))
 @projection.on(o.OrderFulfilledElsewhere, keys=key_of_holds)
 def on_demand_changed(row: Row | None, event: Any, _key: Key) -> Row | None:
-    """What went to another order, was cancelled, or was shipped by others."""
+    """Lower the backorder by units that went to another order, were cancelled, or were shipped by others."""
     if row is None or getattr(event, "whole", False):
         return None
     if not event.no_longer_backordered or row["says"] != WAITS:
@@ -149,7 +152,7 @@ def on_demand_changed(row: Row | None, event: Any, _key: Key) -> Row | None:
 
 @projection.on(o.OrderSourcingRequested, keys=key_of_new_round)
 def on_order_sourcing_requested(row: Row | None, _event: o.OrderSourcingRequested, _key: Key) -> Row | None:
-    """What is lacking will be reported again; since when the order waits is kept."""
+    """Show that the order is sourced again: what is still lacking will be reported. The waiting time is kept."""
     return row and {**row, **SOUGHT.columns}
 
 
@@ -165,9 +168,9 @@ def on_order_cancellation_refused(
 @projection.on(o.OrderHeld, keys=key_of_hold)
 def on_order_held(row: Row | None, event: o.OrderHeld, recorded: Recorded, key: Key) -> Row:
     if row and event.until and row["kind"] == OVERDUE:
-        return {**row, "kind": f"held_{event.kind}"}  # it was given more time
+        return {**row, "kind": f"held_{event.kind}"}  # the order was given more time
     if row:
-        return again(row, recorded, said_of(event) if event.effect else None)  # other money has gone since
+        return again(row, recorded, said_of(event) if event.effect else None)  # other money has gone since then
     return raised(key, recorded, said_of(event))
 
 
@@ -185,7 +188,7 @@ MISSING = key_of_exception("order_missing", "order_id")
 
 @projection.on(o.OrderPlacementOverdue, keys=MISSING)
 def on_order_placement_overdue(row: Row | None, event: o.OrderPlacementOverdue, recorded: Recorded, key: Key) -> Row:
-    """More may wait for it since a person resolved it."""
+    """Report a missing order; since a person resolved it, more messages may wait for it."""
     waiting_for = ", ".join(event.waiting)
     what = (
         said("OrderPlacementOverdue", called=event.called, waiting=waiting_for)
@@ -249,7 +252,7 @@ def on_tracking_number_shared(_row: Row | None, event: t.TrackingNumberShared, r
 def on_payment_voided_or_payment_refunded(row: Row | None, event: Any, recorded: Recorded, key: Key) -> Row | None:
     if str(key[0]).startswith("payment_unanswered/"):
         return None
-    if str(key[0]).startswith("refund_failed/"):  # another order's refund may have the same name
+    if str(key[0]).startswith("refund_failed/"):  # a refund of another order may have the same id
         return row if row and row["order_id"] != event.order_id else None
     return raised(key, recorded, said_of(event))
 
@@ -291,7 +294,7 @@ RAISED_BY: dict[type[Event], Keys] = {
     w.SubscriptionDisabled: key_of_receiver,
     st.StockReservationBroken: key_of_promise,
 }
-"""What it is about. What it says is its template."""
+"""For each event the key of the exception that it raises; the text is the event's template."""
 
 SETTLED_BY: dict[type[Event], Keys] = {
     o.OrderPlaced: MISSING,
@@ -312,7 +315,7 @@ SETTLED_BY: dict[type[Event], Keys] = {
     st.StockShipped: key_of_promise,
     **dict.fromkeys((r.RmaApproved, r.RmaRefused, r.RmaClosed), key_of_exception("return_review", "rma_id")),
 }
-"""What its news puts an end to."""
+"""For each event the key of the exception that it settles."""
 
 
 def on_need(_row: Row | None, event: Event, recorded: Recorded, key: Key) -> Row:

@@ -1,4 +1,4 @@
-"""Deadlines of stock: reservations that expire, and lots that may be sold until a date, counted bin by bin."""
+"""Deadlines of stock: reservations that expire, and lots that may be sold until a date, counted by bin."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from oms_es.schemas import stock as s
 LOT = "lot/"
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-"""When a lot expires that has no expiry date."""
+"""The expiry of a lot that has no expiry date."""
 
 
 def lot_of(event: s.StockEvent, bin_name: str, lot: str) -> Key:
-    """The length says where a bin's name ends: names may have any character."""
+    """Return the key of a lot in a bin. It states the length of the bin's name, which may contain any character."""
     return (f"{LOT}{event.sku}@{event.location}/{len(bin_name)}/{bin_name}/{lot}",)
 
 
 def key_of_lot(event: s.PlacedEvent) -> Iterable[Key]:
-    """Only what is sellable leaves when its lot is over, and only what has a lot."""
+    """Return the keys of the lots that an event changes: only sellable units in a lot are put aside when the lot is
+    over.
+    """
     if not event.lot:
         return ()
     was = event.was if isinstance(event, s.StockConditionChanged) else event.condition
@@ -35,7 +37,7 @@ def key_of_reservation(event: s.ReservationEvent) -> Iterable[Key]:
     if isinstance(event, s.StockReserved) and event.expires_at is None:
         return ()
     if event.reservation_id.startswith(f"{event.order_id}/"):
-        return ()  # an order's lock has no end of its own: the order releases it
+        return ()  # an order's lock has no end of its own; the order releases it
     return ((f"{event.sku}@{event.location}/{event.reservation_id}",),)
 
 
@@ -44,7 +46,7 @@ def key_of_shipped(event: s.StockShipped) -> Iterable[Key]:
 
 
 def lot_change(event: Any, key: Key) -> int:
-    """How many more sellable units the lot has here."""
+    """Return the change of the lot's sellable units in this bin."""
     n: int = event.quantity
     match event:
         case s.StockMovedOut() | s.StockWrittenOff():

@@ -1,4 +1,4 @@
-"""Subscriptions as people list them, by name; never a secret, only its id."""
+"""Subscriptions: the receivers of webhooks, by name; a row has the id of a secret, never the secret."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ table = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text, nullable=False),
 )
-"""`opened_position`: of the log; what happened before is not sent."""
+"""`opened_position` is a position of the log; earlier events are not sent."""
 projection = Projection(table, fed_by=("subscription-{name}",))
 
 

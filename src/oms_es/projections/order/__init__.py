@@ -1,4 +1,4 @@
-"""Read models of orders: status, timeline, numbers, recipients, backorders, sales by day.
+"""Read models of orders: status, timeline, numbers, recipients, customers, backorders, sales by day.
 
 Imports: schemas, kernel and `projections.base`.
 """

@@ -1,8 +1,8 @@
-"""Backorder queue: which orders wait for which SKUs, and whose `turn` it is.
+"""Backorder queue: which orders wait for which SKUs, and in which turn.
 
-First come first served by priority, and no order starves: each step of priority is worth a head start of
-HEAD_START_SECONDS, not a place before everybody who ever comes. A large order is served like any other: in its turn it
-keeps what is there and waits for the rest.
+Orders are served first come first served by priority, and none starves: each step of priority is worth a head start of
+HEAD_START_SECONDS, not a turn before all later orders. A large order is served like any other: in its turn it keeps
+what is there and waits for the rest.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ table = Table(
     Index("backorder_queue_by_sku", "sku", "turn", "order_id"),
     Index("backorder_queue_by_turn", "waiting", "turn", "order_id"),
 )
-"""`waiting` is true of every row: queries for all of them ask by it."""
+"""`waiting` is true in every row; queries for all rows use its index."""
 projection = Projection(table, version=2, fed_by=("order-{order_id}",))
 
 
 def key_of_demand(event: OrderBackordered | OrderSourcingRequested) -> Iterable[Key]:
     if isinstance(event, OrderSourcingRequested) and event.short is not None:
-        return ()  # the round goes on: what is backordered stays so
+        return ()  # the round continues: backordered units remain backordered
     return tuple((event.order_id, sku) for sku in event.demand)
 
 

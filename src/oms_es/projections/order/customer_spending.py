@@ -1,7 +1,7 @@
-"""Customer spending: what each customer's orders come to, by currency; amounts of two currencies are never added.
+"""Customer spending: the worth of each customer's orders, by currency; amounts of two currencies are never added.
 
-`spent_minor` is what was ordered without what was cancelled, refunded, or paid with goods that came back for an
-exchange. It is the worth of orders, and no account of payments.
+`spent_minor` is the ordered amount less what was cancelled, refunded, or paid with goods that came back for an
+exchange. It is the worth of orders, not a sum of payments.
 """
 
 from __future__ import annotations
@@ -73,13 +73,16 @@ def on_order_lines_cancelled(row: Row | None, event: OrderLinesCancelled, key: K
 
 @projection.on(OrderMergedInto, keys=key_of_merged)
 def on_order_merged_into(row: Row | None, event: OrderMergedInto, key: Key) -> Row:
-    """The order that it became part of is counted instead."""
+    """Take the order off: the order that it was merged into is counted instead."""
     return _added(row, key, orders=-1, ordered_minor=-event.total_minor)
 
 
 @projection.on(OrderRefundRequested, keys=key_of_spending)
 def on_order_refund_requested(row: Row | None, event: OrderRefundRequested, key: Key) -> Row:
-    """What goes back of an exchange's credit is refunded where it was paid, and counted there."""
+    """Count a refund.
+
+    The part that comes from an exchange's credit is refunded by the order that paid it, and counted there.
+    """
     return _added(row, key, refunded_minor=event.amount_minor - (event.credit.amount_minor if event.credit else 0))
 
 
@@ -91,7 +94,9 @@ def on_order_money_gone_or_back(row: Row | None, event: OrderMoneyGone | OrderMo
 
 @projection.on(OrderCreditLeft, keys=key_of_spending)
 def on_order_credit_left(row: Row | None, event: OrderCreditLeft, key: Key) -> Row:
-    """What an exchange did not use of the goods' worth is refunded, and counted there."""
+    """Count the unused credit of an exchange, which is refunded by the order whose goods came back, and counted
+    there.
+    """
     return _added(row, key, exchanged_minor=-event.amount_minor)
 
 

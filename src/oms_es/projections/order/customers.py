@@ -1,7 +1,8 @@
-"""Customers: what each has ordered, sent back and said; those of a channel, under the channel's ids.
+"""Customers: what each has ordered, returned and rated, under the ids of its channel.
 
-An order that names no customer id is in no row. `orders` are all that were placed, also parts that were split off and
-exchanges; `cancelled_orders` are among them. The address, the number and the language are as the newest order has them.
+An order without a customer id is in no row. `orders` counts all placed orders, including exchanges and parts that were
+split off; `cancelled_orders` are among them. E-mail address, telephone number and language are those of the newest
+order.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def on_order_lines_cancelled(row: Row | None, event: OrderLinesCancelled, _key: 
 
 @projection.on(OrderMergedInto, keys=key_of_merged)
 def on_order_merged_into(row: Row | None, event: OrderMergedInto, _key: Key) -> Row | None:
-    """The order that it became part of is counted instead."""
+    """Take the order off: the order that it was merged into is counted instead."""
     return _added(row, orders=-1, units=-event.units)
 
 

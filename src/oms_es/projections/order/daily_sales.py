@@ -63,7 +63,7 @@ def on_order_lines_cancelled(row: Row | None, event: OrderLinesCancelled, key: K
 
 @projection.on(OrderMergedInto, keys=key_of_day)
 def on_order_merged_into(row: Row | None, event: OrderMergedInto, key: Key) -> Row:
-    """The order that it became part of is counted instead."""
+    """Take the order off: the order that it was merged into is counted instead."""
     return _added(row, key, orders=-1, units=-event.units, gross_minor=-event.total_minor)
 
 

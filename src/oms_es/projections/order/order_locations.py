@@ -1,6 +1,7 @@
 """Order locations: where each order that is not released yet may have units locked.
 
-A row too many asks in vain: a lock that was released line by line leaves its row until the order is released or ends.
+A row may remain too long, which costs a lookup in vain: after a release line by line it stays until the order is
+released or ends.
 """
 
 from __future__ import annotations

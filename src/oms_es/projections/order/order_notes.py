@@ -1,4 +1,4 @@
-"""Order notes: what people noted about each order, in the order in which they did."""
+"""Order notes: the notes of people about each order, in the order in which they were added."""
 
 from __future__ import annotations
 

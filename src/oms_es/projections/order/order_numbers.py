@@ -1,4 +1,4 @@
-"""Order numbers: what an order is called, and which order a number is."""
+"""Order numbers: the number of each order, and the order of each number."""
 
 from __future__ import annotations
 

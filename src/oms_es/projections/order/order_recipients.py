@@ -1,7 +1,7 @@
-"""Order recipients: whose each order is, to whom and where it goes; to find it by what a customer says on the phone.
+"""Order recipients: the customer and the address of each order, to find an order by what a customer says on the phone.
 
 `name_key` is the name without regard to case and spacing; `postal_code_key` is the code without its spaces; `email_key`
-is the address without regard to case. `customer_id` is empty where the order names none.
+is the address without regard to case. `customer_id` is empty if the order names none.
 """
 
 from __future__ import annotations

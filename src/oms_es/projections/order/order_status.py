@@ -1,6 +1,7 @@
-"""Order status: one row per order, where it stands now.
+"""Order status: one row per order with its current phase and counts.
 
-`phase` is the order's own, but says "backordered", not "allocating", as long as `backordered` units lack stock.
+`phase` is the order's own, except that it is "backordered" instead of "allocating" as long as `backordered` units lack
+stock.
 """
 
 from __future__ import annotations
@@ -197,7 +198,7 @@ def on_order_hold_released(row: Row | None, event: o.OrderHoldReleased, recorded
 def on_order_shipment_planned(
     row: Row | None, event: o.OrderShipmentPlanned, recorded: Recorded, _key: Key
 ) -> Row | None:
-    """One that is held is counted when it is planned again without the hold."""
+    """Count a planned parcel; a held one is counted when it is planned again without the hold."""
     return _changed(row, recorded, shipments=row["shipments"] + (0 if event.held else 1)) if row else None
 
 
@@ -213,7 +214,7 @@ def on_order_money_gone_or_back(
     row: Row | None, event: o.OrderMoneyGone | o.OrderMoneyBack, recorded: Recorded, _key: Key
 ) -> Row | None:
     if row is None or event.why != "refunded" or event.of_credit:
-        return row  # money of a credit is another order's refund
+        return row  # a refund of an exchange's credit is counted at the order that paid it
     more = event.amount_minor if isinstance(event, o.OrderMoneyGone) else -event.amount_minor
     return _changed(row, recorded, refunded_minor=row["refunded_minor"] + more)
 

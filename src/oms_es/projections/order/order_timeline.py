@@ -1,4 +1,4 @@
-"""Order timeline: everything that happened for an order, whichever stream it happened in, with what caused it."""
+"""Order timeline: every event of an order, in whichever stream it was recorded, with the event that caused it."""
 
 from __future__ import annotations
 
@@ -228,13 +228,13 @@ def _summary(event: Event) -> str:
 
 
 def _demand(event: Any) -> str:
-    """The units that are lacking, if any are."""
+    """Return the lacking units as text; empty if none are lacking."""
     demand = event.demand if isinstance(event, o.OrderBackordered) else {}
     return ", ".join(f"{quantity} x {sku}" for sku, quantity in demand.items())
 
 
 def _tracking_event(event: Any) -> str:
-    """Of a carton, if of one; in the carrier's own words too, where ours do not say it."""
+    """Return a tracking event as text: its carton, if it concerns one, and the carrier's own words, if they differ."""
     if not isinstance(event, sh.ShipmentMilestoneReached):
         return ""
     own = event.carrier_status if event.carrier_status != event.status else ""
@@ -262,4 +262,4 @@ EXTRAS_OF = {
     event: [(name, extra) for name, extra in EXTRAS.items() if f"{{{name}}}" in text]
     for event, text in SUMMARIES.items()
 }
-"""What each summary needs besides the event's own fields."""
+"""The computed values that each summary needs besides the event's own fields."""

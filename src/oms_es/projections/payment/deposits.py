@@ -1,6 +1,6 @@
-"""Deposits: one row per deposit, a payment that is taken before anything is delivered for it.
+"""Deposits: one row per deposit, a payment that is captured before anything is delivered for it.
 
-Every unit of a deposit that was taken is held, applied to what was delivered, given back, or lost in a dispute.
+Every minor unit of a captured deposit is held, applied to a delivery, refunded, or lost in a dispute.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SINKS: dict[type[Event], str] = {p.PaymentRefunded: "released_minor", p.PaymentD
 
 
 def key_of_deposit(event: Any) -> Iterable[Key]:
-    """Of a payment that is no deposit there is no row, and most need not be looked for."""
+    """Return the deposit's key; none if the event shows that the payment is no deposit, so that no row is looked up."""
     match event:
         case p.PaymentRequested(capture_now=False):
             return ()
@@ -92,7 +92,7 @@ def on_payment_refund_reversed(
 
 @projection.on(*SINKS, keys=key_of_deposit)
 def on_deposit_used(row: Row | None, event: Any, recorded: Recorded, _key: Key) -> Row | None:
-    """First what is held; where that does not suffice, what had been applied."""
+    """Take the amount from what is held, and if that does not suffice, from what was applied."""
     if row is None:
         return None
     of_the_held = min(max(row["held_minor"], 0), event.amount_minor)

@@ -1,6 +1,6 @@
-"""Payment references: which payment the names are of that a provider gave to what it did.
+"""Payment references: which payment a provider's reference belongs to.
 
-A reference that is made of several, as `<charge>/<capture>`, is found by the first: by that the provider names it.
+A reference such as `<charge>/<capture>` is stored under its first part, which is the provider's name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Payments: one row per payment, how far it has come and what of its money is where."""
+"""Payments: one row per payment, with its state and the amounts authorised, captured, refunded and in dispute."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ table = Table(
     Index("payments_by_order", "order_id"),
     Index("payments_by_reference", "reference"),
 )
-"""`released_minor` was held and was released or expired; `disputed_minor` is in dispute now. `action`: how the customer
-pays it, `qr_code`, `page` or `app`, while the provider waits for that; `action_content` is what they need for it."""
+"""`released_minor` was held and then voided or expired; `disputed_minor` is in dispute now. `action` is how the
+customer pays, `qr_code`, `page` or `app`, while the provider waits for that; `action_content` is what they need for
+it."""
 projection = Projection(table, version=4, fed_by=("payment-{payment_id}",))
 STATES = (
     *("requested", "declined", "failed", "authorized", "released", "partly_captured", "captured"),
@@ -91,7 +92,7 @@ MOVES: dict[type[Event], dict[str, int]] = {
     p.PaymentDisputeWon: {"disputed_minor": -1},
     p.PaymentDisputeLost: {"disputed_minor": -1, "lost_minor": 1},
 }
-"""What each event does to the sums with its amount."""
+"""For each event the sums that its amount changes, with the sign."""
 
 
 @projection.on(*MOVES, keys=key_of_payment)
@@ -109,7 +110,7 @@ def on_money_moved(row: Row | None, event: Any, recorded: Recorded, _key: Key) -
 
 
 def state_of(row: Row) -> str:
-    """What matters most about a payment that was authorised once."""
+    """Return the state that matters most of a payment that was authorised once."""
     captured = row["captured_minor"]
     if row["disputed_minor"]:
         return "disputed"

@@ -1,4 +1,4 @@
-"""Provider reports: what payment providers have reported of things that they know by names of their own."""
+"""Provider reports: reports in which payment providers use references of their own."""
 
 from __future__ import annotations
 

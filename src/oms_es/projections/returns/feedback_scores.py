@@ -1,4 +1,4 @@
-"""Feedback scores: how many ratings orders, SKUs and carriers were given, and their sum."""
+"""Feedback scores: the number of ratings of each order, SKU and carrier, and their sum."""
 
 from __future__ import annotations
 

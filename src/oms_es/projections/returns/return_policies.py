@@ -1,4 +1,4 @@
-"""Return policies: what holds now for each channel."""
+"""Return policies: the current policy of each channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Returns: where each one stands, and how many of its units came back and were accepted."""
+"""Returns: one row per return, with its status and how many of its units came back and were accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read models of shipments: tracking numbers and what carriers reported of them.
+"""Read models of shipments: their status, tracking numbers, and carriers' reports.
 
 Imports: schemas, kernel and `projections.base`.
 """

@@ -1,4 +1,4 @@
-"""Shipments: one row per parcel, how far it has come and what it travels as."""
+"""Shipments: one row per parcel, with its status, carrier and tracking number."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ BEFORE_IT_LEAVES: dict[type[Event], str] = {
     s.ShipmentBookingCancellationRefused: "booked",
     s.ShipmentBookingCancelled: "to_be_booked",
 }
-"""What is heard of it later than that it left changes its numbers, not how far it is."""
+"""Statuses before the parcel leaves. If such an event arrives after the departure, it changes carrier and tracking
+number only."""
 ONWARDS: dict[type[Event], str] = {
     s.ShipmentDispatched: "dispatched",
     s.ShipmentPartlyDelivered: "partly_delivered",

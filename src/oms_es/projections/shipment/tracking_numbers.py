@@ -1,4 +1,4 @@
-"""Tracking numbers: which parcel travels under which, and since when: carriers use their numbers again."""
+"""Tracking numbers: the parcel of each number, and since when it has the number: carriers use their numbers again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ projection = Projection(table, version=2, insert_only=True, fed_by=("shipment-{s
 
 
 def key_of_booking(event: ShipmentBooked) -> Iterable[Key]:
-    """The shipment's own, and one for each carton that has another."""
+    """Return the keys of the shipment's own number, and of each carton's number that differs."""
     numbers = dict.fromkeys((event.tracking_number, *event.carton_numbers.values()))
     return [(number, event.carrier.lower(), event.shipment_id) for number in numbers]
 

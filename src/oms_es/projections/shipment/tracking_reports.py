@@ -1,4 +1,4 @@
-"""Tracking reports: what carriers have said of numbers. Those that belong to no parcel stay to be seen."""
+"""Tracking reports: carriers' tracking events by number. Those that belong to no parcel remain visible."""
 
 from __future__ import annotations
 

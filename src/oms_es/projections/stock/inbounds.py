@@ -1,4 +1,4 @@
-"""Inbounds: what is on its way to a location, since when it is promised for then, and what is in transit of ours."""
+"""Inbounds: units on their way to a location, with the promised time; with `from_location` in transit from our own."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def on_stock_inbound_expected(_row: Row | None, event: s.StockInboundExpected, k
 
 @projection.on(s.StockReceived, s.StockMovedIn, s.StockInboundCancelled, keys=key_of_inbound)
 def on_units_not_awaited(row: Row | None, event: Any, _key: Key) -> Row | None:
-    """More may come than was expected."""
+    """Lower the outstanding units, and delete the row with the last; more may come than were expected."""
     left = row["quantity"] - event.quantity if row else 0
     return {**row, "quantity": left} if row and left > 0 else None

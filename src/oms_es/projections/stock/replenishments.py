@@ -1,4 +1,4 @@
-"""Replenishments: what ran low, what was asked for, and how far that has come. One row per request."""
+"""Replenishments: one row per request for more stock, with its status."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def on_stock_inbound_expected(row: Row | None, event: s.StockInboundExpected, _k
 def on_stock_received_or_stock_inbound_cancelled(
     row: Row | None, event: s.StockReceived | s.StockInboundCancelled, _key: Key
 ) -> Row | None:
-    """Received, or to be ordered again."""
+    """Mark a request as ordered or received or, if its inbound was cancelled, as to be ordered again."""
     if row is None:
         return None
     if isinstance(event, s.StockInboundCancelled):

@@ -1,4 +1,4 @@
-"""Serial numbers: which numbered units of a SKU are ours, and at which location, as the registry says."""
+"""Serial numbers: the numbered units of each SKU that we have, and their locations, according to the registry."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def on_serials_claimed_or_serials_seen(_row: Row | None, event: n.SerialEvent, k
 
 @projection.on(n.SerialsLeft, keys=key_of_numbers)
 def on_serials_left(row: Row | None, event: n.SerialsLeft, _key: Key) -> Row | None:
-    """Of a number that turned up elsewhere, its other place stays."""
+    """Delete the number, unless it has been recorded at another location since."""
     return row if row and row["location"] != event.location else None

@@ -1,7 +1,7 @@
-"""Stock levels: what is where, and how much of it can still be promised.
+"""Stock levels: the units on hand by location, and how many of them can still be promised.
 
-ATP = on hand - damaged - quarantine - reserved - presold - safety stock; a channel with a share or a buffer of its own
-has its own, in `channel_atp`.
+ATP = on hand - damaged - quarantine - reserved - presold - safety stock. A channel with a share or a buffer has an ATP
+of its own, in `channel_atp`.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _put(level: dict[str, Any], condition: str, counted: str | None, quantity: i
 
 
 def _arrive(level: dict[str, Any], inbound_id: str, units: int) -> None:
-    """No longer outstanding; more may come than was expected."""
+    """Take arrived units from an inbound; more may come than were expected."""
     others = dict(level["inbounds"])
     if known := others.pop(inbound_id, None):
         left = max(known["quantity"] - units, 0)
@@ -181,7 +181,7 @@ def _expect(level: dict[str, Any], inbounds: dict[str, Any]) -> None:
 
 
 def _promisable(level: dict[str, Any]) -> Row:
-    """What follows from the other columns."""
+    """Set the columns that are computed from the other columns."""
     sellable = level["on_hand"] - level["damaged"] - level["quarantine"]
     level["atp"] = atp = sellable - level["reserved"] - level["presold"] - level["safety_stock"]
     level["presale_atp"] = max(level["presale_limit"] - level["presold"], atp, 0)

@@ -1,4 +1,4 @@
-"""Stock places: how many units are in which bin, of which lot and condition; what expires first is picked first."""
+"""Stock places: the units in each bin, by lot and condition; lots that expire first are picked first."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def key_of_picks(event: s.StockShipped) -> Iterable[Key]:
 
 
 def key_of_both_places(event: s.StockMovedToBin | s.StockConditionChanged) -> Iterable[Key]:
-    """Where the units are taken from comes first: what expires there goes with them."""
+    """Return the place that the units are taken from first, as its expiry goes with them."""
     return (_was(event), *key_of_place(event)) if isinstance(event, s.StockConditionChanged) else _bins(event)
 
 

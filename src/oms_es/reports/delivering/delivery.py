@@ -1,7 +1,7 @@
-"""Files of what is due and not there yet, in a folder that others fetch from.
+"""The files of reports that are due and not made yet, in a folder from which others fetch them.
 
-Invariant: a file is there whole or not at all, and is made once: what is there is left as it is, also where two make it
-at the same time. What fell due while no one asked is made up for, up to MISSED_MAX periods.
+Invariant: a file is there whole or not at all, and is made once: an existing file stays as it is, even if two processes
+make it at the same time. Periods that were missed are made later, up to MISSED_MAX of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MISSED_MAX = 31
 def deliver(
     connection: Connection, definition: Definition, folder: Path, now: datetime | None = None
 ) -> Iterator[Path]:
-    """What was made of it. Raises BadReport, TooLarge, OSError."""
+    """Yield the paths of the files that were made. Raise BadReport, TooLarge or OSError."""
     schedule = definition.schedule
     if schedule is None:
         raise BadReport(f'{definition.name} has no schedule; add one, such as: schedule = {{ every = "day" }}')
@@ -41,7 +41,9 @@ def deliver(
 
 
 def _open(definition: Definition, schedule: Schedule, folder: Path, moment: datetime) -> Sequence[tuple[date, date]]:
-    """The periods since the newest that is there, the oldest first; only the newest, where none is."""
+    """Return the due periods after the newest existing file, the oldest first; without any file, only the newest
+    period.
+    """
     due = list(islice(schedule.due(moment), MISSED_MAX))
     for number, (since, _) in enumerate(due):
         forms = [_path(folder, definition, schedule, since, form).exists() for form in schedule.formats]
@@ -55,7 +57,7 @@ def _path(folder: Path, definition: Definition, schedule: Schedule, since: date,
 
 
 def _placed(path: Path, written: bytes) -> bool:
-    """Whether it was; else another was first."""
+    """Write the file; return False if another process was first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = path.with_name(f".{path.name}.{token_hex(4)}.tmp")
     try:

@@ -1,4 +1,4 @@
-"""A report in each of the forms that it is taken along in, as the bytes of a file."""
+"""The formats of a report, each as the bytes of a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def as_json(answer: Answer) -> bytes:
 
 
 def as_parquet(answer: Answer) -> bytes:
-    """Raises NoArrow."""
+    """Return the answer as Parquet. Raise NoArrow if pyarrow is not installed."""
     out = BytesIO()
     heads = [writing.header(column) for column in answer.columns]
     write_parquet(Found(heads, answer.rows, more=False), out)

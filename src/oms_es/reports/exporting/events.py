@@ -15,7 +15,7 @@ from oms_es.store.encoding.codec import Codec, opened
 from oms_es.store.recorder import EVENTS, event_row
 
 READ_MAX = 20_000
-"""Events of a step: as many are in memory, and as many are read again by an export that was killed."""
+"""How many events a step reads: as many are in memory, and are read again by an export that was killed."""
 COLUMNS: Columns = {
     "position": int,
     "stream": str,
@@ -32,7 +32,7 @@ AFTER = f"SELECT * FROM {EVENTS} WHERE notification_id > %s AND notification_id 
 
 
 def first_event(connection: Connection) -> str:
-    """The id of the log's first event; empty if it has none."""
+    """Return the id of the log's first event; empty if it has none."""
     row = connection.execute(f"SELECT state FROM {EVENTS} ORDER BY notification_id LIMIT 1").fetchone()
     return str(opened(bytes(row["state"]))[1]["event_id"]) if row else ""
 
@@ -40,7 +40,7 @@ def first_event(connection: Connection) -> str:
 def steps(
     connection: Connection, codec: Codec, directory: Path, after: int, until: int
 ) -> Iterator[tuple[int, list[File]]]:
-    """The position that is come to, and the files up to there, a step at a time."""
+    """Yield the position that is reached and the files up to there, step by step."""
     while rows := connection.execute(AFTER.encode(), [after, until, READ_MAX]).fetchall():
         by_day: dict[date, list[tuple[Any, ...]]] = defaultdict(list)
         for row in rows:
@@ -56,7 +56,7 @@ def _file(directory: Path, day: date, rows: list[tuple[Any, ...]]) -> File:
 
 
 def _values_of(codec: Codec, row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The body as it is stored, if it has today's shape: nothing of it is parsed."""
+    """Return an event's columns. A body of the current schema version is copied as it is stored, without parsing."""
     stored = event_row(row)
     body, envelope = opened(stored.state)
     if envelope["schema_version"] != codec.events[stored.topic].schema_version:

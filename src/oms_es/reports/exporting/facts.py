@@ -1,4 +1,4 @@
-"""Fact tables as files, one for each day that their rows belong to: a day is written again where a row changed."""
+"""Fact tables as files, one for each day that their rows belong to: a day is written again if a row of it changed."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ from oms_es.reports.queries import Connection
 
 FETCHED = 5_000
 UNDATED = "__HIVE_DEFAULT_PARTITION__"
-"""What readers of partitioned files call a day that is not known."""
+"""The name of an unknown day in partitioned files, as their readers expect it."""
 
 
 class Exported(NamedTuple):
-    """A table, and the moment by whose day (UTC) its rows are kept; `of`: the table that says it, by its key."""
+    """An exported table, and the time by whose day (UTC) its rows are grouped.
+
+    `of` joins the table that has the time.
+    """
 
     table: Table
     moment: SQL
@@ -57,7 +60,7 @@ def columns_of(table: Table) -> Columns:
 
 
 def files(connection: Connection, directory: Path, known: Mapping[str, File], position: int) -> Iterator[File]:
-    """All that there are now: those of before whose rows are the same, and new ones, named by the position."""
+    """Yield all current files: the earlier ones whose rows are unchanged, and new ones, named by the position."""
     for exported in EXPORTED:
         yield from _files(connection, directory, exported, known, position)
 
@@ -86,7 +89,7 @@ def _files(
 
 
 def _empty(directory: Path, folder: str, columns: Columns, position: int) -> File:
-    """So that a table without rows is there, too."""
+    """Write an empty file, so that a table without rows is in the export, too."""
     return written(directory, directory / folder / f"day={UNDATED}" / f"{position:012d}.parquet", columns, ())
 
 
@@ -104,7 +107,7 @@ def _from(exported: Exported) -> Composed:
 
 
 def _digests(exported: Exported) -> Composed:
-    """Of a day's rows in whichever order: how many there are, and the sum of their hashes."""
+    """Return the query for the digest of each day's rows, in any order: their number, and the sum of their hashes."""
     return SQL(
         "SELECT {} AS day, count(*) || ':' || sum(hashtextextended(t::text, 0)::numeric) AS digest FROM {} GROUP BY 1"
     ).format(_day(exported), _from(exported))

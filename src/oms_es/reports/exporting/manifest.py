@@ -1,4 +1,4 @@
-"""What an export has: every file with its rows and checksum, and the position of the log that it has come to."""
+"""The manifest of an export: every file with its rows and checksum, and the position of the log that was reached."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from oms_es.schemas.problems import problems
 NAME = "manifest.json"
 FORMAT = 1
 PARTS = ("events", "facts")
-"""Directories of files; whatever else is in the directory is left alone."""
+"""The directories of the export's files; other files in the directory are left alone."""
 Count = Annotated[int, Field(ge=0)]
 
 
 class BadExport(OmsError):
-    """A directory cannot take the export, or does not hold what its manifest says."""
+    """The directory cannot take the export, or its files differ from the manifest."""
 
     code = "bad_export"
     exit_code = Code.DIFFERENT
@@ -35,7 +35,7 @@ class Part(BaseModel):
 
 
 class File(Part):
-    """`path`: in the directory. `digest`: of the rows that it was made of, where they may change."""
+    """A file with its `path` in the directory. `digest`: of the rows that it was made of, if they may change."""
 
     path: str
     rows: Count
@@ -45,7 +45,7 @@ class File(Part):
 
 
 class Manifest(Part):
-    """`log`: the id of its first event, which distinguishes one log from another."""
+    """The manifest. `log` is the id of the log's first event, which distinguishes one log from another."""
 
     format: int = FORMAT
     log: str = ""
@@ -58,7 +58,7 @@ class Manifest(Part):
 
 
 def read(directory: Path) -> Manifest:
-    """An empty one where there is none yet. Raises BadExport."""
+    """Return the manifest of a directory; an empty one if there is none. Raise BadExport if it is not valid."""
     try:
         found = Manifest.model_validate_json((directory / NAME).read_bytes())
     except FileNotFoundError:
@@ -75,7 +75,7 @@ def read(directory: Path) -> Manifest:
 
 
 def write(directory: Path, manifest: Manifest) -> None:
-    """In place of the one before, whole or not at all."""
+    """Replace the manifest, whole or not at all."""
     put(directory / NAME, manifest.model_dump_json(indent=1).encode() + b"\n")
 
 
@@ -89,7 +89,7 @@ def put(path: Path, content: bytes) -> None:
 
 
 def moved(temporary: Path, path: Path) -> None:
-    """Durable under its name."""
+    """Rename a file durably."""
     temporary.replace(path)
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
@@ -106,7 +106,7 @@ def described(directory: Path, path: Path, rows: int, digest: str = "") -> File:
 
 
 def sweep(directory: Path, manifest: Manifest) -> None:
-    """What a run left behind that was killed, and files that others took the place of."""
+    """Delete files that are not in the manifest: those of a killed run, and those that were replaced."""
     named = manifest.named
     for part in PARTS:
         for path in (directory / part).rglob("*"):
@@ -115,7 +115,7 @@ def sweep(directory: Path, manifest: Manifest) -> None:
 
 
 def differences(directory: Path, manifest: Manifest, *, whole: bool) -> Iterable[str]:
-    """Files that are not as the manifest says; by their content, too, where `whole`."""
+    """Yield a sentence for each file that differs from the manifest; with `whole`, the contents are compared, too."""
     for file in manifest.files:
         path = directory / file.path
         if not path.is_file():

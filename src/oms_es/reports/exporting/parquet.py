@@ -1,4 +1,4 @@
-"""Parquet files, each written under a name that is not read and then named: int64, and moments in UTC."""
+"""Parquet files: written under a temporary name and then renamed. Integers are int64, and times are in UTC."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oms_es.reports.exporting.manifest import File, described, moved
 
 COMPRESSION = "zstd"
 ROWS_AT_ONCE = 20_000
-"""Of one file: as many are in memory."""
+"""How many rows of a file are in memory at once."""
 Columns = Mapping[str, type]
 
 
@@ -30,7 +30,10 @@ class NoArrow(OmsError):
 
 
 def arrow() -> Any:
-    """Raises NoArrow. The package is large, and nothing else needs it."""
+    """Return the module pyarrow.
+
+    Raise NoArrow if it is not installed. It is imported late, as it is large and used here only.
+    """
     try:
         import_module("pyarrow.parquet")
         return import_module("pyarrow")
@@ -45,7 +48,7 @@ def schema_of(columns: Columns) -> Any:
 
 
 def written(directory: Path, path: Path, columns: Columns, rows: Iterable[Sequence[Any]], digest: str = "") -> File:
-    """`rows`: in the order of the columns."""
+    """Write a file, with the values of each row in the order of the columns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     schema, count, each = schema_of(columns), 0, iter(rows)

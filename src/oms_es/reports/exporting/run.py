@@ -1,4 +1,4 @@
-"""One run of an export: what it has come to, what is new, and which files are gone."""
+"""One run of an export: it reads what was exported, adds what is new, and removes replaced files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 
 
 class Exported(NamedTuple):
-    """`events`: that are new; `position`: up to which they are."""
+    """The result of an export: the number of new events, and the position up to which events are exported."""
 
     events: int
     position: int
@@ -32,7 +32,7 @@ class Exported(NamedTuple):
 
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """Raises BadExport where another run is at work."""
+    """Lock the directory. Raise BadExport if another run has locked it."""
     make_folder(directory, OWNER_ONLY)
     lock = Lock(directory / LOCK)
     try:
@@ -44,7 +44,7 @@ def alone(directory: Path) -> Iterator[None]:
 
 
 def export(connection: Connection, codec: Codec, directory: Path, progress: Progress = lambda *_: None) -> Exported:
-    """Raises NoArrow, BadExport, CannotWrite."""
+    """Export the log and the fact tables. Raise NoArrow, BadExport or CannotWrite."""
     parquet.arrow()
     with complete(directory), alone(directory):
         return _export(connection, codec, directory, progress)
@@ -69,7 +69,7 @@ def _export(connection: Connection, codec: Codec, directory: Path, progress: Pro
 
 
 def _begun(connection: Connection, directory: Path) -> Manifest:
-    """Raises BadExport."""
+    """Return the manifest to continue. Raise BadExport if the directory belongs to another log, or its files differ."""
     have, log = manifest.read(directory), events.first_event(connection)
     if have.log and have.log != log:
         raise BadExport(f"{directory} holds the export of another log; name another directory")

@@ -1,5 +1,6 @@
-"""Reports as data: what they are made of, their definitions, the select that each comes to, and its picture.
+"""Reports as data: sources, definitions, the SQL query of a question, and the forms of its answer.
 
-Invariant: the only statements are selects put together of the columns in `sources`; a word of a definition chooses
-among them, and a value is bound. Amounts stay apart by currency: where there is money, the currency is a dimension.
+Invariant: the only statements are queries composed of the columns in `sources`; a word of a definition selects among
+them, and a value is bound. Amounts of different currencies are kept apart: if there is money, the currency is a
+dimension.
 """

@@ -1,4 +1,4 @@
-"""A question answered: rows with numbers that are exact, beside those of the period that it is compared with."""
+"""The answer to a question: rows with exact numbers, beside those of the period of comparison."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from oms_es.reports.queries import Connection
 
 Cell = str | int | float | date | datetime | None
 MET, MISSED = "met", "missed"
-"""What becomes of a target."""
+"""The two results of a target."""
 BEFORE = "_before"
-"""What a measure of the period compared with is called after."""
+"""The suffix of a measure's column for the period of comparison."""
 
 
 class Column(NamedTuple):
-    """`unit`: of a measure; empty for a dimension."""
+    """A column of an answer. `unit` is the measure's; it is empty for a dimension."""
 
     name: str
     unit: str
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
     rows: Sequence[Sequence[Cell]]
 
     def as_json(self) -> dict[str, Any]:
-        """For programs: amounts in minor units, beside their currency."""
+        """Return the answer for programs: amounts in minor units, with their currency in a column."""
         asked = self.question
         return {
             "report": asked.definition.name,
@@ -52,12 +52,12 @@ class Answer(NamedTuple):
 
 
 def answer(connection: Connection, question: Question) -> Answer:
-    """Raises TooLarge."""
+    """Answer the question. Raise TooLarge if there are too many rows."""
     return judged(_answered(connection, question))
 
 
 def judged(found: Answer) -> Answer:
-    """Each row with what it makes of each target; of a measure that it does not have, nothing."""
+    """Return the answer with a column for each target: met, missed, or empty if the row has no value for it."""
     names = [column.name for column in found.columns]
     rows = [list(row) for row in found.rows]
     for one in found.question.definition.target:
@@ -119,14 +119,18 @@ def _cell(question: Question, name: str, value: Any) -> Cell:
 
 
 def _is_whole(question: Question, name: str) -> bool:
-    """Hours, percent and means have decimals, also where they are nought."""
+    """Return whether a measure's values are integers; hours, percent and means have decimals, even if these are
+    zero.
+    """
     one = next(one for one in question.definition.measure if one.name == name)
     unit = question.definition.units[name]
     return unit == "minor" or (unit not in ("hours", "percent") and one.how in ("sum", "min", "max"))
 
 
 def _moved(question: Question, then: Mapping[Key, tuple[Cell, ...]]) -> dict[Key, tuple[Cell, ...]]:
-    """To the hours, days, weeks or months of the period that they stand beside: the first to the first."""
+    """Return the rows with their hours, days, weeks or months moved to the period beside which they are shown: the
+    first to the first.
+    """
     grain = question.grain
     if grain is None:
         return dict(then)
@@ -143,7 +147,7 @@ def _moved(question: Question, then: Mapping[Key, tuple[Cell, ...]]) -> dict[Key
 
 
 def _bucket(grain: str, since: date, count: int) -> Cell:
-    """The one that begins so many after that of the first day."""
+    """Return the beginning of the bucket that is `count` buckets after that of the first day."""
     first = datetime.combine(since, time())
     match grain:
         case "hour":

@@ -1,4 +1,4 @@
-"""What of a report is asked: its period, in which time zone, by what, compared with what."""
+"""A question to a report: its period, time zone, dimensions, filters and comparison."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ FILTER_CHARACTERS_MAX = 1_000
 
 
 class Period(NamedTuple):
-    """Days in the time zone of the report. `since` counts, `until` does not; None is without a bound."""
+    """Days in the time zone of the report. `since` is included, `until` is not; None means no bound."""
 
     since: date | None
     until: date | None
 
 
 class Question(NamedTuple):
-    """`by`: dimensions, the currency among them where there is money."""
+    """A question. `by` has the dimensions, including the currency if there is money."""
 
     definition: Definition
     by: tuple[str, ...]
@@ -52,7 +52,7 @@ class Question(NamedTuple):
 
     @property
     def words(self) -> frozenset[str]:
-        """Dimensions that it counts or filters by."""
+        """The dimensions that it groups or filters by."""
         return frozenset((*self.by, *(one.dimension for one in self.filters)))
 
     @property
@@ -62,7 +62,7 @@ class Question(NamedTuple):
 
     @property
     def before(self) -> Question:
-        """The same of the period that it is compared with."""
+        """The same question for the period of comparison."""
         assert self.compare
         return self._replace(period=compared(self.period, self.compare), compare=None)
 
@@ -78,7 +78,7 @@ def question(
     where: Sequence[str] = (),
     now: datetime | None = None,
 ) -> Question:
-    """Raises BadReport. What is not said is as the definition has it."""
+    """Return the question. Omitted parts are those of the definition. Raise BadReport if a part is not valid."""
     dimensions = tuple(definition.by if by is None else by)
     require_dimensions(definition, dimensions)
     require_zone(zone)
@@ -97,12 +97,15 @@ def question(
 
 @cache
 def _zones() -> frozenset[str]:
-    """Looked for on the disk."""
+    """Return the known time zones; cached, as they are read from the disk."""
     return frozenset(available_timezones())
 
 
 def require_zone(zone: str) -> None:
-    """Raises BadReport. All of them would be a page."""
+    """Raise BadReport if the time zone does not exist.
+
+    The message names a similar one, as a list of all would fill a page.
+    """
     known = _zones()
     if zone not in known:
         alike = get_close_matches(zone, known, n=1)
@@ -110,7 +113,10 @@ def require_zone(zone: str) -> None:
 
 
 def wanted(definition: Definition, where: Sequence[str]) -> Iterator[Filter]:
-    """Such as `channel=web`; a value with commas is several. Raises BadReport."""
+    """Yield the filters in texts such as `channel=web`; a value with commas stands for several.
+
+    Raise BadReport if one is not valid.
+    """
     for text in where:
         word, equals, values = text.partition("=")
         if not equals or not values or len(text) > FILTER_CHARACTERS_MAX or "\0" in text:
@@ -127,7 +133,7 @@ def wanted(definition: Definition, where: Sequence[str]) -> Iterator[Filter]:
 
 
 def day(text: str) -> date:
-    """Raises BadReport."""
+    """Return the day in a text. Raise BadReport if it is none."""
     try:
         found = date.fromisoformat(text)
     except ValueError:
@@ -138,7 +144,7 @@ def day(text: str) -> date:
 
 
 def moments(period: Period, zone: str) -> tuple[datetime | None, datetime | None]:
-    """When its days begin there."""
+    """Return the times at which the period begins and ends in the time zone."""
     since, until = (
         None if one is None else datetime.combine(one, time(), ZoneInfo(zone)).astimezone(UTC) for one in period
     )
@@ -146,7 +152,7 @@ def moments(period: Period, zone: str) -> tuple[datetime | None, datetime | None
 
 
 def compared(period: Period, how: Comparison) -> Period:
-    """Raises BadReport where there is no such period."""
+    """Return the period of comparison. Raise BadReport if there is none."""
     assert period.since
     assert period.until
     try:
@@ -158,13 +164,13 @@ def compared(period: Period, how: Comparison) -> Period:
 
 
 def _a_year_before(one: date) -> date:
-    """Of the 29th of February, the 28th."""
+    """Return the same day a year earlier; for the 29th of February the 28th."""
     there = date(one.year - 1, one.month, 1)
     return there.replace(day=28 if (one.month, one.day) == (2, 29) else one.day)
 
 
 def steps(grain: str, since: date, at: datetime | date) -> int:
-    """How many hours, days, weeks, months, quarters or years a bucket begins after that of the period's first day."""
+    """Return how many hours, days, weeks, months, quarters or years a bucket begins after that of the first day."""
     here = at if isinstance(at, datetime) else datetime.combine(at, time())
     first = datetime.combine(since, time())
     months = (here.year - first.year) * 12 + here.month - first.month

@@ -1,6 +1,6 @@
-"""A measure of an answer as a picture: lines over time, bars otherwise, in SVG that needs nothing else.
+"""A chart of a measure: lines over time, bars otherwise, as SVG without references to other files.
 
-Colours are those of Okabe and Ito, which people with colour blindness can distinguish; lines differ in their
+The colours are those of Okabe and Ito, which people with colour blindness can distinguish; lines differ in their
 dashes, too. Amounts of different currencies never share an axis.
 """
 
@@ -28,7 +28,7 @@ TICKS = 5
 TIMES_MAX = 8
 LABEL_CHARACTERS_MAX = 34
 WHOLE_FROM = 10
-"""Numbers as great as this are written without decimals."""
+"""Numbers from here on are written without decimals."""
 
 
 NOUGHT = ' class="nought"'
@@ -40,7 +40,7 @@ class Point(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """`unit`: what its axis is counted in. `left_out`: rows or lines that it has no room for."""
+    """A chart. `left_out` is the number of rows or lines for which there is no room."""
 
     caption: str
     svg: str
@@ -48,7 +48,7 @@ class Picture(NamedTuple):
 
 
 def pictures(answer: Answer) -> Iterator[Picture]:
-    """One for each currency, where there is money; none of what has no rows."""
+    """Yield the charts, one for each currency if there is money; none without rows."""
     measure = answer.question.definition.drawn
     names = [column.name for column in answer.columns]
     place = names.index(measure)
@@ -85,7 +85,7 @@ def _picture(answer: Answer, rows: Sequence[Sequence[Cell]], place: int, currenc
 
 
 def _target(answer: Answer, measure: str, currency: str) -> float | None:
-    """Of what is drawn; of another currency's amounts, none."""
+    """Return the target of the drawn measure; None if its target is in another currency."""
     for one in answer.question.definition.target:
         if one.measure == measure and (one.currency is None or one.currency == currency):
             return _scaled(one.bound, currency)
@@ -103,7 +103,7 @@ def _scaled(value: Cell, currency: str) -> float | None:
 
 
 def ticks(least: float, most: float) -> list[float]:
-    """Round numbers, a handful, from nought or below to what is above all."""
+    """Return a handful of round numbers for an axis, from zero or below to above the largest value."""
     least, most = min(least, 0.0), max(most, 0.0)
     span = most - least or 1.0
     size: float = 10.0 ** floor(log10(span / TICKS))
@@ -150,7 +150,7 @@ def lines_of(lines: Mapping[str, Sequence[Point]], unit: str, wanted: float | No
 
 
 def _anchor(at: float, times: Sequence[float]) -> str:
-    """The last one ends where the picture does."""
+    """Return the anchor of a label: the last one ends at the edge of the chart."""
     return "end" if at == times[-1] and len(times) > 1 else "middle"
 
 

@@ -1,4 +1,4 @@
-"""A report's definition: TOML, read strictly, every word of it checked against its source."""
+"""A report's definition: TOML, parsed strictly, with every word checked against its source."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROWS_MAX = 10_000
 BYTES_MAX = 65_536
 WITHIN_MAX = 1e12
 TARGET = "_target"
-"""What the column is called after that says whether a measure's target is met."""
+"""The suffix of the column that says whether a measure's target is met."""
 TIMES_MAX = 1_000_000
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
@@ -42,9 +42,12 @@ class Part(BaseModel):
 
 
 class Measure(Part):
-    """`sum`, `mean`, `min`, `max`, `percentile`: of a number of the source. `share`: of the rows that have the number,
-    how many percent have `within` or less. `ratio`: of two measures named before it, in percent where both are counted
-    in the same, else `times` as much."""
+    """A measure.
+
+    `sum`, `mean`, `min`, `max` and `percentile` aggregate a number of the source. `share` is the percentage of the rows
+    with the number in which it is at most `within`. `ratio` divides two earlier measures: in percent if both have the
+    same unit, else multiplied by `times`.
+    """
 
     name: Word
     how: How = "sum"
@@ -68,7 +71,7 @@ class Measure(Part):
 
 
 class Filter(Part):
-    """Rows with one of these values, or without any of them."""
+    """A filter for rows with one of these values, or with none of them."""
 
     dimension: Word
     of: Values | None = Field(default=None, alias="is")
@@ -82,7 +85,7 @@ class Filter(Part):
 
 
 class Target(Part):
-    """What a measure should be: at least this, or at most. An amount is in minor units, of one currency."""
+    """The target of a measure: at least this value, or at most. An amount is in minor units, of one currency."""
 
     measure: Word
     at_least: Annotated[float, Field(ge=-WITHIN_MAX, le=WITHIN_MAX)] | None = None
@@ -106,8 +109,11 @@ class Target(Part):
 
 
 class Definition(Part):
-    """`time`: by which of the source's times a period is chosen. `top`: so many rows, the first by `sort`, which is a
-    measure, from the greatest."""
+    """A report.
+
+    `time` names the source's time by which a period is selected. `top` limits the rows to the first ones by the measure
+    in `sort`, in descending order.
+    """
 
     name: Name
     title: Annotated[Line, Field(min_length=1)]
@@ -118,7 +124,7 @@ class Definition(Part):
     measure: Annotated[tuple[Measure, ...], Field(min_length=1, max_length=MEASURES_MAX)]
     filter: Annotated[tuple[Filter, ...], Field(max_length=FILTERS_MAX)] = ()
     chart: Word | None = None
-    """The measure that is drawn; the first if nothing is said."""
+    """The measure that is drawn; the first one by default."""
     sort: Word | None = None
     top: Annotated[int, Field(ge=1, le=ROWS_MAX)] | None = None
     target: Annotated[tuple[Target, ...], Field(max_length=MEASURES_MAX)] = ()
@@ -130,12 +136,12 @@ class Definition(Part):
 
     @property
     def period_by(self) -> str:
-        """Empty where its rows are made of the whole period."""
+        """The time by which the period is selected; empty if each row is computed from the whole period."""
         return self.time or next(iter(self.facts.times), "")
 
     @property
     def units(self) -> Mapping[str, str]:
-        """What each measure is counted in; of ratios of the same, "percent"."""
+        """The unit of each measure; "percent" for ratios of the same unit."""
         found: dict[str, str] = {}
         for one in self.measure:
             if one.how != "ratio":
@@ -152,12 +158,12 @@ class Definition(Part):
 
     @property
     def has_money(self) -> bool:
-        """Also a share of amounts: it is counted within a currency."""
+        """Whether a measure is an amount, or a share of amounts, which is computed within a currency."""
         return any(self.facts.numbers[one.of].unit == "minor" for one in self.measure if one.how != "ratio")
 
 
 def checked(definition: Definition) -> Definition:
-    """Raises BadReport."""
+    """Return the definition if all its words exist in the source. Raise BadReport otherwise."""
     require(definition.source, SOURCES, "source")
     source = definition.facts
     if definition.time:
@@ -186,7 +192,7 @@ def _require_targets(definition: Definition) -> None:
 
 
 def require_dimensions(definition: Definition, by: Sequence[str]) -> None:
-    """Raises BadReport."""
+    """Raise BadReport if a dimension does not exist, or is not allowed here."""
     for word in by:
         require(word, [*GRAINS, *definition.facts.words], f"dimension of {definition.source}")
     if definition.facts.of_period and set(by) & set(GRAINS):
@@ -198,7 +204,7 @@ def require_dimensions(definition: Definition, by: Sequence[str]) -> None:
 
 
 def require_filter(definition: Definition, one: Filter) -> None:
-    """Raises BadReport. Of a dimension with few values, each must be one of them."""
+    """Raise BadReport if the filter's dimension does not exist, or has no such value."""
     source = definition.facts
     require(one.dimension, source.words, f"dimension of {definition.source}")
     for value in one.of or one.others or ():
@@ -222,7 +228,7 @@ def _require_measures(definition: Definition) -> None:
 
 
 def read(text: str, named: str) -> Definition:
-    """Raises BadReport. `named`: what its text is called."""
+    """Return the definition in a text, which messages call `named`. Raise BadReport if it is not valid."""
     if len(text) > BYTES_MAX:
         raise BadReport(f"{named} is larger than {BYTES_MAX} characters; a definition is a page of text")
     try:
@@ -239,7 +245,7 @@ def read(text: str, named: str) -> Definition:
 
 
 def _in_words(error: ValidationError) -> str:
-    """An unknown word is named with the nearest that there is."""
+    """Return the problems in words; an unknown word is reported with the most similar known one."""
     places = [one["loc"] for one in details(error) if one["type"] == "extra_forbidden"]
     words = [unknown(str(place[-1]), _known_at(place), "word") for place in places]
     return "; ".join(words) or problems(error)
@@ -259,7 +265,7 @@ def _known_at(place: Sequence[int | str]) -> list[str]:
 
 
 def read_file(path: Path) -> Definition:
-    """Raises BadReport."""
+    """Return the definition in a file. Raise BadReport if it cannot be read, or is not valid."""
     try:
         with path.open("rb") as file:
             return read(file.read(BYTES_MAX + 1).decode(), str(path))
@@ -271,7 +277,7 @@ def read_file(path: Path) -> Definition:
 
 @cache
 def built_in() -> Mapping[str, Definition]:
-    """By name, as they are listed."""
+    """Return the built-in reports by name, in the order of the list."""
     return {one.name: one for one in _built_in()}
 
 
@@ -283,12 +289,12 @@ def _built_in() -> Iterator[Definition]:
 
 
 def text_of(name: str) -> str:
-    """As it is shipped. Raises UnknownReport."""
+    """Return the text of a built-in report. Raise UnknownReport if there is none of this name."""
     return (files("oms_es.reports") / "definitions" / f"{named(name).name}.toml").read_text(encoding="utf-8")
 
 
 def named(name: str) -> Definition:
-    """Raises UnknownReport."""
+    """Return a built-in report. Raise UnknownReport if there is none of this name."""
     found = built_in().get(name)
     if found is None:
         raise UnknownReport(unknown(name, built_in(), "report"))
@@ -296,5 +302,5 @@ def named(name: str) -> Definition:
 
 
 def needs_currency(definition: Definition, by: Sequence[str]) -> tuple[str, ...]:
-    """The dimensions, with the currency where there is money."""
+    """Return the dimensions, with the currency if a measure is an amount."""
     return tuple(by) if CURRENCY in by or not definition.has_money else (*by, CURRENCY)

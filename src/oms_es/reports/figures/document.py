@@ -1,7 +1,7 @@
-"""An answer as a document (PDF) to print or to send: what it is, its charts, its table over as many pages as it needs.
+"""An answer as a PDF document to print or to send: its title, its charts, and its table over as many pages as it needs.
 
-The letters are DejaVu's where the machine has them, else those that come along, which have no Cyrillic and no Greek;
-a character that neither has, such as a Chinese one, is drawn as a box.
+The font is DejaVu if the machine has it, else the packaged one, which has no Cyrillic and no Greek; a character that
+the font lacks, such as a Chinese one, is drawn as a box.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ PADDING, MARGIN, SMALL, NORMAL, LARGE = 12, 36, 7.5, 9, 15
 GREY, LINE = "#444444", "#d0d0d0"
 CHART_HEIGHT_MAX = 330
 NOT_OF_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that a name may have, and XML not."""
+"""Characters that a name may have and XML does not allow."""
 SMALLEST, CHARACTER, LEAST_CHARACTERS = 4, 0.6, 4
-"""Of letters in a table; the width of one, of its size; so many fit in each column."""
+"""The smallest font size in a table, the width of a character relative to the size, and the characters that fit in each
+column."""
 ROWS_PRINTED_MAX = 2_000
-"""Some sixty pages; a table that is longer is for a program, and takes long to set."""
+"""How many rows are printed, on some sixty pages; a longer table is for programs, and takes long to typeset."""
 WRAPPED_FROM = 24
-"""Characters of text from which on a cell is broken into lines."""
+"""Cells with at least so many characters of text are wrapped."""
 
 
 def as_pdf(answer: Answer) -> bytes:
@@ -91,7 +92,7 @@ def _numbered(canvas: Any, document: Any) -> None:
 
 
 def _table(answer: Answer, width: float) -> Any:
-    """Each column as wide as what is in it; letters are smaller where there are many columns."""
+    """Return the table: each column is as wide as its contents, and the font is smaller if there are many columns."""
     from reportlab.platypus import LongTable, Paragraph
 
     cells = [shown(row, answer.columns) for row in answer.rows[:ROWS_PRINTED_MAX]]
@@ -117,7 +118,9 @@ def _table(answer: Answer, width: float) -> Any:
 
 
 def _characters(answer: Answer, cells: Sequence[Sequence[str]]) -> list[int]:
-    """Of each column: of its longest cell, as far as it is not broken, or of the longest word of its title."""
+    """Return the width of each column in characters: of its longest unwrapped cell, or of the longest word of its
+    title.
+    """
     found = []
     for place, column in enumerate(answer.columns):
         words = [len(word) for word in title_of(column).split()]
@@ -143,7 +146,10 @@ def _charts(answer: Answer, width: float) -> Iterator[Any]:
 
 
 def _drawn(svg: str, width: float) -> Any:
-    """The shapes that charts are made of, and no others; they count from the top, and a page from the bottom."""
+    """Return a chart's SVG as a drawing.
+
+    Only the shapes that charts use are supported; their y axis points down, and a page's up.
+    """
     from reportlab.graphics.shapes import Drawing, Group
 
     root = ET.fromstring(NOT_OF_XML.sub("\N{REPLACEMENT CHARACTER}", svg))  # noqa: S314 - made by the chart, which escapes the names in it

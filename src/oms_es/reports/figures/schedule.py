@@ -1,4 +1,4 @@
-"""When a report is due: after each day, week or month, for that period. Pure: the moment is given."""
+"""When a report is due: after each day, week or month, for that period. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$
 
 
 class Schedule(BaseModel):
-    """`at`: the time of day, in `timezone`, from which the period before is due: every day; on Mondays; on the first of
-    a month. Late facts that come before are in it."""
+    """A schedule.
+
+    `at` is the time of day, in `timezone`, from which the period before is due: every day, on Mondays, or on the first
+    of a month. Events that arrive until then are included.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,7 +38,9 @@ class Schedule(BaseModel):
         return zone
 
     def due(self, now: datetime) -> Iterator[tuple[date, date]]:
-        """The periods that are due, the newest first, without an end: each with its first day and the day after it."""
+        """Yield the due periods, the newest first and without end, each with its first day and the day after its
+        last.
+        """
         zone = ZoneInfo(self.timezone)
         until = first_of(self.every, now.astimezone(zone).date())
         if now < datetime.combine(until, time.fromisoformat(self.at), zone):
@@ -47,7 +52,7 @@ class Schedule(BaseModel):
 
 
 def first_of(every: Every, day: date) -> date:
-    """Of the period that the day is in."""
+    """Return the first day of the period that contains the day."""
     match every:
         case "week":
             return day - timedelta(days=day.weekday())

@@ -1,4 +1,4 @@
-"""A question as one select: rows of facts with their words as columns, then counted by them."""
+"""The SQL query of a question: the rows of the source with their dimensions, then grouped by them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,15 @@ from oms_es.reports.figures.definition import ROWS_MAX, Filter, Measure
 from oms_es.reports.figures.sources import NOW, OF_TIME, SINCE, UNTIL, ZONE, of_time
 
 DECIMALS = 2
-"""Of hours and percent; amounts are whole minor units."""
+"""How many decimals hours and percent have; amounts are whole minor units."""
 
 
 def selected(question: Question) -> Select[Any]:
-    """One row more than may be shown, if there are more. All are counted before any is left out: a limit would have the
-    planner look for a way to the first rows, which is the long way to all of them."""
+    """Return the query. It yields at most one row more than may be shown.
+
+    The rows are grouped completely before they are limited: a limit would make the planner choose a plan that is fast
+    for the first rows and slow for all of them.
+    """
     rows = _rows(question)
     dimensions = [rows.c[word] for word in question.by]
     measures = [column.label(name) for name, column in _measures(question, rows).items()]
@@ -46,7 +49,9 @@ def selected(question: Question) -> Select[Any]:
 
 
 def _rows(question: Question) -> Subquery:
-    """Each fact of the period, with the words that are asked."""
+    """Return the query for the rows of the source within the period, with the dimensions and numbers of the
+    question.
+    """
     source = question.definition.facts
     words: list[ColumnElement[Any]] = [_dimension(question, word).label(word) for word in question.by]
     numbers = {
@@ -87,7 +92,7 @@ def _within(question: Question, at: ColumnElement[Any]) -> Iterator[ColumnElemen
 
 
 def _test(column: ColumnElement[Any], one: Filter) -> ColumnElement[bool]:
-    """What has no value is none of those that are left out."""
+    """Return the condition of a filter; a row without a value passes a filter that excludes values."""
     if one.of is not None:
         return or_(false(), *(column == value for value in one.of))
     return or_(column.is_(None), ~or_(false(), *(column == value for value in one.others or ())))
@@ -132,7 +137,7 @@ def _ratio(one: Measure, unit: str, found: Mapping[str, ColumnElement[Any]]) -> 
 
 
 def compiled(statement: Select[Any], question: Question) -> tuple[str, dict[str, Any]]:
-    """What is asked of the database, and with what."""
+    """Return the SQL text of a query and its values."""
     text, values = rendered(statement)
     since, until = moments(question.period, question.zone)
     asked = {NOW: question.now, ZONE: question.zone, SINCE: since, UNTIL: until}
@@ -140,7 +145,7 @@ def compiled(statement: Select[Any], question: Question) -> tuple[str, dict[str,
 
 
 def rendered(statement: Select[Any]) -> tuple[str, dict[str, Any]]:
-    """As the database's driver takes it."""
+    """Return the SQL text and the values in the form that the database's driver takes."""
     dialect = psycopg_dialect.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's dialects have no types
     made = statement.compile(dialect=dialect)
     return str(made), dict(made.params)

@@ -1,4 +1,4 @@
-"""Words of a report, and what is said of one that is none: the nearest that there is, and all of them."""
+"""Checks of the words in a report. The error for an unknown word names the most similar known one, and all of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN_CHARACTERS_MAX = 60
 
 
 class BadReport(OmsError):
-    """A report is defined, or asked for, in words that it does not have."""
+    """A report is defined, or asked for, with words that it does not have."""
 
     code = "bad_report"
     exit_code = Code.USAGE
@@ -29,7 +29,7 @@ class UnknownReport(OmsError):
 
 
 class TooLarge(OmsError):
-    """A report has more rows than are shown."""
+    """The report has more rows than are shown."""
 
     code = "report_too_large"
     exit_code = Code.USAGE
@@ -37,7 +37,7 @@ class TooLarge(OmsError):
 
 
 def require(word: str, known: Collection[str], what: str) -> str:
-    """Raises BadReport."""
+    """Return the word. Raise BadReport if it is not known."""
     if word in known:
         return word
     raise BadReport(unknown(word, known, what))

@@ -1,7 +1,7 @@
-"""An answer as a workbook (XLSX): numbers as numbers, days as days, text as text and never as a formula or a link.
+"""An answer as an XLSX workbook: numbers as numbers, days as days, text as text and never as a formula or a link.
 
-Amounts are in the currency's own unit, such as euros, under a format that names the currency; percent are parts of one.
-A workbook keeps 15 digits of a number: an amount with more is not to be had from it to the last one.
+Amounts are in the currency's own unit, such as euros, in a format that names the currency; percentages are fractions of
+one. A workbook stores 15 digits of a number, so an amount with more digits is not exact in it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from oms_es.schemas.values.currency import exponent_of
 WIDTH_MIN, WIDTH_MAX = 10, 40
 LIKE_A_CURRENCY = re.compile(r"[A-Z]{3}")
 NEVER: Mapping[str, bool] = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-"""What text is taken for by itself."""
+"""Conversions of text that are turned off."""
 
 
 def as_xlsx(answer: Answer) -> bytes:
@@ -82,7 +82,10 @@ def _write(
 
 
 def _money(currency: str, exponent: int) -> str:
-    """The name is text of the format; one that is no currency's is left out, as it could be anything."""
+    """Return the number format of a currency.
+
+    Its name becomes text of the format; one that does not look like a currency is left out, as it could be any code.
+    """
     named = f" [${currency}]" if LIKE_A_CURRENCY.fullmatch(currency) else ""
     return f"#,##0{'.' if exponent else ''}{'0' * exponent}{named}"
 
@@ -94,7 +97,7 @@ def _width(answer: Answer, place: int) -> int:
 
 
 def _about(book: Any, answer: Answer) -> None:
-    """What it is, and when it was made."""
+    """Write the sheet that says what the report is, and when it was made."""
     sheet, definition = book.add_worksheet("About"), answer.question.definition
     bold, wrapped = book.add_format({"bold": True, "valign": "top"}), book.add_format({"text_wrap": True})
     sheet.set_column(0, 0, 18)

@@ -1,4 +1,4 @@
-"""An answer as people and programs read it: words of a table, CSV, and one HTML file that needs nothing else."""
+"""An answer as text: cells of a table, CSV, and one HTML file without references to other files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from oms_es.reports.figures.sources import CURRENCY
 from oms_es.schemas.values.currency import exponent_of
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+"""Characters with which a formula begins in a spreadsheet."""
 GOOD, BAD = "#00613f", "#a33b00"
-"""Of marks; each is a word, too."""
+"""The colours of targets; each result is a word, too."""
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin-bottom:.2rem}p{margin:.3rem 0}.about{color:#444}figure{margin:1.5rem 0}
@@ -31,14 +31,14 @@ STYLE_OF_MARKS = f"td.met{{color:{GOOD}}}td.missed{{color:{BAD};font-weight:600}
 
 
 def title_of(column: Column) -> str:
-    """With its unit; of an amount, the currency stands in its row."""
+    """Return the title of a column with its unit; the currency of an amount is in a column of its own."""
     name = column.name.removesuffix(BEFORE).replace("_", " ")
     unit = {"percent": "%", "hours": "h", "minor": ""}.get(column.unit, "")
     return f"{name}{f' ({unit})' if unit else ''}{', before' if column.name.endswith(BEFORE) else ''}"
 
 
 def shown(row: Sequence[Cell], columns: Sequence[Column]) -> list[str]:
-    """Amounts with the decimals of their currency."""
+    """Return the cells of a row as text, with amounts in the decimals of their currency."""
     names = [column.name for column in columns]
     currency = str(row[names.index(CURRENCY)]) if CURRENCY in names else ""
     return [_shown(cell, column, currency) for cell, column in zip(row, columns, strict=True)]
@@ -58,7 +58,9 @@ def _shown(cell: Cell, column: Column, currency: str) -> str:
 
 
 def as_csv(answer: Answer) -> str:
-    """Amounts in minor units; text that a spreadsheet would run begins with an apostrophe."""
+    """Return the answer as CSV: amounts in minor units; text that a spreadsheet would execute gets an apostrophe in
+    front.
+    """
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([header(column) for column in answer.columns])
@@ -67,7 +69,7 @@ def as_csv(answer: Answer) -> str:
 
 
 def header(column: Column) -> str:
-    """Of a column of a file, with its unit where it has one."""
+    """Return the header of a file's column, with the unit if there is one."""
     unit = column.unit if column.unit in ("minor", "percent", "hours") else ""
     return f"{column.name}_{unit}" if unit else column.name
 
@@ -79,7 +81,7 @@ def plain(cell: Cell) -> str:
 
 
 def period_of(answer: Answer) -> str:
-    """In words."""
+    """Return the period in words."""
     asked = answer.question
     until = f" to {asked.period.until}, without it" if asked.period.until else ""
     by = f", by {asked.definition.period_by}" if asked.definition.period_by else ""
@@ -127,12 +129,12 @@ def _classed(text: str, column: Column) -> str:
 
 
 def is_mark(text: object, column: Column) -> bool:
-    """Whether it says what became of a target."""
+    """Return whether a cell is the result of a target."""
     return column.name.endswith(TARGET) and text in (MET, MISSED)
 
 
 def targets_of(answer: Answer) -> str:
-    """In words, such as: target of p90: at most 48."""
+    """Return the targets in words, such as: target of p90: at most 48."""
     each = [
         f"target of {one.measure.replace('_', ' ')}: {'at most' if one.at_least is None else 'at least'} {_bound(one)}"
         for one in answer.question.definition.target

@@ -1,4 +1,4 @@
-"""What finance asks: statements and their lines, and what a reconciliation reads and found.
+"""Reports of finance: statements and their lines, reconciliation, books, accounts, documents.
 
 Imports: matching, and `reports.queries`.
 """

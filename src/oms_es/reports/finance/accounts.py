@@ -1,4 +1,7 @@
-"""What of an account is reconciled: statements, lines, matches, and breaks by kind and age. Each is one statement."""
+"""The reconciliation of an account: statements, lines, matches, and breaks by kind and age.
+
+Each is one SQL statement.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,16 @@ from typing import Any, LiteralString
 from oms_es.reports.queries import Connection, Row, readable
 
 ACCOUNTS_MAX = 500
-"""Rows of a page."""
+"""How many rows a page may have."""
 AGES: Sequence[tuple[str, int]] = (("week", 7), ("month", 30), ("quarter", 90))
-"""The age of a break in days is up to this; what is older stands apart."""
+"""The upper bounds of a break's age in days; older breaks are counted separately."""
 
 
 def listed(connection: Connection, after: tuple[str, str] = ("", ""), limit: int = ACCOUNTS_MAX) -> list[Row]:
-    """By account and currency, those after one. `opening_minor`: of its first statement with balances;
-    `closing_minor`: of its last."""
+    """Return the accounts by account and currency, after the given one.
+
+    `opening_minor` is that of the first statement with balances, `closing_minor` that of the last.
+    """
     return _balances(connection, "(account, currency) > (%s, %s)", after, limit)
 
 
@@ -37,7 +42,7 @@ def _balances(connection: Connection, where: LiteralString, values: Sequence[str
 
 
 def report(connection: Connection, account: str) -> dict[str, Any] | None:
-    """None where no statement of it was imported."""
+    """Return the reconciliation of an account; None if no statement of it was imported."""
     balances = _balances(connection, "account = %s", [account], ACCOUNTS_MAX)
     if not balances:
         return None
@@ -77,7 +82,7 @@ def _matches(connection: Connection, account: str) -> Row:
 
 
 def _breaks(connection: Connection, account: str) -> list[Row]:
-    """By status, kind and currency, with how many are of which age."""
+    """Return the number of breaks by status, kind and currency, and by age."""
     age = "current_date - day::date"
     bounds = [("older", f"{age} > {AGES[-1][1]}")]
     before = -1

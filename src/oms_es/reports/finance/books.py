@@ -1,6 +1,6 @@
-"""The books of a period: folded from history when they are asked for. What they say is as new as the log.
+"""The books of a period, folded from history when they are asked for, so that they are as new as the log.
 
-Invariant: history is read in pages; what is held is a state per order and account, not the entries.
+Invariant: history is read in pages; memory holds a state per order and account, not the entries.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ from oms_es.reports.figures.words import TooLarge
 from oms_es.reports.queries import Connection
 
 ENTRIES_MAX = 500
-"""Of a page."""
+"""How many entries a page may have."""
 
 
 class Asked(NamedTuple):
-    """Days, both of them included. `last`: the position up to which history is read. `progress` gets the position
-    that was reached, and the last one; it may end the reading by raising. `orders_max`: a state of each is held."""
+    """A question to the books.
+
+    Both days are included. `last` is the position up to which history is read. `progress` receives the position that
+    was reached, and the last one; it may end the reading by raising. `orders_max` limits the orders whose states are in
+    memory.
+    """
 
     since: str | None = None
     until: str | None = None
@@ -35,7 +39,7 @@ class Asked(NamedTuple):
 
 
 class Balance(NamedTuple):
-    """Of an account in a currency; a debit is positive."""
+    """The balance of an account in a currency; a debit is positive."""
 
     account: str
     currency: str
@@ -49,7 +53,10 @@ class Balance(NamedTuple):
 
 
 def entries(connection: Connection, asked: Asked) -> Iterator[Entry]:
-    """Also those before the period, in the order of positions; none after it. Raises TooLarge."""
+    """Yield the entries in the order of positions, including those before the period and none after it.
+
+    Raise TooLarge if there are too many orders.
+    """
     books = Books()
     for page in pages(connection, [event.__name__ for event in READ], asked.last):
         asked.progress(page[-1].position, asked.last)
@@ -64,7 +71,7 @@ def entries(connection: Connection, asked: Asked) -> Iterator[Entry]:
 
 
 def trial_balance(connection: Connection, asked: Asked) -> list[Balance]:
-    """By account and currency."""
+    """Return the balances by account and currency."""
     found: dict[tuple[str, str], Balance] = {}
     for entry in entries(connection, asked):
         for account, currency, amount in entry.postings:
@@ -80,7 +87,7 @@ def trial_balance(connection: Connection, asked: Asked) -> list[Balance]:
 
 
 def totals(balances: list[Balance]) -> dict[str, int]:
-    """By currency: zero."""
+    """Return the sum of all balances by currency, which is zero."""
     sums: dict[str, int] = {}
     for one in balances:
         sums[one.currency] = sums.get(one.currency, 0) + one.closing_minor
@@ -88,20 +95,20 @@ def totals(balances: list[Balance]) -> dict[str, int]:
 
 
 def opening(balances: list[Balance], day: str) -> Entry | None:
-    """What stood in the accounts when the period began, as one entry."""
+    """Return the opening balances of the period as one entry."""
     postings = summed(Posting(one.account, one.currency, one.opening_minor) for one in balances)
     return Entry(0, 1, day, "Opening", "", "", postings) if postings else None
 
 
 class Page(NamedTuple):
-    """`after` is where the next page begins; None after the last one."""
+    """A page of entries. `after` is where the next page begins; None after the last one."""
 
     entries: list[Entry]
     after: str | None
 
 
 def journal(connection: Connection, asked: Asked, after: tuple[int, int], limit: int) -> Page:
-    """`after`: the position and number of an entry."""
+    """Return a page of entries after the given one, which is named by its position and number."""
     found: list[Entry] = []
     for entry in entries(connection, asked):
         if asked.is_before(entry) or (entry.position, entry.number) <= after:
@@ -113,7 +120,7 @@ def journal(connection: Connection, asked: Asked, after: tuple[int, int], limit:
 
 
 class Line(NamedTuple):
-    """A posting, and what stood in the account after it, in its currency."""
+    """A posting, and the account's balance after it, in its currency."""
 
     entry: Entry
     posting: Posting
@@ -121,7 +128,10 @@ class Line(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """`opening` and `closing`: by currency, what stood there when the period began and ended, on every page."""
+    """A page of an account's postings.
+
+    `opening` and `closing` are its balances by currency at the beginning and the end of the period, on every page.
+    """
 
     lines: list[Line]
     after: str | None
@@ -131,8 +141,10 @@ class Lines(NamedTuple):
 
 
 def account(connection: Connection, asked: Asked, name: str, after: tuple[int, int], limit: int) -> Lines:
-    """Of an account and its parts, in the order in which they were recorded. A statement of last month may be recorded
-    today, so what was before the period is known when all is read."""
+    """Return the postings of an account and its parts, in the order in which they were recorded.
+
+    A statement of last month may be recorded today, so the opening balance is known only when everything is read.
+    """
     found: list[Line] = []
     opening: Counter[str] = Counter()
     moved: Counter[str] = Counter()

@@ -1,7 +1,7 @@
-"""Accounts of customers: what is on them, their statement of a period, and how old what is on them is.
+"""Accounts of customers: their balances, statements of a period, and the age of the money on them.
 
-Invariant: bounded reads. A period of more entries than a statement may have is refused; ages are read from the newest
-entry back, and no further than what is still there goes.
+Invariant: reads are bounded. A period with more entries than a statement may have is refused; for ages, entries are
+read from the newest back, and no further than the money that is left.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from oms_es.reports.queries import Connection, Row, readable
 PAGE_MAX = 500
 HOLDS_MAX = 1_000
 ENTRIES_MAX = 20_000
-"""Of one statement."""
+"""How many entries one statement may have."""
 CREDITS_READ_MAX = 500
-"""Read at a time, for ages."""
+"""How many credits are read at a time for ages."""
 AGES = (30, 60, 90)
-"""Days, up to which what is on an account is counted together; the rest is older."""
+"""The upper bounds of age in days by which money is grouped; the rest is older."""
 SPENT = {"credit": 1, "debit": -1, "apply": -1}
-"""The entries that change what is there, and which way; the others change what of it is held."""
+"""The kinds of entries that change the balance, with the sign; other kinds change the held amount."""
 COLUMNS = ("number", "day", "kind", "amount_minor", "balance_minor", "held_minor", "currency")
 NAMES = ("order_id", "payment_id", "part", "entry_id", "hold_id", "method", "reference", "reason")
 
@@ -39,7 +39,7 @@ class TooMany(OmsError):
 
 
 class Page(NamedTuple):
-    """`after` is where the next page begins; None after the last one."""
+    """A page of accounts. `after` is where the next page begins; None after the last one."""
 
     rows: list[Row]
     after: str | None
@@ -55,7 +55,9 @@ class Statement(NamedTuple):
 
 
 class Age(NamedTuple):
-    """What was paid in so many days before, and is still there; the oldest is spent first. Without an end: or more."""
+    """The amount that was paid in within this range of days before, and is still there; the oldest money is spent
+    first. Without `until_days` the range has no end.
+    """
 
     from_days: int
     until_days: int | None
@@ -63,7 +65,7 @@ class Age(NamedTuple):
 
 
 def page(connection: Connection, channel: str | None, after: str | None, limit: int, *, low: bool) -> Page:
-    """By id. `low`: only those that are to be topped up."""
+    """Return a page of accounts by id. `low`: only those that are to be topped up."""
     tests = {
         "low": low,
         "channel = %(channel)s": channel is not None,
@@ -82,7 +84,7 @@ def find(connection: Connection, account_id: str) -> Row | None:
 
 
 def holds(connection: Connection, account_id: str) -> list[Row]:
-    """What of it is held, and for what."""
+    """Return the open holds of an account, each with its order."""
     query = (
         "SELECT hold_id, max(order_id) AS order_id, min(recorded_at) AS held_at, max(reason) AS reason, "
         "sum(CASE kind WHEN 'hold' THEN amount_minor ELSE -amount_minor END) AS left_minor "
@@ -94,7 +96,7 @@ def holds(connection: Connection, account_id: str) -> list[Row]:
 
 
 def statement(connection: Connection, account: Row, since: str, until: str) -> Statement:
-    """Raises TooMany. Days are UTC, both included."""
+    """Return the statement of a period in days of UTC, both included. Raise TooMany if it has too many entries."""
     account_id = account["account_id"]
     query = (
         "SELECT * FROM account_entries WHERE account_id = %s AND day BETWEEN %s AND %s ORDER BY day, number LIMIT %s"
@@ -108,7 +110,7 @@ def statement(connection: Connection, account: Row, since: str, until: str) -> S
 
 
 def balance_at(connection: Connection, account_id: str, day: str) -> int:
-    """At its end."""
+    """Return the balance at the end of the day, in minor units."""
     query = (
         "SELECT balance_minor FROM account_entries WHERE account_id = %s AND day <= %s "
         "ORDER BY day DESC, number DESC LIMIT 1"
@@ -118,7 +120,7 @@ def balance_at(connection: Connection, account_id: str, day: str) -> int:
 
 
 def ageing(connection: Connection, account_id: str, day: str) -> list[Age]:
-    """Of what is there at the end of the day."""
+    """Return the ages of the money on the account at the end of the day."""
     left = balance_at(connection, account_id, day)
     found = [0] * (len(AGES) + 1)
     for paid_on, amount in _credits(connection, account_id, day):
@@ -133,7 +135,7 @@ def ageing(connection: Connection, account_id: str, day: str) -> list[Age]:
 
 
 def _credits(connection: Connection, account_id: str, day: str) -> Iterator[tuple[str, int]]:
-    """The newest first."""
+    """Yield the credits up to a day, the newest first."""
     query = (
         "SELECT day, number, amount_minor FROM account_entries WHERE account_id = %s AND kind = 'credit' "
         "AND (day, number) < (%s, %s) ORDER BY day DESC, number DESC LIMIT %s"
@@ -145,7 +147,10 @@ def _credits(connection: Connection, account_id: str, day: str) -> Iterator[tupl
 
 
 def as_csv(found: Statement) -> str:
-    """Amounts in minor units; what is spent is negative, and what is only held or let go says nothing of it."""
+    """Return the statement as CSV with amounts in minor units.
+
+    Spent amounts are negative in moved_minor; a hold and its release move nothing.
+    """
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*COLUMNS, "moved_minor", *NAMES])

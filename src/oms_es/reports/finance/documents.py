@@ -1,4 +1,4 @@
-"""Documents that are attached, with what they are: of an order and its payments and parcels, or the newest of all."""
+"""Attached documents: of an order with its payments and parcels, of an account or an entity, or the newest of all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ SHOWN = SQL(
     "FROM document_attachments AS a LEFT JOIN oms_documents AS d ON d.sha256 = a.sha256 "
     "LEFT JOIN document_fields AS f ON f.sha256 = a.sha256"
 )
-"""Without a media type where the bytes are not kept, which `verify` finds; without a number where none was read."""
+"""The query of documents. The media type is missing if the bytes are not kept, which `verify` reports; the invoice
+number is missing if none was read."""
 OF_ORDER = SQL(
     "(a.entity = 'order' AND a.entity_id = %(name)s "
     "OR a.entity = 'payment' AND a.entity_id IN (SELECT payment_id FROM payments WHERE order_id = %(name)s) "
@@ -30,14 +31,16 @@ OF_ACCOUNT = SQL(
 
 
 class Listed(NamedTuple):
-    """`after`: where the next page begins, if there is one."""
+    """A page of documents. `after` is where the next page begins; None after the last one."""
 
     rows: Sequence[Row]
     after: int | None
 
 
 class Asked(NamedTuple):
-    """Of one order with all that is of it, of one account's statements, of one thing, or of all."""
+    """The filter of a list: one order with all that belongs to it, one account's statements, one entity, or
+    everything.
+    """
 
     order_id: str = ""
     account: str = ""
@@ -46,7 +49,7 @@ class Asked(NamedTuple):
 
 
 def page(connection: Connection, asked: Asked, after: int | None, limit: int) -> Listed:
-    """The newest first."""
+    """Return a page of documents, the newest first."""
     where, name = _where(asked)
     query = SQL(
         "{} WHERE {} AND (%(after)s::bigint IS NULL OR a.position < %(after)s) ORDER BY a.position DESC LIMIT %(n)s"

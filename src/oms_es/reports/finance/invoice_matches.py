@@ -1,7 +1,8 @@
-"""Which orders and payments an invoice may be of: a proposal, with its reason and how certain it is.
+"""Proposals for the orders and payments that an invoice belongs to, each with its reason and confidence.
 
-By name first, then by amount: a name that an order, its number, a payment or a provider has; or an amount that was
-taken or given back about the invoice's date. Nothing is attached by itself. The same rows give the same proposals.
+An invoice is matched by reference first: one that is the name of an order, an order number, a payment or a provider's
+reference. Otherwise it is matched by an amount that was captured or refunded around the invoice's date. Nothing is
+attached automatically. The same rows give the same proposals.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from oms_es.schemas.values.currency import to_text
 from oms_es.statements.invoices.fields import Invoice
 
 WINDOW = timedelta(days=31)
-"""How far what was paid may lie from the day of the invoice, where only the amount is known."""
+"""How far a payment may be from the day of the invoice if only the amount matches."""
 PROPOSALS_MAX = 20
 NAME_AND_AMOUNT, NAME, ONLY_ONE_OF_THE_AMOUNT, ONE_OF_SEVERAL = 95, 70, 50, 20
-"""Of a hundred."""
+"""Confidences in percent."""
 ORDERS = """
 SELECT order_id, currency, total_minor, refunded_minor FROM order_status WHERE order_id IN (
   SELECT unnest(%(names)s::text[]) UNION
@@ -63,7 +64,7 @@ class Proposal(NamedTuple):
 
 
 def proposals(connection: Connection, invoice: Invoice) -> Sequence[Proposal]:
-    """The most certain first."""
+    """Return the proposals, the most certain first."""
     found = [*_by_name(connection, invoice)]
     if not any(one.confidence == NAME_AND_AMOUNT for one in found):
         known = {one.entity_id for one in found}
@@ -72,7 +73,7 @@ def proposals(connection: Connection, invoice: Invoice) -> Sequence[Proposal]:
 
 
 def ours(connection: Connection, references: Sequence[str]) -> tuple[str, ...]:
-    """Those that name an order, a payment, a parcel or a statement that is known here, in their order."""
+    """Return the references that name an order, a payment, a parcel or a statement here, in their order."""
     known = {row["name"] for row in connection.execute(OURS, {"names": list(references)})}
     return tuple(one for one in references if one in known)
 

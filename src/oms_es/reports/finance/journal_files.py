@@ -1,4 +1,4 @@
-"""The journal as CSV, and as files of hledger and beancount, which check the balances that they end with themselves."""
+"""The journal as CSV, and as files of hledger and beancount, which check the closing balances in them by themselves."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from oms_es.schemas.values.currency import exponent_of
 
 COLUMNS = ("day", "entry", "event", "order_id", "subject", "account", "currency", "debit", "credit")
 UNSAFE = re.compile(r"[^\w ./:@#+-]")
-"""In a name, what a file of another program could take for something else."""
+"""Characters of a name that another program could misread."""
 Writer = Callable[[Iterator[Entry], Sequence[Balance]], Iterator[str]]
 
 
 def written(connection: Connection, asked: Asked, form: str) -> Iterator[str]:
-    """History is read twice: what a file begins and ends with has to be known."""
+    """Yield the lines of a file.
+
+    History is read twice, because the opening and closing balances must be known first.
+    """
     balances = books.trial_balance(connection, asked)
     yield from FORMATS[form](_with_opening(connection, asked, balances), balances)
 
@@ -99,7 +102,7 @@ def as_beancount(entries: Iterator[Entry], balances: Sequence[Balance]) -> Itera
 
 
 def _titled(account: str) -> str:
-    """As beancount wants its names: each part with a capital."""
+    """Return an account's name in beancount's form, with a capital letter at the beginning of each part."""
     return ":".join(part[0].upper() + part[1:] for part in account.split(":"))
 
 

@@ -1,4 +1,4 @@
-"""What a run reads, and what people ask of what it found: bounded reads, each one statement."""
+"""The inputs of a reconciliation run, and queries of its results. All reads are bounded, each one SQL statement."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from oms_es.reports.queries import Connection, Row, readable
 from oms_es.schemas.payment.movements import payout_of
 
 SIDES_MAX = 500_000
-"""Lines, and movements, of one run."""
+"""How many lines, and movements, one run reads."""
 STATEMENTS_MAX = 20_000
 PAGE_MAX = 500
 
 
 class Period(NamedTuple):
-    """Of all statements of an account."""
+    """The days and currencies of all statements of an account."""
 
     currencies: list[str]
     first: str
@@ -34,7 +34,7 @@ def period(connection: Connection, account: str) -> Period | None:
 
 
 def lines(connection: Connection, account: str, until: str) -> list[Line]:
-    """Those that are booked. The amount is before the fee."""
+    """Return the booked lines, with amounts before the fee."""
     query = (
         'SELECT statement_id, line, line_id, kind, booked_on, currency, amount_minor, fee_minor, "references", parts '
         "FROM statement_lines WHERE account = %s AND NOT pending AND booked_on <= %s "
@@ -58,7 +58,7 @@ def _line(row: Row) -> Line:
 
 
 def movements(connection: Connection, of: Period, until: str, methods: Sequence[str]) -> list[Movement]:
-    """Of payments, in the account's currencies, from its first day on."""
+    """Return the movements of payments in the account's currencies, from its first day on."""
     query = (
         "SELECT m.movement, m.day, m.currency, m.amount_minor, m.\"references\", coalesce(p.method, '') AS method "
         "FROM money_movements AS m "
@@ -83,7 +83,7 @@ def movements(connection: Connection, of: Period, until: str, methods: Sequence[
 
 
 def ends(connection: Connection, account: str, until: str) -> list[Ends]:
-    """Of its statements that have balances."""
+    """Return the period and balances of the account's statements that have balances."""
     names = ", ".join(Ends._fields)
     query = (
         f"SELECT {names} FROM statements WHERE account = %s AND closed_on <= %s "
@@ -93,7 +93,7 @@ def ends(connection: Connection, account: str, until: str) -> list[Ends]:
 
 
 def payouts(connection: Connection, of: Period, until: str, accounts: Sequence[str]) -> list[Movement]:
-    """What providers paid out, as their own statements have it: it comes in at the bank."""
+    """Return the payouts in the statements of payment providers, which come in at a bank."""
     query = (
         "SELECT account, statement_id, line, line_id, booked_on, currency, "
         'amount_minor + fee_minor AS gross_minor, "references" '
@@ -122,7 +122,7 @@ def matched_elsewhere(connection: Connection, account: str) -> set[str]:
 
 
 def breaks(connection: Connection, account: str, status: str, after: str | None, limit: int) -> list[Row]:
-    """The oldest first. `after`: a day and a break's id, with a slash between."""
+    """Return a page of breaks, the oldest first. `after` is the day and the id of a break, with a slash between."""
     day, _, break_id = (after or "").partition("/")
     query = (
         "SELECT *, current_date - day::date AS age_days FROM reconciliation_breaks "
@@ -132,7 +132,7 @@ def breaks(connection: Connection, account: str, status: str, after: str | None,
 
 
 def of_line(connection: Connection, account: str, line: str) -> tuple[list[Row], list[Row]]:
-    """The matches and breaks that it is, or was, in."""
+    """Return the matches and breaks that the line is, or was, part of."""
     found = []
     for table, key in (("reconciliation_matches", "match_id"), ("reconciliation_breaks", "break_id")):
         query = f"SELECT * FROM {table} WHERE account = %s AND lines @> to_jsonb(%s::text) ORDER BY {key} LIMIT %s"

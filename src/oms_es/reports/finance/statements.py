@@ -13,14 +13,14 @@ PAGE_MAX = 500
 
 
 class Page(NamedTuple):
-    """`after` is where the next page begins; None after the last one."""
+    """A page of statements. `after` is where the next page begins; None after the last one."""
 
     rows: list[Row]
     after: str | None
 
 
 def page(connection: Connection, account: str | None, after: str | None, limit: int) -> Page:
-    """`after`: a day, an account and a statement's id, with slashes between."""
+    """Return a page of statements. `after` is a day, an account and a statement's id, with slashes between."""
     day, _, rest = (after or "").partition("/")
     of, _, statement_id = rest.partition("/")
     tests = {

@@ -1,4 +1,4 @@
-"""What will be wanted: models of demand, weighed for each series by how right they would have been, and their word.
+"""Forecasts of demand: several models, combined for each series by the errors that they would have had in the past.
 
-Pure but for `demand`, which reads the facts. Nothing is drawn by chance: the same history says the same forecast.
+Pure but for `demand`, which reads the fact tables. Nothing is random: the same history gives the same forecast.
 """

@@ -1,4 +1,4 @@
-"""Forecasts of what was asked, in order, with what they are made of."""
+"""The forecasts that answer a question, in order, each with the series that it is made of."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Answer(NamedTuple):
 
     @property
     def days(self) -> list[date]:
-        """On which the periods that something is said of begin."""
+        """The first days of the periods that are forecast."""
         step = timedelta(days=self.question.grain.days)
         return [self.question.begins + n * step for n in range(len(self.forecast.periods))]
 
@@ -48,7 +48,10 @@ class Answer(NamedTuple):
 
 
 def answers(connection: Connection, question: Question) -> list[Answer]:
-    """Of SKUs that were named and never sold, that there is nothing to go by."""
+    """Return the forecasts.
+
+    A named SKU that was never sold gets an answer without a forecast. Raise BadReport for an unknown time zone.
+    """
     try:
         found = {one.sku: one for one in series(connection, question)}
     except InvalidParameterValue:

@@ -1,4 +1,4 @@
-"""What of the days to come is asked: of which SKUs, from where, by day or week, how far, as of when."""
+"""A question for a forecast: which SKUs, where, by day or week, how far ahead, and as of when."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ SKUS_MAX = 1_000
 SHOWN_MAX = 100
 TEXT_LENGTH_MAX = 200
 FIRST_YEARS = range(1980, 9_990)
-"""What is looked at, and what is said, are within the years that a day may have."""
+"""All days that are read or forecast are within the years that a date can have."""
 
 
 class Grain(NamedTuple):
-    """Of a period: so many `days`. A season has so many periods; so many are looked at, and so many are said."""
+    """A grain: the `days` of a period, the periods of a season, the least and most periods that are read, and the
+    default and largest number of periods that are forecast.
+    """
 
     days: int
     season: int
@@ -33,8 +35,11 @@ GRAINS: dict[By, Grain] = {"day": Grain(1, 7, 28, 730, 14, 90), "week": Grain(7,
 
 
 class Question(NamedTuple):
-    """`skus`: none for those that are wanted most, `top` of them. `location`: what leaves there; empty for what is
-    ordered anywhere. `first`: a day of the first period that something is said of."""
+    """A question.
+
+    Without `skus` the `top` SKUs by demand are meant. `location` limits it to units that leave there; empty for all
+    orders. `first` is a day of the first forecast period.
+    """
 
     skus: tuple[str, ...]
     location: str
@@ -51,7 +56,7 @@ class Question(NamedTuple):
 
     @property
     def begins(self) -> date:
-        """The first day of what is said; only what is before it is looked at."""
+        """The first day of the forecast; only what is before it is read."""
         return self.first if self.by == "day" else self.first - timedelta(days=self.first.weekday())
 
     @property
@@ -59,7 +64,7 @@ class Question(NamedTuple):
         return self.begins - timedelta(days=self.grain.days * self.grain.periods_max)
 
     def moment(self, day: date) -> datetime:
-        """When it begins there."""
+        """Return the time at which the day begins in the time zone."""
         return datetime.combine(day, time(), ZoneInfo(self.zone)).astimezone(UTC)
 
 
@@ -74,7 +79,11 @@ def question(
     now: datetime | None = None,
     top: int = SHOWN_MAX,
 ) -> Question:
-    """Raises BadReport. `since`: as if it were that day; else the period that runs now is the first."""
+    """Return the question.
+
+    `since` forecasts as of that day; by default the current period is the first. Raise BadReport if a part is not
+    valid.
+    """
     grain = GRAINS[by]
     require_zone(zone)
     for text in (*skus, location or ""):

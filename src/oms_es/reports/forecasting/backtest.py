@@ -1,7 +1,7 @@
-"""Rolling origins: what each model would have said at several moments of the past, beside what came then.
+"""Backtests with rolling origins: what each model would have forecast at several times in the past, beside the actual
+demand.
 
-Invariant: nothing of after an origin is known to what is said at it, nor is a period in which there was nothing to sell
-counted as an error.
+Invariant: nothing after an origin is known to its forecast, and periods without stock do not count as errors.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ from oms_es.reports.forecasting.smoothing import History
 
 ORIGINS = 3
 TRAINED_MIN = 4
-"""Periods before the first origin, at the least."""
+"""How many periods there must be before the first origin."""
 ERROR_MIN = 1e-2
-"""Added to a model's squared error, so that none has all the weight for having been right by chance."""
+"""Added to a model's squared error, so that a model without errors by chance does not get all the weight."""
 
 
 TIE = 1e-9
 
 
 class Origin(NamedTuple):
-    """`at`: so many periods were known. `said`: by model, for each of `actual`, and `counted` of them."""
+    """An origin at which `at` periods were known.
+
+    `said` has the forecast of each model for the periods of `actual`; `counted` says which of these count.
+    """
 
     at: int
     actual: Sequence[float]
@@ -36,7 +39,11 @@ class Origin(NamedTuple):
 
 
 def origins(history: History, censored: Sequence[bool], horizon: int, season: int) -> list[Origin]:
-    """The newest ends with history; each leaves at least half of it to learn from, and they are apart by a third."""
+    """Return the origins.
+
+    The last one ends with the history; each leaves at least half of the history to learn from, and they are a third of
+    the horizon apart.
+    """
     length = len(history)
     ahead = min(horizon, length // 2)
     step = max(ahead // ORIGINS, 1)
@@ -55,7 +62,9 @@ def _origin(history: History, censored: Sequence[bool], at: int, ahead: int, sea
 
 
 def weights(found: Sequence[Origin], names: Sequence[str]) -> dict[str, float]:
-    """By the inverse of the mean squared error over all origins; even without an origin. They sum to 1."""
+    """Return the weights of the models, which sum to 1: the inverse of the mean squared error over all origins, or
+    equal weights without an origin.
+    """
     periods = sum(sum(one.counted) for one in found)
     inverse = dict.fromkeys(names, 1.0)
     if periods:
@@ -67,13 +76,16 @@ def weights(found: Sequence[Origin], names: Sequence[str]) -> dict[str, float]:
 
 
 def together(said: Mapping[str, Sequence[float]], shares: Mapping[str, float]) -> list[float]:
-    """For each period the middle of what the models say, by their weights: one that is far off moves it little."""
+    """Return for each period the weighted median of the models' forecasts, which an outlier moves little."""
     steps = range(len(next(iter(said.values()))))
     return [_middle([(values[step], shares.get(name, 0.0)) for name, values in said.items()]) for step in steps]
 
 
 def _middle(weighed: Iterable[tuple[float, float]]) -> float:
-    """Half of the weight is at it or below; where exactly half is, it lies between that one and the next."""
+    """Return the weighted median: half of the weight is at or below it.
+
+    If the half is exact, it is midway to the next value.
+    """
     ordered = sorted((value, share) for value, share in weighed if share)
     half, below = sum(share for _, share in ordered) / 2, 0.0
     for place, (value, share) in enumerate(ordered):
@@ -86,22 +98,25 @@ def _middle(weighed: Iterable[tuple[float, float]]) -> float:
 
 
 class Spread(NamedTuple):
-    """Of what was said together, as variances: `noise` is another in each period, `level` the same in all of them."""
+    """The variance of the combined forecast's errors:
+
+    `noise` is independent in each period, `level` is the same in all of them.
+    """
 
     noise: float
     level: float
 
     def of_period(self, mean: float) -> float:
-        """As much as Poisson's at the least."""
+        """Return the variance of one period's demand, at least that of a Poisson distribution."""
         return max(self.noise + self.level, mean)
 
     def of_sum(self, mean: float, periods: float) -> float:
-        """Noise evens out over periods, a level that is wrong does not."""
+        """Return the variance of the sum over periods: noise evens out, an error of the level does not."""
         return max(self.noise * periods + self.level * periods * periods, mean)
 
 
 def spread_of(errors: Sequence[Sequence[float]]) -> Spread:
-    """`errors`: of each origin."""
+    """Return the spread of the errors, which are given for each origin."""
     each = [error for origin in errors for error in origin]
     if not each:
         return Spread(0.0, 0.0)

@@ -1,6 +1,7 @@
-"""How many units may be wanted: a distribution of counts with a mean and a variance, and its quantiles.
+"""The distribution of a number of units, by mean and variance, and its quantiles.
 
-A negative binomial where the variance is above the mean, and Poisson's otherwise; above a thousand units, a normal.
+It is a negative binomial if the variance is above the mean, and a Poisson distribution otherwise; above a thousand
+units it is normal.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from statistics import NormalDist
 NORMAL_FROM = 1_000.0
 STEPS_MAX = 100_000
 SPREAD_MIN = 1.0001
-"""Of a variance over its mean, where it is more than Poisson's."""
+"""A variance relative to the mean from which on it counts as more than Poisson's."""
 
 
 def quantile(mean: float, variance: float, share: float) -> int:
-    """The least count that as large a share of cases does not exceed."""
+    """Return the least count that is not exceeded in this share of cases."""
     if mean <= 0:
         return 0
     if mean >= NORMAL_FROM:

@@ -1,8 +1,8 @@
-"""Demand from the facts: units in each whole period, and in which of them there was nothing to sell.
+"""Demand from the fact tables: units in each whole period, and the periods without stock.
 
-Of a location, what left it, at the time of the order, bundles by component; of no location, what was ordered, also what
-was cancelled since.
-Presales are left out: they are wanted all at once, before there is anything.
+For a location these are the units that left it, by the time of their order, with bundles by component. Without a
+location they are the ordered units, including those cancelled later. Presales are left out: their demand comes all at
+once, before there is stock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from oms_es.reports.forecasting.asking import Question
 from oms_es.reports.queries import Connection
 
 OUT_SHARE = 0.5
-"""Of a period without anything on hand: from there on, what was sold is not all that was wanted."""
+"""The share of a period without stock from which on the sold units are not all that was wanted."""
 PRESALE = "presale"
 FACTS = tuple(dict.fromkeys((*SOURCES["lines"].tables, *SOURCES["shipped"].tables, stock_movements.projection.name)))
 """The read models that it reads."""
@@ -31,7 +31,7 @@ moved, order = stock_movements.projection.table.c, order_milestones.projection.t
 
 
 class Series(NamedTuple):
-    """`begins`: the first day of the first of its periods; `sold` and `out` have one entry for each."""
+    """A series. `begins` is the first day of its first period; `sold` and `out` have one entry for each period."""
 
     sku: str
     location: str
@@ -41,7 +41,9 @@ class Series(NamedTuple):
 
 
 def series(connection: Connection, question: Question) -> Iterator[Series]:
-    """Of each SKU that was asked, and that anything was wanted of; the most wanted first where none was named."""
+    """Yield the series of each SKU of the question with any demand; without named SKUs, those with the most demand
+    first.
+    """
     sold = _sold(connection, question)
     skus = [sku for sku in question.skus if sku in sold] if question.skus else list(sold)
     first = _first_on_hand(connection, question, skus)
@@ -59,8 +61,11 @@ def _series(
     oldest: date,
     out: Sequence[tuple[datetime, datetime]],
 ) -> Series:
-    """It begins with the first stock, or with all history where it was sold before any stock was known: with its first
-    sale, it would be looked at for having sold."""
+    """Return the series.
+
+    It begins with the first stock, or with all history if units were sold before any stock was known. If it began with
+    the first sale, it would never begin with a period without sales.
+    """
     sale = min(sold)
     begins = max(first if first is not None and first <= sale else min(oldest, sale), question.oldest)
     step = timedelta(days=question.grain.days)
@@ -76,7 +81,7 @@ def _is_out(since: datetime, until: datetime, out: Sequence[tuple[datetime, date
 
 
 def _sold(connection: Connection, question: Question) -> dict[str, dict[date, int]]:
-    """By SKU and the first day of the period."""
+    """Return the units by SKU and first day of the period."""
     source = SOURCES["shipped" if question.location else "lines"]
     at = source.times["placed_at"]
     sku, units = source.dimensions["sku"], source.numbers["units"].column
@@ -121,7 +126,7 @@ def _oldest_order(connection: Connection, question: Question) -> date:
 
 
 def _out(connection: Connection, question: Question, skus: Sequence[str]) -> dict[str, list[tuple[datetime, datetime]]]:
-    """From when to when nothing was on hand."""
+    """Return by SKU the intervals in which nothing was on hand."""
     on_hand = func.sum(moved.quantity).over(partition_by=moved.sku, order_by=moved.position)
     later = func.lead(moved.recorded_at).over(partition_by=moved.sku, order_by=moved.position)
     until = func.coalesce(later, bindparam("now", question.now))

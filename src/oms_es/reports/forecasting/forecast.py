@@ -1,7 +1,7 @@
-"""A forecast of one series: for every period to come what is expected, and between which counts it will lie.
+"""The forecast of one series: the expected units of every coming period, and the range of their counts.
 
-What is expected is the middle of what the models say, by their weights. How far off it may be is what it was at the
-origins of the past, each time with the weights of the other origins. Counts lie as a negative binomial does.
+The expectation is the weighted median of the models' forecasts. Its error is estimated at the origins of the past, each
+time with weights from the other origins. Counts follow a negative binomial distribution.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from oms_es.reports.forecasting.smoothing import History
 LOW, MIDDLE, HIGH = 0.1, 0.5, 0.9
 DECIMALS = 4
 NEAR = 4
-"""Periods before and after one in which there was nothing to sell, which say what would have been sold."""
+"""How many periods before and after one without stock are used to estimate what would have been sold."""
 
 
 class Said(NamedTuple):
-    """Of a period, or of all of them: `expected` units, and the counts that a tenth, a half and nine tenths of cases do
-    not exceed."""
+    """The forecast of a period, or of all together: the expected units, and the counts that a tenth, a half and
+    nine tenths of cases do not exceed.
+    """
 
     expected: float
     low: int
@@ -33,7 +34,10 @@ class Said(NamedTuple):
 
 
 class Errors(NamedTuple):
-    """Of rolling origins in its own history; None where nothing ever changed in it, so that there is no scale."""
+    """The errors at rolling origins in the series' own history.
+
+    Scaled ones are None if the history never changes, so that there is no scale.
+    """
 
     origins: int
     periods: int
@@ -45,7 +49,11 @@ class Errors(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """`weights`: of the models, the most first. `not_enough`: why nothing is said; then there is nothing else."""
+    """A forecast.
+
+    `weights` are those of the models, the largest first. `not_enough` says why there is no forecast; then all else is
+    empty.
+    """
 
     periods: Sequence[Said]
     total: Said | None
@@ -61,7 +69,10 @@ NOTHING_SAID = Forecast((), None, None, {}, Spread(0.0, 0.0))
 def forecast(
     sold: Sequence[int], censored: Sequence[bool], horizon: int, *, season: int, periods_min: int, unit: str
 ) -> Forecast:
-    """`sold`: in each whole period, oldest first; `censored`: where there was nothing to sell for most of it."""
+    """Return the forecast.
+
+    `sold` has the units of each whole period, oldest first; `censored` marks periods mostly without stock.
+    """
     if len(sold) < periods_min:
         return NOTHING_SAID._replace(not_enough=f"{len(sold)} of {periods_min} {unit}s")
     if not any(sold):
@@ -84,7 +95,7 @@ def forecast(
 
 
 def uncensored(sold: Sequence[int], censored: Sequence[bool]) -> list[float]:
-    """Where there was nothing to sell, what was sold near it when there was, if that is more."""
+    """Return the series with periods without stock raised to the mean of nearby periods with stock, if that is more."""
     found = [float(units) for units in sold]
     for place in (place for place, is_out in enumerate(censored) if is_out):
         before = [float(sold[n]) for n in range(place - 1, -1, -1) if not censored[n]][:NEAR]
@@ -95,7 +106,7 @@ def uncensored(sold: Sequence[int], censored: Sequence[bool]) -> list[float]:
 
 
 def _left_out(found: Sequence[Origin], one: Origin) -> list[float]:
-    """What would have been said at an origin, weighed by the others."""
+    """Return the combined forecast at an origin, with weights from the other origins."""
     others = [other for other in found if other is not one]
     return together(one.said, weights(others, list(one.said)))
 

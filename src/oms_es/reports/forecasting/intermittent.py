@@ -1,6 +1,6 @@
-"""Models of demand with many periods in which nothing is sold: Croston and its corrections, and ADIDA.
+"""Models of demand with many periods without sales: Croston's and its corrections, and ADIDA.
 
-Invariant: each says a rate, units per period, which is the same for every period to come.
+Invariant: each forecasts a rate in units per period, which is the same for every coming period.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from statistics import fmean
 from oms_es.reports.forecasting.smoothing import History, smoothed
 
 ALPHA = 0.1
-"""What Croston's method is used with."""
+"""The usual smoothing constant of Croston's method."""
 TSB_ALPHA, TSB_BETA = 0.2, 0.1
 
 
 def croston(history: History, horizon: int) -> list[float]:
-    """How much is sold when something is, over how long it takes until something is; both smoothed."""
+    """Croston: the smoothed size of a sale, divided by the smoothed interval between sales."""
     return [_rate(history)] * horizon
 
 
@@ -27,8 +27,9 @@ def sba(history: History, horizon: int) -> list[float]:
 
 
 def tsb(history: History, horizon: int) -> list[float]:
-    """Teunter, Syntetos and Babai: how likely something is sold is smoothed in each period, so that what is not sold
-    any more fades."""
+    """Teunter, Syntetos and Babai: the probability of a sale is smoothed in each period, so that the forecast fades
+    when sales end.
+    """
     sold = [value for value in history if value]
     if not sold:
         return [0.0] * horizon
@@ -41,7 +42,7 @@ def tsb(history: History, horizon: int) -> list[float]:
 
 
 def adida(history: History, horizon: int) -> list[float]:
-    """Aggregate to as many periods as pass between sales, smooth, and share out."""
+    """ADIDA: aggregate over the mean interval between sales, smooth, and disaggregate."""
     gaps = intervals(history)
     width = max(ceil(fmean(gaps)), 1) if gaps else 1
     begin = len(history) % width
@@ -50,7 +51,7 @@ def adida(history: History, horizon: int) -> list[float]:
 
 
 def intervals(history: Sequence[float]) -> list[int]:
-    """How many periods after the last one something was sold again; the first counts from the beginning."""
+    """Return the number of periods between sales; the first is counted from the beginning."""
     found, since = [], 0
     for value in history:
         since += 1

@@ -1,8 +1,8 @@
-"""How wrong a forecast was, in figures that can be compared between series.
+"""Measures of a forecast's errors that can be compared between series.
 
-`mase`: its absolute error over that of the seasonal naive forecast within the history that it was made of; below 1 it
-is the better one. `bias`: what it said too much, over what was wanted; `pinball`: the loss of a quantile, over the same
-scale.
+`mase`: the absolute error relative to that of the seasonal naive forecast within the history; below 1 the forecast is
+better. `bias`: the excess of the forecast relative to the demand. `pinball`: the loss of a quantile, on the scale of
+`mase`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from oms_es.reports.forecasting.smoothing import History
 
 
 def scale_of(history: History, season: int) -> float:
-    """The mean absolute error of saying, one step ahead, what was a season before; 0 where nothing ever changed."""
+    """Return the mean absolute error of forecasting each period by the one a season before; 0 if the history never
+    changes.
+    """
     step = season if len(history) > season else 1
     return fmean(abs(now - before) for now, before in zip(history[step:], history, strict=False))
 
@@ -32,5 +34,5 @@ def pinball(actual: Sequence[float], said: Sequence[float], share: float) -> flo
 
 
 def covered(actual: Sequence[float], low: Sequence[float], high: Sequence[float]) -> float:
-    """The share of periods that lay between the two, or on one of them."""
+    """Return the share of periods in which the demand was within the range, bounds included."""
     return fmean(1.0 if least <= a <= most else 0.0 for a, least, most in zip(actual, low, high, strict=True))

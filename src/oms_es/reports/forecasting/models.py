@@ -1,4 +1,4 @@
-"""The models, by name: each says what it expects of every period to come."""
+"""The models by name: each returns its expectation for every coming period."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oms_es.reports.forecasting.smoothing import History
 Model = Callable[[History, int], list[float]]
 SHORT, MIDDLE, LONG = 4, 8, 13
 SEASONS_MIN = 2
-"""So many whole seasons are needed to see one."""
+"""How many whole seasons a seasonal model needs."""
 MODELS: Mapping[str, Model] = {
     "naive": smoothing.naive,
     "mean": lambda history, horizon: smoothing.mean_of(history, horizon, len(history)),
@@ -28,11 +28,14 @@ MODELS: Mapping[str, Model] = {
     "adida": intermittent.adida,
 }
 SEASONAL = ("seasonal_naive", "seasonal_ses")
-"""Those that are asked, too, where history has seasons enough."""
+"""The models that are added if the history has enough seasons."""
 
 
 def models_of(length: int, season: int) -> Mapping[str, Model]:
-    """That can say something of a history of so many periods, and of every longer one. A season of 1 is none."""
+    """Return the models that can forecast from a history of this length, and from every longer one.
+
+    A season of 1 means none.
+    """
     if season < SEASONS_MIN or length < SEASONS_MIN * season:
         return MODELS
     return {
@@ -43,7 +46,7 @@ def models_of(length: int, season: int) -> Mapping[str, Model]:
 
 
 def seasonal_ses(history: History, horizon: int, season: int) -> list[float]:
-    """Smoothing of what is left when each place in the season, such as a Monday, is divided by its share."""
+    """Smoothing of the history divided by its seasonal factors, such as that of Mondays."""
     shape = _shape(history, season)
     plain = [value / shape[place % season] for place, value in enumerate(history)]
     level = smoothing.smoothed(plain)
@@ -51,7 +54,9 @@ def seasonal_ses(history: History, horizon: int, season: int) -> list[float]:
 
 
 def _shape(history: Sequence[float], season: int) -> list[float]:
-    """Each place's mean over the mean of all, drawn to 1 as if one more season had been even."""
+    """Return the seasonal factors: each place's mean relative to the mean of all, shrunk to 1 as if by one more
+    even season.
+    """
     mean = fmean(history)
     if not mean:
         return [1.0] * season

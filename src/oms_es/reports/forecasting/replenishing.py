@@ -1,7 +1,7 @@
-"""From a forecast to stock: how low it may fall before more is asked for, with the arithmetic by which it is so.
+"""From a forecast to reorder points: how low stock may fall before more is asked for, with the arithmetic.
 
-The reorder point is the count that demand within one lead time does not exceed in as many cases as the service level
-says; safety stock is what of it is above the mean. Lead times vary, too, and count in the variance.
+The reorder point is the count that demand within one lead time does not exceed in the share of cases given by the
+service level; safety stock is its part above the mean. Lead times vary, too, which is part of the variance.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ from oms_es.reports.forecasting.counts import quantile
 from oms_es.reports.forecasting.forecast import DECIMALS, Forecast
 
 LEAD_TIMES_MIN = 3
-"""So many inbounds that came are needed to go by."""
+"""How many received inbounds are needed to estimate a lead time."""
 WEEK_DAYS = 7
 CLASS_SHARES: Mapping[str, float] = {"A": 0.8, "B": 0.95, "C": 1.0}
-"""Of all that is wanted: the SKUs that are wanted most make up the first of these shares, and so on."""
+"""The shares of the total demand up to which SKUs are in a class, from those with the most demand on."""
 
 
 class LeadTime(NamedTuple):
-    """In days; `times`: of so many inbounds, 0 where a person said it. `whose`: theirs."""
+    """A lead time in days.
+
+    `times` is the number of inbounds that it was learnt from, 0 if a person stated it. `whose` names their source: the
+    SKU or the location.
+    """
 
     days: float
     variance: float
@@ -30,7 +34,10 @@ class LeadTime(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """`of_demand` and `of_lead_time` are the parts of the variance of demand within one lead time."""
+    """A proposed reorder point.
+
+    `of_demand` and `of_lead_time` are the parts of the variance of demand within one lead time.
+    """
 
     sku: str
     location: str
@@ -51,7 +58,7 @@ class Proposal(NamedTuple):
 
     @property
     def arithmetic(self) -> str:
-        """For a person who is to approve it."""
+        """The arithmetic in words, for the person who is to approve it."""
         lead = self.lead
         return (
             f"{self.per_week:.2f} a week × {lead.days:.1f} days / 7 = {self.mean:.2f} within a lead time; variance "
@@ -61,7 +68,10 @@ class Proposal(NamedTuple):
 
 
 def learnt(of_sku: Sequence[float], of_location: Sequence[float], said_days: float | None) -> LeadTime | None:
-    """What a person said, else of the SKU there, else of all that came there; None where there is too little."""
+    """Return the stated lead time, or one learnt from the SKU's inbounds there, or from all inbounds there;
+
+    None if there are too few.
+    """
     if said_days is not None:
         return LeadTime(said_days, 0.0, 0, "said")
     for whose, days in (("SKU", of_sku), ("location", of_location)):
@@ -71,7 +81,7 @@ def learnt(of_sku: Sequence[float], of_location: Sequence[float], said_days: flo
 
 
 def classes(units: Mapping[str, float]) -> dict[str, str]:
-    """By SKU: A, B or C, by how much of all that is wanted it and those wanted more come to."""
+    """Return by SKU its class A, B or C, by the share of the total demand that it and those with more demand have."""
     whole, so_far = sum(units.values()), 0.0
     found = {}
     for sku, wanted in sorted(units.items(), key=lambda pair: (-pair[1], pair[0])):
@@ -91,7 +101,7 @@ def proposal(
     cover_weeks: float,
     now: int,
 ) -> Proposal:
-    """`said`: by week. `now`: the reorder point that is set."""
+    """Return the proposal. `said` is a forecast by week; `now` is the current reorder point."""
     per_week = sum(one.expected for one in said.periods) / len(said.periods)
     weeks = lead.days / WEEK_DAYS
     mean = per_week * weeks

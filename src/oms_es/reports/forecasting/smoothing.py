@@ -1,7 +1,7 @@
-"""Models of demand that sells in most periods: naive ones, moving averages, exponential smoothing, theta.
+"""Models of demand with sales in most periods: naive ones, moving averages, exponential smoothing, theta.
 
-Each is given a history, oldest first, and says one number for each of the periods to come. They are as the literature
-has them, with smoothing constants chosen from a grid by the squared error of one step ahead.
+Each takes a history, oldest first, and returns one number for each coming period. They follow the literature, with
+smoothing constants chosen from a grid by the squared error of one step ahead.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def ses(history: History, horizon: int) -> list[float]:
 
 
 def smoothed(history: History) -> float:
-    """The level that the best of the smoothing constants comes to."""
+    """Return the final level with the best of the smoothing constants."""
     return min((_level(history, alpha) for alpha in ALPHAS), key=lambda found: found[0])[1]
 
 
 def _level(history: History, alpha: float) -> tuple[float, float]:
-    """Its squared errors, and where it ends."""
+    """Return the sum of squared errors, and the final level."""
     level, errors = history[0], 0.0
     for value in history[1:]:
         error = value - level
@@ -53,7 +53,7 @@ def _level(history: History, alpha: float) -> tuple[float, float]:
 
 
 def damped_trend(history: History, horizon: int) -> list[float]:
-    """Holt's method with a trend that fades, ETS(A,Ad,N)."""
+    """Holt's method with a damped trend, ETS(A,Ad,N)."""
     found = min((_damped(history, a, b) for a in ALPHAS for b in BETAS if b <= a), key=lambda one: one[0])
     _, level, trend = found
     said, growth = [], 0.0
@@ -74,7 +74,7 @@ def _damped(history: History, alpha: float, beta: float) -> tuple[float, float, 
 
 
 def theta(history: History, horizon: int) -> list[float]:
-    """The standard theta method: smoothing, with half of the drift of a line through all of history."""
+    """The standard theta method: smoothing, with half of the drift of a line through all of the history."""
     level, drift = smoothed(history), _slope(history) / 2
     return [max(level + drift * step, 0.0) for step in range(1, horizon + 1)]
 

@@ -1,4 +1,4 @@
-"""What is odd: days on which a figure is far from what its own past foretells.
+"""Odd days: days on which a figure is far from what its own past leads one to expect.
 
 Imports: `reports.figures` and what it imports.
 """

@@ -1,4 +1,4 @@
-"""Odd days of a report's drawn measure, in a period: each series by itself, of what the report is asked by."""
+"""The odd days of a report's drawn measure within a period, for each series of the report's dimensions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAY = "day"
 
 
 class Found(NamedTuple):
-    """An odd day of the series `of` a report: its dimensions, such as the currency, by their names."""
+    """An odd day of a report. `of` has the values of the series' dimensions, such as the currency, by name."""
 
     report: str
     measure: str
@@ -34,7 +34,7 @@ class Found(NamedTuple):
 
 
 def period(since: str | None, until: str | None, zone: str, now: datetime | None = None) -> Period:
-    """Whole days, the last seven unless others are named. Raises BadReport."""
+    """Return the period in whole days; by default the last seven. Raise BadReport if it is too long, or not over."""
     asking.require_zone(zone)
     today = (now or datetime.now(UTC)).astimezone(ZoneInfo(zone)).date()
     last = min(asking.day(until), today) if until else today
@@ -47,7 +47,7 @@ def period(since: str | None, until: str | None, zone: str, now: datetime | None
 def odd_days(
     connection: Connection, definition: Definition, when: Period, by: Sequence[str] = (), zone: str = "UTC"
 ) -> list[Found]:
-    """The farthest off first. Raises BadReport, TooLarge."""
+    """Return the odd days, the farthest off first. Raise BadReport or TooLarge."""
     if set(by) & set(GRAINS):
         raise BadReport("it is by day already; name other dimensions")
     assert when.since
@@ -69,7 +69,7 @@ def _found(answer: Answer, when: Period) -> Iterator[Found]:
 
 
 def _series(answer: Answer) -> Mapping[tuple[Cell, ...], Mapping[date, Day]]:
-    """Where things are summed, a day without any has none of them; where they are not, nothing is known of it."""
+    """Return the series. Sums are 0 on a day without rows; for other measures nothing is known of such a day."""
     definition = answer.question.definition
     names = [column.name for column in answer.columns]
     one = next(one for one in definition.measure if one.name == definition.drawn)

@@ -1,9 +1,9 @@
-"""Whether a day of a series is odd: by medians, which a few odd days of the past do not move.
+"""Whether a day of a series is odd, judged by medians, which a few odd days of the past do not change much.
 
-A day is expected to be the median of the same day of the week in the eight weeks before it. How far days usually are
-from that is the median absolute deviation of those weeks' days, each from its own day's median, times 1.4826 as for a
-normal distribution; it is at least what chance alone makes of counts (the root of what is expected) and of shares.
-A day is odd that is more than LIMIT times as far away. Nothing of the day itself or of later days is looked at.
+The expectation is the median of the same weekday in the eight weeks before. The usual deviation is the median absolute
+deviation of those weeks' days, each from its own weekday's median, times 1.4826 as for a normal distribution; it is at
+least the random variation of counts (the root of the expectation) and of shares. A day is odd if it deviates more than
+LIMIT times the usual deviation. Neither the day itself nor later days are used.
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ from typing import NamedTuple
 
 WEEKS = 8
 SAME_DAYS_MIN, DAYS_MIN = 4, 28
-"""Without as many in those weeks, nothing is said."""
+"""With fewer days in those weeks, no judgement is made."""
 LIMIT = 4.5
 NORMAL = 1.4826
 WIDER = 1.15
-"""Medians of eight days are off themselves, and deviations from them too small."""
+"""Corrects the usual deviation: medians of only eight days vary themselves, so that deviations from them are too
+small."""
 
 
 class Day(NamedTuple):
-    """`of`: of how many things it is a share, in percent; 0 for what is none. `is_count`: of things that happen."""
+    """A day's value.
+
+    `of` is the number of things that it is a share of, in percent, or 0. `is_count`: it counts events.
+    """
 
     value: float
     of: float = 0
@@ -33,7 +37,7 @@ class Day(NamedTuple):
 
 
 class Odd(NamedTuple):
-    """`times`: how many times as far off as days usually are; negative below what was expected."""
+    """An odd day. `times` is its deviation relative to the usual one; it is negative below the expectation."""
 
     day: date
     value: float
@@ -44,7 +48,7 @@ class Odd(NamedTuple):
 
 
 def judge(days: Mapping[date, Day], day: date) -> Odd | None:
-    """None where it is not odd, or where too little is known to say so."""
+    """Return the odd day; None if it is not odd, or too little is known to judge it."""
     before = [one for n in range(1, 7 * WEEKS + 1) if (one := day - timedelta(days=n)) in days]
     by_weekday: dict[int, list[float]] = defaultdict(list)
     for one in before:
@@ -65,7 +69,7 @@ def judge(days: Mapping[date, Day], day: date) -> Odd | None:
 
 
 def by_chance(day: Day, expected: float) -> float:
-    """How far counts and shares are off though nothing has changed."""
+    """Return by how much counts and shares vary at random."""
     if day.of:
         share = min(max(expected / 100, 1 / day.of), 1 - 1 / day.of) if day.of > 1 else 0.5
         return 100 * sqrt(share * (1 - share) / day.of)

@@ -1,4 +1,4 @@
-"""The series that are looked at where none is named: reports by day, each with the measure that is judged."""
+"""The series that are judged by default: reports by day, each with the measure that is judged."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Open exceptions with who sees to them, those that people resolved, and what two versions of an order differ in.
+"""Open exceptions with their assignees, resolved ones, and the differences between two versions of an order.
 
-Invariant: an exception is open while it stands in open_exceptions and was raised after it was last resolved.
-What a person put off is listed apart until then.
+Invariant: an exception is open while it is in open_exceptions and was raised after it was last resolved. Snoozed
+exceptions are listed separately until their time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ WHERE (resolved.through IS NULL OR resolved.through < e.last_raised_at)
 NOT_SNOOZED = " AND (snoozed.until IS NULL OR snoozed.until <= now())"
 OF_CHANNELS = " AND s.channel = ANY(%(channels)s)"
 COUNTED_MAX = 10_000
-"""Of all kinds together: so many are enough to see."""
+"""How many exceptions of all kinds together are counted; a list of more would not be read."""
 BY_KIND = """
 SELECT kind, count(*) FILTER (WHERE NOT is_snoozed) AS open, count(*) FILTER (WHERE is_snoozed) AS snoozed,
     coalesce(min(raised_at) FILTER (WHERE NOT is_snoozed), min(raised_at)) AS oldest_at,
@@ -58,8 +58,11 @@ GROUP BY kind ORDER BY 2 DESC, kind
 
 
 class Asked(NamedTuple):
-    """What does not matter is None. `after`: the exception at which the page before ended. `channels`: of orders.
-    `snoozed`: those that were put off, and no others."""
+    """The filter of a list;
+
+    None means any. `after` is the exception at which the page before ended. `channels` are those of the orders.
+    `snoozed`: only those that are snoozed.
+    """
 
     kind: str | None = None
     order_id: str | None = None
@@ -70,7 +73,7 @@ class Asked(NamedTuple):
 
 
 def page(connection: Connection, asked: Asked, limit: int) -> list[Row]:
-    """The oldest first."""
+    """Return a page of open exceptions, the oldest first."""
     tests = {"kind": "e.kind", "order_id": "e.order_id", "assignee": "seen_to.assignee"}
     wanted = "".join(
         f" AND {column} = %({name})s" for name, column in tests.items() if getattr(asked, name) is not None
@@ -85,18 +88,18 @@ def page(connection: Connection, asked: Asked, limit: int) -> list[Row]:
 
 
 def by_kind(connection: Connection, channels: list[str] | None = None) -> list[Row]:
-    """How many are open of each kind, and since when the oldest of them: of the COUNTED_MAX oldest."""
+    """Return by kind the number of open exceptions and the time of the oldest, among the COUNTED_MAX oldest."""
     query = BY_KIND.format(f"{OPEN}{OF_CHANNELS if channels is not None else ''}")
     return connection.execute(query.encode(), {"channels": channels, "limit": COUNTED_MAX}).fetchall()
 
 
 def one(connection: Connection, exception_id: str) -> Row | None:
-    """If it is open."""
+    """Return an exception if it is open."""
     return connection.execute(f"{OPEN} AND e.exception_id = %s".encode(), [exception_id]).fetchone()
 
 
 def resolved(connection: Connection, before: int | None, limit: int) -> list[Row]:
-    """What people resolved, the newest first; `before`: the position at which the page before ended."""
+    """Return resolved exceptions, the newest first; `before` is the position at which the page before ended."""
     query = (
         "SELECT * FROM exception_history WHERE what = %(what)s AND position < %(before)s "
         "ORDER BY position DESC LIMIT %(limit)s"
@@ -105,13 +108,13 @@ def resolved(connection: Connection, before: int | None, limit: int) -> list[Row
 
 
 def seen_to(connection: Connection, exception_id: str) -> list[Row]:
-    """What people did about it, in order."""
+    """Return what people did about an exception, in order."""
     query = "SELECT * FROM exception_history WHERE exception_id = %s ORDER BY position LIMIT %s"
     return connection.execute(query, [exception_id, HISTORY_MAX]).fetchall()
 
 
 def like(connection: Connection, exception_id: str) -> str | None:
-    """The exception that is called most alike."""
+    """Return the exception with the most similar id; None if none is similar."""
     sides = [
         f"(SELECT exception_id FROM open_exceptions WHERE exception_id {side} %s "
         f"ORDER BY exception_id {direction} LIMIT {NEIGHBOURS_MAX})"
@@ -125,7 +128,7 @@ PERSONAL = personal_fields([o.OrderContent])
 
 
 class Difference(NamedTuple):
-    """A field that the order has otherwise than the channel sent it again."""
+    """A field in which the order differs from the version that the channel sent again."""
 
     field: str
     ours: Any
@@ -137,7 +140,7 @@ class Difference(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """An order as it is now, and as the channel sent it last."""
+    """An order in its current state, and as the channel sent it last."""
 
     order: Order
     latest: o.DuplicateConflictFound
@@ -150,7 +153,10 @@ class Conflict(NamedTuple):
         return [Difference(n, ours.get(n), theirs.get(n)) for n in names if ours.get(n) != theirs.get(n)]
 
     def taken(self) -> Command | None:
-        """What makes the order what the channel sent; None where an amendment has nothing to change. Raises Refused."""
+        """Return the command that changes the order to what the channel sent;
+
+        None if nothing is to change. Raise Refused if an amendment cannot change a field.
+        """
         assert self.order.content
         names = {difference.field.partition(".")[0] for difference in self.differences}
         fixed = sorted(names.difference(CHANGEABLE, KEPT))
@@ -168,11 +174,11 @@ class Conflict(NamedTuple):
 
 
 KEPT = frozenset({"placed_at"})
-"""When an order was placed is not what it asks for: ours stays."""
+"""The time of placing is not something that an order asks for, so ours is kept."""
 
 
 def conflict_of_exception(connection: Connection, codec: Codec, exception_id: str) -> Conflict | None:
-    """None where it is not about two versions of an order."""
+    """Return the conflict of an exception; None if it is not about two versions of an order."""
     kind, _, order_id = exception_id.partition("/")
     return conflict_of(connection, codec, order_id) if kind == DUPLICATE else None
 
@@ -184,7 +190,7 @@ def conflict_of(connection: Connection, codec: Codec, order_id: str) -> Conflict
 
 
 def _plain(content: o.OrderContent) -> dict[str, Any]:
-    """Lines by their id, so that each is compared with itself."""
+    """Return the content as plain values, with lines by id, so that each line is compared with itself."""
     names = o.OrderContent.model_fields
     plain = {name: value for name, value in content.model_dump(mode="json").items() if name in names}
     return {**plain, "lines": {line.pop("line_id"): line for line in plain["lines"]}}

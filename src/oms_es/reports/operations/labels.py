@@ -1,4 +1,4 @@
-"""The labels that a shipment travels under now: a booking that is cancelled takes its labels along."""
+"""The current labels of a shipment: a cancelled booking invalidates its labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oms_es.store.encoding.codec import Codec
 
 
 def newest_labels(connection: Connection, codec: Codec, shipment_id: str) -> Mapping[str, s.LabelDocument]:
-    """By carton; under the empty name the one of the whole."""
+    """Return the labels by carton; under the empty name that of the whole shipment."""
     labels: dict[str, s.LabelDocument] = {}
     for recorded in history(connection, codec, f"shipment-{shipment_id}", None):
         if isinstance(recorded.event, s.ShipmentBookingCancelled):

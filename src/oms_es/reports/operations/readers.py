@@ -1,7 +1,7 @@
-"""Where every reader stands, how much of what concerns it is still to come, and who had to stop, and why.
+"""The position of every reader, how many events of its interest are still to come, and why a reader has stopped.
 
-Of the log and of partitions alike: what a reader has not taken is counted by events that concern it, so that one that
-has only passed the others without saving that is not behind.
+This counts for readers of the log and of partitions alike: only events that concern a reader are counted, so that a
+reader that has passed others without saving its position is not behind.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from oms_es.store import stops
 from oms_es.store.recorder import EVENTS
 
 COUNTED_MAX = 200_000
-"""Events that are looked at: who is further behind is so much behind at least."""
+"""How many events are looked at; a reader that is further behind is reported as at least so much behind."""
 FETCHED = 2_000
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -30,7 +30,11 @@ Interests = Mapping[str, frozenset[type[Event]]]
 
 
 class Reader(NamedTuple):
-    """`behind`: events of interest that it has not taken. `position`: up to where it has done everything, as saved."""
+    """A reader.
+
+    `behind` is the number of events of its interest that it has not taken. `position` is the saved one, up to which it
+    has done everything.
+    """
 
     role: str
     position: int
@@ -39,8 +43,11 @@ class Reader(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """`published`: up to where the log is published on Kafka, if it is. `others`: why those stopped that read no
-    events: the relay, and partitions of input from outside. `circuits`: gateways that are asked or not, since when."""
+    """The state of all readers.
+
+    `published`: up to where the log is published on Kafka, if it is. `others`: why roles stopped that read no events,
+    such as the relay and partitions of input. `circuits`: the gateways' circuit breakers, with their times.
+    """
 
     end: int
     published: int | None
@@ -58,7 +65,7 @@ class Standing(NamedTuple):
 
 
 def standing(connection: Connection, interests: Interests) -> Standing:
-    """All of it in one moment."""
+    """Return the state of all readers, read in one snapshot."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         return _standing(connection, interests)
@@ -85,7 +92,7 @@ def _is(name: str, role: str) -> bool:
 
 
 def _position(progress: Progress, ends: Mapping[str, int], role: str) -> int:
-    """A partition that is read to its end delays no reader."""
+    """Return a reader's position. Partitions that are read to their end are left out, as they delay no reader."""
     log = progress.positions.get(role, 0)
     own = [name for name in progress.positions if name.startswith(f"{role}@")]
     if not own:

@@ -1,4 +1,4 @@
-"""Intents that no gateway has performed yet: what the world was not asked for.
+"""Intents that no gateway has performed yet.
 
 Reads    the log, after the position of each gateway
 """
@@ -14,7 +14,7 @@ from oms_es.kafka.groups.watermark import Progress
 from oms_es.store.recorder import EVENTS
 
 COUNTED_MAX = 10_000
-"""Of one gateway: so many are enough to see."""
+"""How many intents of one gateway are counted."""
 AFTER = f"""
 SELECT notification_id, originator_id FROM {EVENTS}
 WHERE notification_id > %s AND topic = ANY(%s) ORDER BY notification_id LIMIT {COUNTED_MAX}
@@ -24,7 +24,7 @@ WHERE notification_id > %s AND topic = ANY(%s) ORDER BY notification_id LIMIT {C
 def intents_waiting(
     connection: psycopg.Connection[dict[str, Any]], intents: Mapping[str, Iterable[str]]
 ) -> dict[str, int]:
-    """How many there are for each gateway, by its name; those without any are left out."""
+    """Return the number of waiting intents by the gateway's name, without zeros."""
     progress = Progress.stored(connection)
     waiting: dict[str, int] = {}
     for gateway, names in intents.items():

@@ -1,4 +1,4 @@
-"""Statements of people's own, over read models or over an export: one query, which reads what it is given and no more.
+"""Users' own SQL queries, over read models or over an export: one query, which can read the given tables only.
 
 Imports: schemas, projections, `reports.exporting` and `reports.queries`.
 """

@@ -1,8 +1,8 @@
-"""A query of the read models, asked by a login that may read these and nothing else.
+"""A query of the read models, run by a login that may read these and nothing else.
 
-Invariant: it is never asked with the rights of the engine. A login is made for it, with a password that no one knows,
-and goes when it is answered; or it is asked by the one that is named for it, which may not be a superuser. PostgreSQL
-itself takes one query and no other statement: it declares a cursor, in a transaction that only reads.
+Invariant: the query never has the rights of the engine. A login is made for it, with a random password that is shown to
+no one, and dropped afterwards; or a configured login runs it, which must not be a superuser. PostgreSQL itself accepts
+one query and no other statement: it is declared as a cursor, in a read-only transaction.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from oms_es.reports.querying.found import BadStatement, Bounds, Found, checked, 
 
 LOGIN = "oms_es_sql_"
 MADE_FOR_MINUTES = 30
-"""A login whose statement was killed may not be used any longer, and is dropped by the next one."""
+"""After so many minutes the login of a killed query can no longer be used; the next query drops it."""
 LOCK = 7_209_450_322_118_006
 SHUTTING_DOWN = "57P"
-"""How states of a server begin that lets no one go on; without a state, the connection is gone."""
+"""The beginning of the server's error codes after which no query can go on; without a code, the connection is lost."""
 LEFT_BEHIND = "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s) AND rolvaliduntil < now()"
 WORK_MEMORY, FILES = "64MB", "2GB"
 BYTES_MAX = 200_000_000
-"""Of all rows together, as PostgreSQL sends them; one row alone may have as many as PostgreSQL makes of it."""
+"""How many bytes all rows together may have, as PostgreSQL sends them; a single row may have as many as PostgreSQL
+makes of it."""
 LOCKING = """
 SELECT oid::regprocedure::text FROM pg_proc
 WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^pg_(try_)?advisory_'
@@ -45,8 +46,11 @@ MAY_MAKE_LOGINS = "SELECT rolsuper OR rolcreaterole AS may FROM pg_roles WHERE r
 
 
 def ask(database_url: str, statement: str, tables: Collection[str], bounds: Bounds, *, is_ours: bool = False) -> Found:
-    """By a login that is made for it, and may read these tables. `is_ours`: the server is the embedded one, where locks
-    that only programs agree on are the engine's. Raises BadStatement."""
+    """Run the query by a login that is made for it, and may read these tables.
+
+    Raise BadStatement if it fails. `is_ours`: the server is the embedded one, where advisory locks belong to the
+    engine.
+    """
     statement = checked(statement)
     with psycopg.connect(database_url, autocommit=True) as owner, _login(owner, tables, bounds) as (name, password):
         if is_ours:
@@ -55,7 +59,10 @@ def ask(database_url: str, statement: str, tables: Collection[str], bounds: Boun
 
 
 def ask_as(reader_url: str, statement: str, bounds: Bounds) -> Found:
-    """By a login that may read what it may. Raises BadStatement."""
+    """Run the query by a configured login, with its own rights.
+
+    Raise BadStatement if it fails, or the login is a superuser.
+    """
     statement = checked(statement)
     with psycopg.connect(reader_url, autocommit=True) as reader:
         row = reader.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
@@ -66,7 +73,7 @@ def ask_as(reader_url: str, statement: str, bounds: Bounds) -> Found:
 
 @contextmanager
 def _login(owner: psycopg.Connection[Any], tables: Collection[str], bounds: Bounds) -> Iterator[tuple[str, str]]:
-    """Raises BadStatement where the engine's own login may make none."""
+    """Make a login, and drop it afterwards. Raise BadStatement if the engine's own login may make none."""
     if not (row := owner.execute(MAY_MAKE_LOGINS).fetchone()) or not row[0]:
         raise BadStatement(
             "the login of OMS_DATABASE_URL may make no login that only reads; name one in OMS_SQL_DATABASE_URL"
@@ -75,7 +82,7 @@ def _login(owner: psycopg.Connection[Any], tables: Collection[str], bounds: Boun
     with owner.transaction():
         owner.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         for left in owner.execute(LEFT_BEHIND, [LOGIN]).fetchall():
-            with suppress(errors.InsufficientPrivilege), owner.transaction():  # it may be of another owner
+            with suppress(errors.InsufficientPrivilege), owner.transaction():  # the login may belong to another owner
                 _drop(owner, left[0])
         until = owner.execute(f"SELECT (now() + interval '{MADE_FOR_MINUTES} minutes')::text".encode()).fetchone()
         assert until
@@ -100,7 +107,7 @@ def _login(owner: psycopg.Connection[Any], tables: Collection[str], bounds: Boun
 
 
 def _limits(owner: psycopg.Connection[Any], bounds: Bounds) -> Iterator[tuple[str, Literal]]:
-    """What it begins with; that files are limited, only a superuser may say."""
+    """Yield the settings of the login. Only a superuser may limit temporary files."""
     yield "statement_timeout", Literal(f"{bounds.seconds}s")
     yield "work_mem", Literal(WORK_MEMORY)
     row = owner.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
@@ -109,7 +116,7 @@ def _limits(owner: psycopg.Connection[Any], bounds: Bounds) -> Iterator[tuple[st
 
 
 def _keep_locks(owner: psycopg.Connection[Any], name: str) -> None:
-    """A login that holds the lock that appends take stops them all: only the engine may."""
+    """Revoke advisory locks: a login that held the append lock would stop all appends."""
     with owner.transaction():
         owner.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         for row in owner.execute(LOCKING, [name]).fetchall():
@@ -117,14 +124,17 @@ def _keep_locks(owner: psycopg.Connection[Any], name: str) -> None:
 
 
 def _drop(owner: psycopg.Connection[Any], name: str) -> None:
-    """What was granted is taken back one by one: DROP OWNED is only for members of the login, or superusers."""
+    """Drop a login.
+
+    Its grants are revoked one by one, as DROP OWNED is only for members of the login, or superusers.
+    """
     for kind, granted in owner.execute(GRANTED, {"name": name}).fetchall():
         owner.execute(SQL("REVOKE ALL ON {} {} FROM {}").format(SQL(kind), SQL(granted), Identifier(name)))
     owner.execute(SQL("DROP ROLE {}").format(Identifier(name)))
 
 
 def _asked(url: str, statement: str, bounds: Bounds) -> Found:
-    """Raises BadStatement."""
+    """Run the query. Raise BadStatement if it fails or takes too long."""
     with psycopg.connect(url, autocommit=True) as reader:
         try:
             return _read(reader, statement, bounds)
@@ -142,7 +152,7 @@ def _asked(url: str, statement: str, bounds: Bounds) -> Found:
 
 
 def _first(error: psycopg.Error) -> str:
-    """What is wrong, and what PostgreSQL knows to do about it."""
+    """Return the error message, with PostgreSQL's hint if there is one."""
     hint = f" ({error.diag.message_hint})" if error.diag.message_hint else ""
     return f"{error.diag.message_primary or str(error).splitlines()[0]}{hint}"
 
@@ -152,7 +162,7 @@ def _read(reader: psycopg.Connection[Any], statement: str, bounds: Bounds) -> Fo
         reader.execute("SET TRANSACTION READ ONLY")
         reader.execute("SET LOCAL TIME ZONE 'UTC'")
         reader.execute(f"SET LOCAL statement_timeout = '{bounds.seconds}s'".encode())
-        # One statement and no more: binary results make psycopg use the protocol that takes no second one.
+        # The cursor takes one statement only: with binary results psycopg uses the protocol that accepts no second one.
         reader.execute(CURSOR + statement.encode(), binary=True)
         with reader.cursor() as cursor:
             rows = list(_bounded(cursor, f"FETCH {bounds.rows + 1} FROM asked"))
@@ -160,7 +170,7 @@ def _read(reader: psycopg.Connection[Any], statement: str, bounds: Bounds) -> Fo
 
 
 def _bounded(cursor: psycopg.Cursor[Any], fetch: str) -> Iterator[Sequence[Any]]:
-    """One row at a time is in memory beside those that are kept. Raises BadStatement."""
+    """Yield the rows, one at a time. Raise BadStatement if they have too many bytes."""
     taken = 0
     for row in cursor.stream(fetch.encode()):
         if (result := cursor.pgresult) is not None:

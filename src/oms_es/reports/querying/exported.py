@@ -1,7 +1,7 @@
-"""A query of an export's files, by DuckDB, which may open these files and no other, and write none.
+"""A query of an export's files by DuckDB, which may open these files and no others, and may not write.
 
-Invariant: every file that may be read is named before the statement is looked at, and nothing of that can be changed
-afterwards; the statement is one query.
+Invariant: every file that may be read is configured before the statement is parsed, and the configuration is locked;
+the statement is one query.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from oms_es.reports.exporting import manifest
 from oms_es.reports.querying.found import BadStatement, Bounds, Found, checked, within
 
 EVENTS = "events"
-"""They hold names and addresses."""
+"""The table of events, which contains names and addresses."""
 MEMORY = "1GB"
 
 
@@ -32,7 +32,10 @@ class NoDuckDB(OmsError):
 
 
 def duckdb() -> Any:
-    """Raises NoDuckDB. Large, and nothing else needs it."""
+    """Return the module duckdb.
+
+    Raise NoDuckDB if it is not installed. It is imported late, as it is large and used here only.
+    """
     try:
         return import_module("duckdb")
     except ImportError:
@@ -40,7 +43,7 @@ def duckdb() -> Any:
 
 
 def ask(directory: Path, statement: str, bounds: Bounds, *, personal: bool) -> Found:
-    """Raises BadStatement, BadExport, NoDuckDB."""
+    """Run the query over an export. Raise BadStatement, BadExport or NoDuckDB."""
     statement = checked(statement)
     files = _files(directory, personal=personal)
     with duckdb().connect(":memory:") as connection:
@@ -49,7 +52,7 @@ def ask(directory: Path, statement: str, bounds: Bounds, *, personal: bool) -> F
 
 
 def _files(directory: Path, *, personal: bool) -> dict[str, list[str]]:
-    """By the table that they are parts of."""
+    """Return the files of each table. Raise BadExport if a file is missing."""
     found: dict[str, list[str]] = defaultdict(list)
     for file in manifest.read(directory).files:
         parts = file.path.split("/")
@@ -76,7 +79,7 @@ def _close_all_but(connection: Any, files: dict[str, list[str]]) -> None:
 
 
 def _asked(connection: Any, statement: str, bounds: Bounds) -> Found:
-    """Raises BadStatement."""
+    """Run the query. Raise BadStatement if it fails or takes too long."""
     db = duckdb()
     late = Timer(bounds.seconds, connection.interrupt)
     late.daemon = True

@@ -1,4 +1,4 @@
-"""What a statement found, within its bounds, as the formats that it is taken along in."""
+"""The result of a query, within its bounds, in each of its formats."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_TEXT = "the statement is no text in UTF-8; write it so"
 
 
 class BadStatement(OmsError):
-    """It is not one query of what may be read."""
+    """The statement is not one query of readable tables."""
 
     code = "bad_statement"
     exit_code = Code.USAGE
@@ -37,7 +37,7 @@ class Bounds(NamedTuple):
 
 
 class Found(NamedTuple):
-    """`more`: there were more rows than were asked for."""
+    """A result. `more`: there were more rows than the bound."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
@@ -45,7 +45,10 @@ class Found(NamedTuple):
 
 
 def checked(statement: str) -> str:
-    """Raises BadStatement."""
+    """Return the statement without surrounding spaces.
+
+    Raise BadStatement if it is empty, too long, or no valid text.
+    """
     if len(statement) > STATEMENT_CHARACTERS_MAX:
         raise BadStatement(f"the statement is longer than {STATEMENT_CHARACTERS_MAX} characters; make a view of less")
     if any("\ud800" <= character <= "\udfff" for character in statement):
@@ -60,7 +63,7 @@ def within(columns: Sequence[str], rows: Sequence[Sequence[Any]], bounds: Bounds
 
 
 def _plain(value: Any) -> Any:
-    """Sums are the whole numbers that they are; what has parts is JSON."""
+    """Return a value for output: decimal sums as integers, structured values as JSON."""
     if isinstance(value, Decimal):
         return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
     if value is None or isinstance(value, str | int | float | date):
@@ -69,7 +72,7 @@ def _plain(value: Any) -> Any:
 
 
 def as_csv(found: Found) -> str:
-    """Text that a spreadsheet would run begins with an apostrophe."""
+    """Return the result as CSV; text that a spreadsheet would execute gets an apostrophe in front."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerows([_cell(cell) for cell in row] for row in (found.columns, *found.rows))
@@ -91,7 +94,7 @@ def as_json(found: Found) -> dict[str, Any]:
 
 
 def write_parquet(found: Found, into: BinaryIO) -> None:
-    """Raises NoArrow, BadStatement."""
+    """Write the result as Parquet. Raise NoArrow, or BadStatement if a column has values of several types."""
     pa = arrow()
     values = [[row[place] for row in found.rows] for place in range(len(found.columns))]
     try:

@@ -1,6 +1,6 @@
-"""Invoices as their sellers write them: UBL, Factur-X and ZUGFeRD (CII), and China's, also within a PDF or an OFD.
+"""Readers of invoices: UBL, Factur-X and ZUGFeRD (CII), and China's, also inside a PDF or an OFD.
 
-Pure: bytes to fields, or a refusal that says why. What does not add up is read and named, never corrected.
+Pure: bytes to fields, or BadInput that says why. Sums that do not add up are read and named, never corrected.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ READERS: Mapping[str, Callable[[Element], Invoice]] = {
     "EInvoice": china.read_digital,
     "eInvoice": china.read_earlier,
 }
-"""By the name of the root."""
+"""The readers by the name of the XML root."""
 WITHIN: Mapping[str, Callable[[bytes], Iterator[bytes]]] = {PDF: within_pdf, OFD: within_ofd}
 
 
 def read(content: bytes, media_type: str) -> Invoice:
-    """Raises BadInput."""
+    """Return the fields of an invoice. Raise BadInput if no invoice can be read."""
     if len(content) > BYTES_MAX:
         raise BadInput(Input.BAD_INVOICE, f"an invoice has at most {BYTES_MAX:,} bytes; attach it without reading it")
     try:
@@ -40,7 +40,7 @@ def read(content: bytes, media_type: str) -> Invoice:
 
 
 def _first(found: Iterator[bytes]) -> Invoice:
-    """Of the files within, the first that is an invoice. Raises BadInput."""
+    """Return the first of the contained files that is an invoice. Raise BadInput if there is none."""
     for content in found:
         try:
             root = parsed(content)

@@ -1,7 +1,7 @@
-"""China's invoices: the fully digital ones (数电票), and the electronic ones before them, as OFD files carry them.
+"""China's invoices: the fully digital ones (数电票), and the earlier electronic ones in OFD files.
 
-Numbers have up to twenty digits and stay text. A tax of `***`, 免税 or 不征税 is none. A red invoice, whose amounts are
-negative, takes an earlier one back.
+Numbers have up to twenty digits and stay text. A tax of `***`, 免税 or 不征税 counts as none. A red invoice, whose
+amounts are negative, reverses an earlier one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DAY_DIGITS = len("20260131")
 
 
 def read_digital(root: Element) -> Invoice:
-    """Raises BadInput."""
+    """Return the fields of a fully digital invoice. Raise BadInput if a required field is missing."""
     said = root.one("EInvoiceData") or refuse(root.line, "EInvoiceData is not there")
     amounts = Amounts(CURRENCY, root.line)
     basic = said.one("BasicInformation") or refuse(said.line, "BasicInformation is not there")
@@ -44,7 +44,10 @@ def read_digital(root: Element) -> Invoice:
 
 
 def read_earlier(root: Element) -> Invoice:
-    """Of code and number, which only together name it. Raises BadInput."""
+    """Return the fields of an earlier electronic invoice, which code and number together identify.
+
+    Raise BadInput if a required field is missing.
+    """
     amounts = Amounts(CURRENCY, root.line)
     net, total = amounts.must(root, "TaxExclusiveTotalAmount"), amounts.must(root, "TaxInclusiveTotalAmount")
     tax = _tax(root.one("TaxTotalAmount"), amounts)
@@ -81,7 +84,7 @@ def _compare(
 
 
 def _day(root: Element, *paths: str) -> str:
-    """However its parts are set apart: 2026-01-31 08:00:00, 2026年01月31日, 20260131080000."""
+    """Return the day, in any of its forms: 2026-01-31 08:00:00, 2026年01月31日, 20260131080000."""
     found = root.one(*paths) or refuse(root.line, f"{paths[0]} is not there")
     return day_of(DIGITS.sub("", found.text)[:DAY_DIGITS], "%Y%m%d", found.line)
 

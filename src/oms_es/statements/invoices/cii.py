@@ -1,6 +1,6 @@
 """UN/CEFACT Cross Industry Invoice (D16B and later): Factur-X, ZUGFeRD 2 and XRechnung.
 
-The smallest profiles have no lines, and a basis of tax without rates: what is not there is not compared.
+The smallest profiles have no lines and no tax by rate: what is missing is not compared.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from oms_es.statements.reading import day_of, refuse
 from oms_es.statements.xml_tree import Element
 
 CREDIT_NOTES = frozenset({"381", "396", "261"})
-"""UNTDID 1001."""
+"""Type codes of credit notes (UNTDID 1001)."""
 AGREEMENT = "SupplyChainTradeTransaction/ApplicableHeaderTradeAgreement"
 SETTLEMENT = "SupplyChainTradeTransaction/ApplicableHeaderTradeSettlement"
 LINES = (
@@ -27,7 +27,7 @@ OF_SETTLEMENT = ("PaymentReference", "InvoiceReferencedDocument/IssuerAssignedID
 
 
 def read(root: Element) -> Invoice:
-    """Raises BadInput."""
+    """Return the fields of an invoice. Raise BadInput if a required field is missing."""
     document = root.one("ExchangedDocument") or refuse(root.line, "ExchangedDocument is not there")
     agreement = root.one(AGREEMENT) or refuse(root.line, f"{AGREEMENT} is not there")
     settlement = root.one(SETTLEMENT) or refuse(root.line, f"{SETTLEMENT} is not there")

@@ -1,6 +1,6 @@
-"""Files within a PDF or an OFD: those that may be the invoice, in the order in which they are tried.
+"""Files inside a PDF or an OFD: the candidates for the invoice, in the order in which they are tried.
 
-Invariant: whatever a file says of itself, no more than so many files of so many bytes are unpacked.
+Invariant: whatever a file says about itself, the number and the size of the files that are unpacked are bounded.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from oms_es.kernel import BadInput
 from oms_es.statements.reading import refuse
 
 FILES_MAX = 20
-"""That are unpacked."""
+"""How many files are unpacked."""
 ENTRIES_MAX = 5_000
 DIRECTORY_BYTES_MAX = 1_000_000
 XML_BYTES_MAX = 10_000_000
 UNPACKED_BYTES_MAX = 30_000_000
-"""Of all files together."""
+"""How many bytes all unpacked files may have together."""
 NAMES = ("factur-x.xml", "zugferd-invoice.xml", "xrechnung.xml", "original_invoice.xml")
-"""What the standards call it: these go first."""
+"""The names that the standards prescribe; these are tried first."""
 UNPACKING: Mapping[str, int] = {
     **dict.fromkeys(
         (
@@ -37,20 +37,21 @@ UNPACKING: Mapping[str, int] = {
     ),
     "stream_decoding_work_maximum_length": UNPACKED_BYTES_MAX,
 }
-"""What pypdf is to bound, instead of by its own defaults."""
+"""Limits for pypdf, instead of its defaults."""
 END = b"PK\x05\x06"
 END_BYTES = 22
 ZIP64_LOCATOR = b"PK\x06\x07"
-"""Before END, where another directory holds than the one whose size END says."""
+"""A locator before END means that another directory is used than the one whose size END states."""
 ZIP64_LOCATOR_BYTES = 20
 COMMENT_BYTES_MAX = 65_535
 
 
 def within_pdf(content: bytes) -> Iterator[bytes]:
-    """Raises BadInput."""
+    """Yield the candidates among the attachments of a PDF. Raise BadInput if it cannot be read, or is too large."""
     from pypdf import PdfReader  # no other command needs it, and it takes a while
 
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is odd in a stranger's file is no news of ours
+    # oddities in a stranger's file are not worth a message of ours
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     with _bounded_pdf():
         files = islice(PdfReader(BytesIO(content)).attachment_list, ENTRIES_MAX + 1)
         attached = {one.name: one for one in reversed([*files])}
@@ -67,7 +68,7 @@ def within_pdf(content: bytes) -> Iterator[bytes]:
 
 @contextmanager
 def _bounded_pdf() -> Iterator[None]:
-    """Raises BadInput."""
+    """Bound what pypdf does. Raise BadInput if it fails."""
     from pypdf import apply_configuration
 
     try:
@@ -78,7 +79,7 @@ def _bounded_pdf() -> Iterator[None]:
 
 
 def within_ofd(content: bytes) -> Iterator[bytes]:
-    """Raises BadInput."""
+    """Yield the candidates among the files of an OFD. Raise BadInput if it cannot be unpacked, or is too large."""
     _require_bounded(content)
     try:
         yield from _unpacked(content)
@@ -104,13 +105,13 @@ def _unpacked(content: bytes) -> Iterator[bytes]:
 
 
 def _require_unpacked(byte_count: int, what: str) -> None:
-    """Raises BadInput."""
+    """Raise BadInput if too many bytes were unpacked."""
     if byte_count > UNPACKED_BYTES_MAX:
         refuse(None, f"the {what} unpacks to more than {UNPACKED_BYTES_MAX:,} bytes", "ask its seller for the XML")
 
 
 def _ordered(names: list[str]) -> list[str]:
-    """The XML files, those that standards name first, then those that are attached, then by name."""
+    """Return the XML files: first those that standards name, then attachments, then the others by name."""
 
     def rank(name: str) -> tuple[bool, bool, str]:
         last = name.rpartition("/")[2].lower()
@@ -120,7 +121,9 @@ def _ordered(names: list[str]) -> list[str]:
 
 
 def _require_bounded(content: bytes) -> None:
-    """Before its directory is read, which may be as long as the file. Raises BadInput."""
+    """Raise BadInput if the directory of the archive is too large; it is checked before it is read, as it may be as
+    long as the file.
+    """
     at = content.rfind(END, max(0, len(content) - END_BYTES - COMMENT_BYTES_MAX))
     if at < 0 or len(content) < at + END_BYTES:
         refuse(None, "the OFD has no directory", "fetch it again")
@@ -131,5 +134,5 @@ def _require_bounded(content: bytes) -> None:
 
 
 def _refuse_many(what: str) -> NoReturn:
-    """Raises BadInput."""
+    """Raise BadInput: the container has too many files."""
     refuse(None, f"the {what} has more than {ENTRIES_MAX:,} files", "ask its seller for the XML")

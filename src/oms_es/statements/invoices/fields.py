@@ -1,7 +1,7 @@
-"""What every format says of an invoice, and whether it adds up.
+"""The fields that all formats of invoices have, and the check whether they add up.
 
-Invariant: an amount is the exact amount that was written, or the invoice is refused; a difference is named with both
-sides, in the currency of the invoice.
+Invariant: an amount is exactly the amount that was written, or the invoice is refused; a difference is stated with both
+amounts, in the currency of the invoice.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from oms_es.statements.reading import clean, currency_of, minor_of, refuse
 from oms_es.statements.xml_tree import Element
 
 TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/~-]{2,127}")
-"""In a text that a person wrote: what may be the name of an order or a payment."""
+"""A word in a person's text that may be the name of an order or a payment."""
 MARKUP = re.compile(r"\s+")
 
 
 class Invoice(NamedTuple):
-    """`references`: of orders, contracts, payments, or an invoice before it. `differences`: what does not add up."""
+    """An invoice.
+
+    `references` name orders, contracts, payments or an earlier invoice. `differences` say what does not add up.
+    """
 
     format: str
     kind: InvoiceKind
@@ -41,14 +44,17 @@ class Invoice(NamedTuple):
 
 
 class Amounts:
-    """Of one invoice: read exactly, and compared."""
+    """The amounts of one invoice, read exactly and compared."""
 
     def __init__(self, currency: str, line: int) -> None:
         self.currency = currency_of(currency, line)
         self.differences: list[str] = []
 
     def of(self, element: Element | None) -> int | None:
-        """None where it is not there. A currency of its own is named, and the amount is what it says."""
+        """Return an amount in minor units;
+
+        None if it is missing. An amount in another currency is reported as a difference, and read as it is.
+        """
         if element is None or not element.text:
             return None
         said = element.attributes.get("currencyID", self.currency)
@@ -61,12 +67,12 @@ class Amounts:
         return found if found is not None else refuse(parent.line, f"{name} is not there")
 
     def sum_of(self, elements: Iterable[Element]) -> int | None:
-        """None where there are none."""
+        """Return the sum of the amounts that are there; None if there are none."""
         found = [amount for element in elements if (amount := self.of(element)) is not None]
         return sum(found) if found else None
 
     def compare(self, what: str, one: int | None, other: int | None) -> None:
-        """Where both are there."""
+        """Report a difference if both amounts are there and differ."""
         if one is not None and other is not None and one != other:
             is_less = to_text(one - other, self.currency)
             self.differ(f"{what}: {to_text(one, self.currency)} and {to_text(other, self.currency)}, {is_less} apart")
@@ -85,12 +91,12 @@ def required(element: Element, *paths: str) -> str:
 
 
 def references_of(texts: Iterable[str]) -> tuple[str, ...]:
-    """Each once, in their order."""
+    """Return each reference once, in order, without card numbers."""
     found = (clean(text) for text in texts)
     return tuple(dict.fromkeys(one for one in found if one and not looks_like_a_card_number(one)))[:REFERENCES_MAX]
 
 
 def tokens_of(text: str) -> Sequence[str]:
-    """Words with a digit in them, without the full stop after them."""
+    """Return the words with a digit in them, without trailing punctuation."""
     found = (one.rstrip("._/~-") for one in TOKEN.findall(text))
     return [one for one in found if any(character.isdigit() for character in one)]

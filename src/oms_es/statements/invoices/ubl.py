@@ -1,6 +1,6 @@
 """UBL 2.1 invoices and credit notes, as EN 16931, Peppol and XRechnung write them.
 
-Tax may be given in a second currency, for the tax office: what counts is the tax in the currency of the invoice.
+Tax may be stated in a second currency, for the tax office; the tax in the currency of the invoice counts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from oms_es.statements.reading import iso_day, refuse
 from oms_es.statements.xml_tree import Element
 
 CREDIT_NOTES = frozenset({"381", "396", "261"})
-"""UNTDID 1001."""
+"""Type codes of credit notes (UNTDID 1001)."""
 SELLER, BUYER = "AccountingSupplierParty/Party", "AccountingCustomerParty/Party"
 NAMED = ("PartyLegalEntity/RegistrationName", "PartyName/Name")
 NUMBERED = ("PartyTaxScheme/CompanyID", "PartyLegalEntity/CompanyID")
@@ -23,7 +23,7 @@ REFERENCES = (
 
 
 def read(root: Element) -> Invoice:
-    """Raises BadInput."""
+    """Return the fields of an invoice. Raise BadInput if a required field is missing."""
     amounts = Amounts(required(root, "DocumentCurrencyCode"), root.line)
     totals = root.one("LegalMonetaryTotal") or refuse(root.line, "LegalMonetaryTotal is not there")
     net, total = amounts.must(totals, "TaxExclusiveAmount"), amounts.must(totals, "TaxInclusiveAmount")
@@ -50,13 +50,13 @@ def read(root: Element) -> Invoice:
 
 
 def _party(root: Element, party: str) -> tuple[str, str]:
-    """Its name, and the number under which it pays tax."""
+    """Return the name of a party, and its tax number."""
     names, numbers = ([f"{party}/{path}" for path in paths] for paths in (NAMED, NUMBERED))
     return name_of(root, *names), name_of(root, *numbers)
 
 
 def _tax(root: Element, amounts: Amounts) -> int:
-    """In the currency of the invoice; none at all is none."""
+    """Return the tax in the currency of the invoice; 0 if none is stated."""
     totals = [one for one in root.all("TaxTotal") if _currency(one) in (amounts.currency, None)]
     tax = amounts.sum_of(found for one in totals for found in one.all("TaxAmount"))
     parts = amounts.sum_of(found for one in totals for found in one.all("TaxSubtotal/TaxAmount"))

@@ -1,4 +1,4 @@
-"""History lived again as it was: what came from outside read back from it, and given to the engine in memory.
+"""Replay of history: what came from outside is recovered as commands, and given to the engine in memory.
 
-Imports: memory, app and below, and what a command may become (`whatif.changes`).
+Imports: memory, app and below, and what a command may be changed to (`whatif.changes`).
 """

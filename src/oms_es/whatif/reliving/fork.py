@@ -1,7 +1,7 @@
-"""A fork: the engine in memory, on a copy of history up to a moment.
+"""A fork: the engine in memory, on a copy of history up to a position.
 
-Invariant: the deciders, consumers, read models of facts, chains and the loop are those of the engine; what is another
-is where it keeps what it decides, its clock, and that no gateway asks anything.
+Invariant: the deciders, consumers, looked-up read models, chains and the loop are those of the engine. Different are
+the place where decisions are stored, the clock, and that no gateway asks anything.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from oms_es.store.store import Store
 from oms_es.whatif.reliving.outside import restating
 
 FACTS = tuple(projection for projection in PROJECTIONS if projection.name in projections_looked_up(CONSUMERS))
-"""The read models that something is decided from."""
+"""The read models that reactions look up."""
 
 
 class ForkStore(Store):
-    """Knows the draft that is being made, for its clock."""
+    """A store that knows the draft being made, because the fork's clock depends on positions."""
 
     drafted: Draft | None = None
 
@@ -51,14 +51,14 @@ class ForkStore(Store):
 
     @property
     def next_position(self) -> int:
-        """Of the event that will be decided next."""
+        """The position of the event that will be decided next."""
         if self.drafted is not None and self.drafted.end >= self.recorder.end():
             return self.drafted.end + len(self.drafted.recorded) + 1
         return self.recorder.end() + 1
 
 
 class Fork:
-    """`clock` gives the time at which the event at a position is recorded."""
+    """An engine in memory. `clock` returns the time at which the event at a position is recorded."""
 
     def __init__(self, clock: Callable[[int], datetime], batch_max: int = BATCH_MAX) -> None:
         codec = KeptCodec(EVENTS)
@@ -82,14 +82,17 @@ class Fork:
         return self.database.end
 
     def loop(self, beside: Sequence[Worker], gateways: Sequence[Worker], ticker: Worker) -> Loop:
-        """The engine's loop. `beside` steps before everybody, `gateways` and `ticker` where the engine's stand."""
+        """Return the engine's loop.
+
+        `beside` runs before every worker; `gateways` and `ticker` take the places of the engine's.
+        """
         first, second = (Chain(self.consumers, self.projections, self.store, self.log, name=name) for name in CHAINS)
         workers: list[Worker] = [first, *self.consumers, *gateways, second, *self.projections, ticker]
         every = [one for worker in workers for one in (*beside, worker)]
         return Loop(every, Unheard(), 0.0, self.log.refresh, save=self.recorder.move_at_rest)
 
     def begin(self, history: Iterable[Recorded]) -> None:
-        """With a copy of history, to all of which the engine has reacted."""
+        """Begin with a copy of history, to all of which the engine has reacted."""
         rows = [Notification(r.stream, r.version, type(r.event).__name__, Kept.of(r), r.position) for r in history]
         if not rows:
             return
@@ -105,7 +108,7 @@ class Fork:
 
     @property
     def knows_deadlines(self) -> bool:
-        """Whether those of every event are in their read model."""
+        """Whether the deadlines of every event are in their read model."""
         return next(p.seen for p in self.projections if p.name == deadlines.projection.name) >= self.end
 
     def events(self, after: int) -> list[Recorded]:
@@ -119,7 +122,7 @@ class Fork:
         return tuple(due_commands(self.due_rows(now), now))
 
     def due_rows(self, now: datetime) -> Sequence[Row]:
-        """The deadlines that are over, the earliest first."""
+        """Return the deadlines that are over, the earliest first."""
         found = self.database.tables[deadlines.projection.name].found(None, None, "due_at", BATCH_MAX)
         return [row for row in found if row["due_at"] <= now]
 
@@ -128,7 +131,7 @@ class Fork:
 
 
 class Unheard:
-    """No one else appends to a fork: there is nothing to wait for."""
+    """A notification that never comes: no other process appends to a fork."""
 
     def wait(self, _seconds: float) -> bool:
         return False

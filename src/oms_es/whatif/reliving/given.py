@@ -1,7 +1,8 @@
-"""Which commands an event may come from, and how a command is read from what events say.
+"""Which commands may have caused an event, and how a command is recovered from the fields of events.
 
 Invariant: every type of event is either in GIVEN_BY, or decided by the engine alone. A command shares its fields with
-the event that answers it, and what it said is kept under `asked`; READINGS are of those whose fields have other names.
+the event that answers it, and `asked` has its content; READINGS are for commands whose fields have other names in
+events.
 """
 
 from __future__ import annotations
@@ -40,24 +41,24 @@ ALSO_REPORTED: frozenset[type[Command]] = frozenset(
         sh.RecordMilestone,
     }
 )
-"""What consumers give, and carriers and providers, too."""
+"""Commands that consumers give, and that carriers and providers give, too."""
 
 OF_THE_ENGINE: frozenset[type[Command]] = (
     frozenset(command for consumer in CONSUMERS for command in consumer.emits if issubclass(command, SystemCommand))
     - ALSO_REPORTED
     | deadline_keeper.GIVES
 )
-"""What only consumers and the ticker give."""
+"""Commands that only consumers and the ticker give."""
 
 
 RESTATED_ALWAYS: frozenset[type[Command]] = frozenset(
     {f.MatchReconciliation, f.ReopenReconciliation, f.ResolveReconciliation, f.UndoReconciliation}
 )
-"""What is said of statements of accounts: nothing of orders or stock is decided from it, and it is not read back."""
+"""Commands about account statements: no decision about orders or stock depends on them, so they are restated."""
 
 
 def contents_of(kind: type[Command]) -> frozenset[str]:
-    """The fields of which `asked` speaks."""
+    """Return the fields whose values `asked` contains."""
     return frozenset(kind.model_fields) - FREE - {OWN_IDS.get(kind, ""), *stream_fields(kind)}
 
 
@@ -66,7 +67,9 @@ def as_said(said: Fields, _run: Sequence[Recorded]) -> Iterator[Fields]:
 
 
 def _placed(said: Fields, run: Sequence[Recorded]) -> Iterator[Fields]:
-    """Shipped by others, or cancelled, before it was received; or sent again otherwise."""
+    """Yield readings of a placed order: shipped by others, or cancelled, before it was received; or sent again with
+    other content.
+    """
     first = run[0].event
     if isinstance(first, o.DuplicateConflictFound):
         yield {name: getattr(first.content, name) for name in type(first.content).model_fields}
@@ -136,7 +139,7 @@ def _collected(said: Fields, _run: Sequence[Recorded]) -> Iterator[Fields]:
 
 
 def _seen(said: Fields, run: Sequence[Recorded]) -> Iterator[Fields]:
-    """Of a tracking event that was disputed, what is left is the name under which it was reported."""
+    """Yield readings of a tracking event; of a disputed one only the name of its report is left."""
     if not isinstance(run[0].event, sh.ShipmentReportDisputed):
         yield said
         return
@@ -163,11 +166,11 @@ READINGS: Mapping[type[Command], Reading] = {
     sh.RecordCollection: _collected,
     sh.RecordMilestone: _seen,
 }
-"""What the commands of which some fields have other names in events may have said, the likeliest first."""
+"""Readings of commands whose fields have other names in events, the likeliest first."""
 
 
 def _may_come_from(decider: Decider[Any], event: type[Event]) -> Iterator[type[Command]]:
-    """Those whose fields the event has, the most alike first; and those that are read otherwise."""
+    """Yield the commands whose fields the event has, the most similar first, and those with a reading of their own."""
     known = {*event.model_fields, "now"}
     kept = {command for command in decider.accepts if command not in OF_THE_ENGINE}
     likely = [command for command in kept if _required(command) <= known or command in READINGS]
@@ -181,10 +184,11 @@ def _required(command: type[Command]) -> set[str]:
 GIVEN_BY: Mapping[type[Event], tuple[type[Command], ...]] = {
     event: tuple(_may_come_from(decider, event)) for decider in DECIDERS for event in decider.emits
 }
-"""The commands from outside that an event may answer, the likeliest first; none of what only the engine decides."""
+"""By event, the commands from outside that it may answer, the likeliest first; none for an event that only the engine
+decides."""
 
 
 BY_NAME: Mapping[str, type[Command]] = {
     command.__name__: command for decider in DECIDERS for command in decider.accepts if command not in OF_THE_ENGINE
 }
-"""As `asked` names them."""
+"""The commands by the name in `asked`."""

@@ -1,9 +1,10 @@
-"""What came from outside, and the commands that it came as.
+"""Recovery of the commands that came from outside.
 
-Invariant: a command that is given back is one that, on what its stream was then, decides exactly the events that
-history has. What no command gives back is restated: the events themselves, where their stream is as it was.
+Invariant: a recovered command decides exactly the events that history has, on the state of its stream at the time.
+Events that no command gives are restated: the events themselves are appended, if their stream is at the same version.
 
-An event is from outside if no one here caused it, or a gateway did. What consumers and the ticker decide is not.
+An event is from outside if nothing here caused it, or if a gateway recorded it. Events that consumers and the ticker
+decide are not.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from oms_es.store.encoding.codec import Cause
 from oms_es.whatif.reliving.given import BY_NAME, GIVEN_BY, READINGS, Fields, as_said, contents_of
 
 ENGINE = frozenset(consumer.name for consumer in CONSUMERS)
-"""Who decides from what is recorded; everyone else is outside."""
+"""The roles that decide from recorded events; every other actor is outside."""
 
 
 def is_tick(recorded: Recorded) -> bool:
@@ -33,12 +34,15 @@ def is_tick(recorded: Recorded) -> bool:
 
 
 def is_from_outside(recorded: Recorded) -> bool:
-    """Also where it follows from an intent: then a gateway answers for it."""
+    """Return whether the event is from outside.
+
+    An event that follows from an intent is, too, as a gateway recorded it.
+    """
     return recorded.actor not in ENGINE if recorded.caused_by else recorded.actor != Ticker.name
 
 
 class Restated(SystemCommand):
-    """Events that no command gives back: they happen again if their stream is at the version at which they did."""
+    """Events that no command gives: they are appended if their stream is at the version at which they were recorded."""
 
     of_stream: str
     version: int
@@ -50,7 +54,7 @@ class Restated(SystemCommand):
 
 
 def restating(decider: Decider[Any]) -> Decider[Any]:
-    """The decider, which also restates."""
+    """Return the decider with the ability to restate events."""
     restated = RESTATED[decider.category]
 
     def decide(state: Any, command: Any) -> Iterable[Event]:
@@ -62,11 +66,11 @@ def restating(decider: Decider[Any]) -> Decider[Any]:
 RESTATED: Mapping[str, type[Restated]] = {
     decider.category: type(f"Restated{decider.category.title()}", (Restated,), {}) for decider in DECIDERS
 }
-"""By the category of the stream: a command has one decider."""
+"""The restating command by category of the stream: a command has one decider."""
 
 
 class Given(NamedTuple):
-    """A command as it was given, and why; how many events it came to, and the version of the first of them."""
+    """A recovered command with its cause, the number of events that it led to, and the version of the first of them."""
 
     command: Command
     cause: Cause
@@ -75,16 +79,20 @@ class Given(NamedTuple):
 
     @classmethod
     def of(cls, command: Command, run: Sequence[Recorded]) -> Given:
-        """What has no cause is correlated with what its command said, which only an event that names no order keeps.
-        What has one hands its correlation on, also to the commands beside it."""
+        """Return the command with its cause.
+
+        Without a causing event, the correlation is what the command stated, which only an event that names no order
+        keeps. With one, the correlation is passed on, also to the commands beside it.
+        """
         said = (r.correlation_id for r in run if r.caused_by or not getattr(r.event, "order_id", None))
         return cls(command, Cause(run[0].actor, run[0].caused_by, next(said, None)), len(run), run[0].version)
 
 
 class Recovery:
-    """The commands of what came from outside, one stream's run of events at a time.
+    """Recovers the commands of a history, one run of a stream's events at a time.
 
-    Every event of history is shown to it, in order: `note` those of others, `commands` those from outside.
+    It must see every event of history in order: `note` takes those that are not from outside, `commands` those that
+    are.
     """
 
     def __init__(self, deciders: Iterable[Decider[Any]] = DECIDERS) -> None:
@@ -96,7 +104,7 @@ class Recovery:
         self.states[recorded.stream] = decider.evolve(state, recorded.event)
 
     def commands(self, run: Sequence[Recorded]) -> Iterator[Given]:
-        """Of events of one stream that were recorded together, by one actor, for one reason."""
+        """Yield the commands of events of one stream that were recorded together, by one actor, with one cause."""
         stream = run[0].stream
         decider, state = self._of(stream)
         while run:
@@ -128,7 +136,7 @@ class Recovery:
 
 
 def candidates(run: Sequence[Recorded]) -> Iterator[Command]:
-    """The commands that may have come to these events, made of what the events say."""
+    """Yield the commands that may have led to these events, made from the events' fields."""
     said = _said(run)
     for text in list(filter(None, map(_asked, run)))[:1]:
         name, _, stated = text.partition(" ")
@@ -140,7 +148,7 @@ def candidates(run: Sequence[Recorded]) -> Iterator[Command]:
 
 
 def _asked(recorded: Recorded) -> str:
-    """Of some events the field of this name only says whether it was asked for."""
+    """Return the content of the command; in some events the field of this name is a bool with another meaning."""
     asked = getattr(recorded.event, "asked", "")
     return asked if isinstance(asked, str) else ""
 
@@ -153,7 +161,7 @@ def _made(kind: type[Command], said: Fields, run: Sequence[Recorded]) -> Iterato
 
 
 def _said(run: Sequence[Recorded]) -> dict[str, Any]:
-    """What the events say, the first event first."""
+    """Return the fields of the events; the first event's values win."""
     said: dict[str, Any] = {"now": run[0].recorded_at}
     for recorded in reversed(run):
         said |= recorded.event.__dict__
@@ -161,7 +169,9 @@ def _said(run: Sequence[Recorded]) -> dict[str, Any]:
 
 
 def _stated(kind: type[Command], stated: str) -> dict[str, Any]:
-    """What the command said, as its answer keeps it; what it left out; of what is too long to be kept, nothing."""
+    """Return the command's content as the answering event has it, with defaults for omitted fields; values that
+    were stored as a digest are left out.
+    """
     content = from_json(stated)
     left_out = {
         name: field.default

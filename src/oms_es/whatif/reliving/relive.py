@@ -1,7 +1,7 @@
-"""History lived again: what came from outside comes again, in its order and at its times; the rest is decided again.
+"""Replay of history: what came from outside is given again, in its order and at its times; the rest is decided again.
 
 Invariant: an item of history is given to the fork once, after the item before it, and when the engine has decided as
-many events in between as it had then, or has nothing to do. With nothing changed, what is decided is what was decided.
+many events in between as it had then, or has nothing to do. With nothing changed, the decisions are the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from oms_es.whatif.reliving.script import Item, Kind, items
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 REST_SECONDS = 2.0
-"""Where as much time passed between two events, the engine had nothing left to do before the second."""
+"""If so many seconds passed between two events, the engine had nothing left to do before the second."""
 
 
 def unchanged(command: Command) -> Sequence[Command]:
@@ -30,7 +30,7 @@ def unchanged(command: Command) -> Sequence[Command]:
 
 
 class Door(NothingToSave):
-    """Lets in what comes next, if it is of these kinds and its turn has come."""
+    """A worker that gives the next item, if it is of these kinds and due."""
 
     batch_max = BATCH_MAX
 
@@ -43,11 +43,11 @@ class Door(NothingToSave):
         return self.relive.let_in(self.kinds)
 
     def seek(self) -> None:
-        """It has no position."""
+        """Do nothing: this worker has no position."""
 
 
 class Relive:
-    """`began` is the history that the fork begins with, `history` what is lived again."""
+    """A replay. `began` is the history that the fork begins with, `history` is replayed."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Relive:
         )
 
     def run(self, progress: Callable[[int], None] = lambda _position: None) -> None:
-        """Raises Stopped."""
+        """Replay until the end. Raise Stopped if a reader of the fork stops."""
         self.loop.seek()
         while self.next is not None:
             self.turn += 1
@@ -87,7 +87,7 @@ class Relive:
             pass
 
     def events(self, after: int = 0) -> list[Recorded]:
-        """What was lived again, beyond a position."""
+        """Return the replayed events beyond a position."""
         return self.fork.events(after)
 
     def let_in(self, kinds: frozenset[Kind]) -> int:
@@ -103,15 +103,17 @@ class Relive:
         return count
 
     def upcoming(self) -> Item | None:
-        """The commands that are given next."""
+        """Return the item whose commands are given next."""
         return self.next
 
     def _gave(self, _item: Item) -> None:
         self.next = next(self.items, None)
 
     def _is_due(self, item: Item) -> bool:
-        """As many events were decided since the last item as then, and the engine has no time to come to rest. It takes
-        a turn after input in bulk. Of deadlines, all that were set are known."""
+        """Return whether an item is due: as many events were decided since the last item as in history, without
+        time for the engine to come to rest. The engine gets a turn after input in bulk, and a ticker's item is due
+        only if all deadlines are known.
+        """
         if (
             item.kind == "end"
             or self.turn == self.bulk_turn
@@ -157,11 +159,11 @@ class Relive:
         return self._try(batch) if batch else []
 
     def _given(self, command: Command) -> Sequence[Command]:
-        """What is given in its place."""
+        """Return the commands that are given in its place."""
         return self.changed(command)
 
     def _try(self, batch: Sequence[tuple[Cause, Command]]) -> list[Recorded]:
-        """What is refused is not as it was: it does not happen."""
+        """Execute a batch; a command that is refused, because the fork differs, is left out."""
         try:
             return self.fork.store.execute([(cause, [command]) for cause, command in batch])
         except Refused:

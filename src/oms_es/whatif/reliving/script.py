@@ -1,6 +1,6 @@
-"""History cut into what came from outside, in the order in which it came, and what the engine did in between.
+"""History divided into items that came from outside, in their order, and the engine's events in between.
 
-Invariant: every event of history is in one item, or among those `between` two of them.
+Invariant: every event of history is in one item, or among the events `between` two items.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from oms_es.whatif.reliving.outside import Given, Recovery, is_from_outside, is_
 
 Kind = Literal["input", "answer", "tick", "end"]
 ANSWERING = frozenset({*(gateway.name for gateway in GATEWAYS), PAYMENT_CALLBACKS, CARRIER_CALLBACKS})
-"""Those in the loop that report what the world says."""
+"""The actors in the loop that report what the outside world answers."""
 
 
 class Item(NamedTuple):
-    """What was recorded in one transaction from outside, or because a deadline was due.
+    """The events of one transaction from outside, or of one tick of the deadlines.
 
-    `between`: when each event was recorded that the engine decided since the item before.
+    `between` has the recording times of the events that the engine decided since the item before.
     """
 
     kind: Kind
@@ -59,7 +59,9 @@ def items(history: Iterable[Recorded], recovery: Recovery) -> Iterator[Item]:
 
 
 def _transaction(recorded: Recorded) -> tuple[Kind, datetime, str]:
-    """The engine's own events are of kind "end": they only lie between items."""
+    """Return the kind, time and actor by which events are grouped; the engine's own events are of kind "end" and
+    lie between items.
+    """
     if is_tick(recorded):
         return "tick", recorded.recorded_at, recorded.actor
     if is_from_outside(recorded):

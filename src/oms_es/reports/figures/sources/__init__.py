@@ -1,4 +1,4 @@
-"""What reports are made of: each source is one select over facts, with its dimensions, its numbers and its times."""
+"""The sources of reports: each is one query over fact tables, with its dimensions, numbers and times."""
 
 from __future__ import annotations
 

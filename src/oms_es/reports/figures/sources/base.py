@@ -1,4 +1,4 @@
-"""What sources are made of: numbers, dimensions and times, and what several of them count in the same way."""
+"""The parts of sources: numbers, dimensions and times, and expressions that several sources share."""
 
 from __future__ import annotations
 
@@ -34,20 +34,21 @@ Unit = Literal[
 ]  # fmt: skip
 CURRENCY = "currency"
 NOW, ZONE, SINCE, UNTIL = "now", "zone", "since", "until"
-"""What of a question a source may ask for: the moment, the time zone, when the period begins and ends."""
+"""The values of a question that a source may use: the current time, the time zone, the beginning and the end of the
+period."""
 SECONDS_PER_HOUR = 3_600
 WEEKDAYS = ("1: Monday", "2: Tuesday", "3: Wednesday", "4: Thursday", "5: Friday", "6: Saturday", "7: Sunday")
 OF_TIME: Mapping[str, tuple[str, ...]] = {
     "weekday": WEEKDAYS,
     "hour_of_day": tuple(f"{hour:02}:00" for hour in range(24)),
 }
-"""Dimensions that every source has of its times, in the time zone of the report, with their values."""
+"""Dimensions of every source that derive from its time, in the time zone of the report, with their values."""
 Columns = Mapping[str, ColumnElement[Any]]
 
 
 @dataclass(frozen=True)
 class Number:
-    """What can be summed, or of which a mean or a percentile is asked."""
+    """A number that can be summed, or of which a mean or a percentile can be computed."""
 
     column: ColumnElement[Any]
     unit: Unit
@@ -59,9 +60,12 @@ Join = tuple[Table, ColumnElement[bool]]
 
 @dataclass(frozen=True)
 class Source:
-    """`times`: moments by which a period is chosen; the first is what is meant if nothing is said. `family`: whose
-    facts they are, as the way in over HTTP names it. `values`: of a dimension that has few. `of_period`: its rows are
-    made of the whole period, and so are of no day."""
+    """A source.
+
+    `times` select a period; the first is the default. `family` is the entity's family, whose HTTP scope is required.
+    `values` lists the values of a dimension that has few. `of_period`: each row is computed from the whole period, so
+    it belongs to no day.
+    """
 
     about: str
     family: str
@@ -72,24 +76,24 @@ class Source:
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     of_period: bool = False
     joins: Mapping[str, Join] = field(default_factory=dict)
-    """By dimension: what is joined only where it is asked for."""
+    """By dimension, the table that is joined only if the dimension is used."""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Its dimensions, without the grains of time."""
+        """The dimensions that are not grains of time."""
         return (*self.dimensions, *(() if self.of_period else OF_TIME))
 
     def values_of(self, word: str) -> tuple[str, ...]:
-        """Empty where a dimension has many."""
+        """Return the values of a dimension; empty if it has many."""
         return {**OF_TIME, **self.values}.get(word, ())
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The read models that it reads whatever is asked."""
+        """The read models that it reads for every question."""
         return self.tables_for(())
 
     def tables_for(self, words: Collection[str]) -> tuple[str, ...]:
-        """The read models that it reads where these dimensions are asked for."""
+        """Return the read models that it reads for these dimensions."""
         return tuple(dict.fromkeys(part.name for part in iterate(self.rows_for(words)) if isinstance(part, Table)))
 
     def rows_for(self, words: Collection[str]) -> FromClause:
@@ -112,12 +116,12 @@ OF_ORDER: Columns = {"channel": m.channel, "kind": m.kind, "country": m.country,
 ITEMS = items.projection.table
 CATEGORY = "category"
 category: ColumnElement[str] = func.coalesce(ITEMS.c.category, "")
-"""Of what is joined by `of_items`; empty where the SKU was not described."""
+"""The category of the SKU, joined by `of_items`; empty if the SKU was not described."""
 KINDS: Mapping[str, tuple[str, ...]] = {"kind": ("standard", "presale", "exchange")}
 
 
 def of_items(sku: ColumnElement[str]) -> Mapping[str, Join]:
-    """What the category of a SKU needs."""
+    """Return the join that the category of a SKU needs."""
     return {CATEGORY: (ITEMS, ITEMS.c.sku == sku)}
 
 
@@ -130,12 +134,12 @@ def yes(condition: ColumnElement[Any]) -> ColumnElement[int]:
 
 
 def local_day(at: ColumnElement[Any]) -> ColumnElement[Any]:
-    """In the time zone of the report."""
+    """Return the day in the time zone of the report."""
     return cast(func.timezone(zone, at), Date)
 
 
 def of_time(word: str, at: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The weekday, or the hour of the day, in the time zone of the report."""
+    """Return the weekday, or the hour of the day, in the time zone of the report."""
     local = func.timezone(zone, at)
     if word == "hour_of_day":
         return func.to_char(local, "HH24:00")
@@ -143,7 +147,7 @@ def of_time(word: str, at: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def band(number: ColumnElement[Any], ends: tuple[int, ...], names: tuple[str, ...]) -> ColumnElement[Any]:
-    """The first whose end the number does not reach; the last has none."""
+    """Return the name of the first band whose end is above the number; the last band has no end."""
     bands = ((number < end, literal(name)) for end, name in zip(ends, names, strict=False))
     return case(*bands, else_=names[-1])
 

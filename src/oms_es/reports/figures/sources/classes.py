@@ -1,8 +1,8 @@
-"""Classes of SKUs: by what they bring in (A, B, C), and by how evenly they are ordered (X, Y, Z), within a period.
+"""Classes of SKUs within a period: by revenue (A, B, C), and by how evenly they are ordered (X, Y, Z).
 
-A: the most sold, up to the SKU that reaches 80 % of what all bring in, without what was cancelled; B: up to 95 %; C:
-the rest, and what brought nothing. X, Y, Z: the standard deviation of the units ordered by week, over all weeks from
-the first to the last in which anything was ordered, is up to half of their mean, up to all of it, or more.
+A: the SKUs with the highest revenue, up to the one that reaches 80 % of all, without cancelled units; B: up to 95 %; C:
+the rest, including those without revenue. X, Y, Z: the standard deviation of the units ordered by week, over all weeks
+from the first to the last in which anything was ordered, is up to half of their mean, up to the mean, or more.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _classes() -> Subquery:
 
 
 def _classed(whole: Subquery, weeks: ColumnElement[Any]) -> Subquery:
-    """Nothing is divided, so what lies on a bound does so to the last digit."""
+    """Return the SKUs with their classes. Nothing is divided, so that values at a bound are exact."""
     one = whole.c
     brings = func.greatest(one.net, 0)
     here: Any = {"partition_by": one.currency}

@@ -1,4 +1,4 @@
-"""Exceptions that are open now."""
+"""The source of exceptions that are open now."""
 
 from __future__ import annotations
 

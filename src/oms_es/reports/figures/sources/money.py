@@ -1,4 +1,4 @@
-"""Money: payments and refunds."""
+"""The sources of payments and refunds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ undone = and_(
     refund.requested_at.is_not(None),
     refund.line_minor + refund.shipping_minor + refund.goodwill_minor + refund.credit_minor == 0,
 )
-"""All of a payment, which another takes the place of or whose order was cancelled: nothing was sold by it."""
+"""Refunds of a whole payment that was replaced, or whose order was cancelled: nothing was sold by it."""
 
 
 CAUSES = ("asked for", "payment undone", "at the provider")

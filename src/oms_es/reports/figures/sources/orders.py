@@ -1,4 +1,4 @@
-"""Orders and their lines: what was ordered, what became of it, what it came to."""
+"""The sources of orders, their lines, and backorders."""
 
 from __future__ import annotations
 
@@ -46,8 +46,10 @@ def _returned() -> Any:
 
 
 def _customer_kind() -> Any:
-    """Whether the customer had ordered on the channel before; of those who are forgotten, nothing is known. What was
-    split or merged has the time of the order that it comes from: that one is not before it."""
+    """Return whether the customer had ordered on the channel before; forgotten customers count as guests.
+
+    A split or merged order has the placing time of its origin, so that the origin does not count as earlier.
+    """
     whose, earlier = RECIPIENTS.c, RECIPIENTS.alias("earlier").c
     before = earlier.placed_at < whose.placed_at
     same = and_(earlier.channel == whose.channel, earlier.customer_id == whose.customer_id)

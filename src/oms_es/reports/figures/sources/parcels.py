@@ -1,4 +1,6 @@
-"""Parcels: from the request to the door, what is in them, and what carriers quoted and promised."""
+"""The sources of parcels, of the units that left in them, and of bookings with their quoted prices and transit
+times.
+"""
 
 from __future__ import annotations
 

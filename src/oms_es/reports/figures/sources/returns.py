@@ -1,4 +1,4 @@
-"""Returns by line, and what customers said."""
+"""The sources of returns by line, and of customers' feedback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from oms_es.reports.figures.sources.base import (
 )
 
 LOW = 2
-"""Stars that are few."""
+"""Up to so many stars a rating counts as low."""
 back, word = return_lines.projection.table.c, feedback_facts.projection.table.c
 returns = Source(
     "Lines of returns: asked back, come, inspected, credited.",

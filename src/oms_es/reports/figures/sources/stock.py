@@ -1,6 +1,7 @@
-"""Stock: every change of it, and from these what was there at the end of each day, how old it is, and what lies still.
+"""The sources of stock: its movements, and computed from these the stock at the end of each day, its age, and idle
+stock.
 
-Invariant: everything here is made of `stock_movements`, so all of it sums to what is on hand.
+Invariant: everything is computed from `stock_movements`, so it sums to the units on hand.
 """
 
 from __future__ import annotations
@@ -60,8 +61,10 @@ _left = func.sum(-moved.quantity).filter(moved.kind == "shipped")
 
 
 def _days() -> Subquery:
-    """Each day of the period of each SKU at each location, from its first movement to today. What usually leaves is
-    counted over all days, of which only those of the period are made."""
+    """Return the days of the period for each SKU and location, from the first movement to today.
+
+    The usual number of shipped units is the mean over all days, although only the days of the period are returned.
+    """
     changed = (
         select(
             *_place,
@@ -108,7 +111,9 @@ def _days() -> Subquery:
 
 
 def _layers() -> Subquery:
-    """What came, and how much of it is still there if what came first went first."""
+    """Return the receipts of units, and how many of each are still there if units leave in the order in which they
+    came.
+    """
     here: Any = {"partition_by": _place}
     since: Any = {**here, "order_by": moved.position.desc(), "rows": (None, -1)}
     later = func.coalesce(func.sum(func.greatest(moved.quantity, 0)).over(**since), 0)
@@ -122,7 +127,7 @@ def _layers() -> Subquery:
 
 
 def _idle() -> Subquery:
-    """What is on hand of each SKU at each location, and since when none of it was shipped."""
+    """Return the units on hand of each SKU and location, and since when none were shipped."""
     since = func.coalesce(func.max(moved.recorded_at).filter(moved.kind == "shipped"), func.min(moved.recorded_at))
     on_hand = func.sum(moved.quantity)
     rows = select(*_place, on_hand.label("on_hand"), since.label("since")).group_by(*_place)
