@@ -35,24 +35,24 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OMS_", frozen=True, extra="ignore")
 
     database_url: str | None = Field(
-        default=None, description="An ordinary PostgreSQL server; without it the embedded one is started"
+        default=None, description="URL of a PostgreSQL server; without it the embedded one is started"
     )
     sql_database_url: str | None = Field(
         default=None,
-        description="A login that may only read, which `oms-es sql` asks by; without it one is made for each query",
+        description="URL with a read-only login for `oms-es sql`; without it a login is made for each query",
     )
     cache_bytes_max: PositiveInt = Field(
         default=402_653_184,
         le=CACHE_BYTES_MAX_MAX,
-        description="Bytes of what a process that runs the engine remembers of streams, rows and events, as it "
-        "estimates them; with less it asks the database more often",
+        description="Size of the cache of streams, rows and events in a process that runs the engine, in estimated "
+        "bytes; with a smaller one it reads from the database more often",
     )
-    home: Path | None = Field(default=None, description="Where the embedded database lives")
+    home: Path | None = Field(default=None, description="Directory of the embedded database")
     log_style: Literal["json", "console"] = Field(
-        default="console", description="Lines for programs or for people, on stderr"
+        default="console", description="Format of log lines on stderr: for programs or for people"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least that is said; without it, each command is as loud as befits it"
+        default="info", description="Lowest level that is logged; by default it depends on the command"
     )
     log_key_file: Path | None = Field(
         default=None,
@@ -61,79 +61,79 @@ class Settings(BaseSettings):
     )
     data_key: SecretStr | None = Field(
         default=None,
-        description="The key that keys of personal data are wrapped with, 32 bytes in base64; after it, one a line, "
-        "those before it. The embedded database makes one in a file beside its home",
+        description="The key that encrypts the keys of personal data, 32 bytes in base64; earlier keys follow it, "
+        "one a line. The embedded database makes one in a file beside its home",
     )
     data_key_file: Path | None = Field(
-        default=None, description="The same in a file that only its owner may read, instead of OMS_DATA_KEY"
+        default=None, description="File with the same content, readable by its owner only, instead of OMS_DATA_KEY"
     )
     what_if_events_max: int = Field(
         default=100_000,
         ge=1,
         le=1_000_000,
-        description="The longest history, in events, that `POST /v1/what-if` lives again in the server's memory: "
-        "about 6 KB each",
+        description="The longest history, in events, that `POST /v1/what-if` replays in the server's memory: "
+        "about 6 KB per event",
     )
     gateways: Literal["none", "simulated"] = Field(
         default="none",
-        description="What payments, parcels and bookings are asked of: no one, so that they wait, or simulators that "
+        description="The gateways for payments, parcels and bookings: none, so that these wait, or simulators that "
         "move no money and no goods",
     )
     payments: str | None = Field(
         default=None,
         pattern=PROVIDERS,
-        description="The payment providers that are asked for money, instead of what OMS_GATEWAYS says: `stripe`, "
-        "`wechatpay` and `alipay`, separated by commas; a payment goes to whose its token is",
+        description="The payment providers, instead of the one of OMS_GATEWAYS: `stripe`, "
+        "`wechatpay` and `alipay`, separated by commas; a payment is sent to the provider of its token",
     )
     warehouse: Literal["commands"] | None = Field(
         default=None,
-        description="`commands`: people or a warehouse system pack what is requested, by command; no gateway is asked",
+        description="`commands`: people or a warehouse system pack and record parcels by command, without a gateway",
     )
     carriers: Literal["commands", "easypost"] | None = Field(
         default=None,
-        description="Who is asked to carry parcels, instead of what OMS_GATEWAYS says: `easypost`; or `commands`: "
-        "bookings are made elsewhere and recorded by command, and no gateway is asked",
+        description="The gateway to carriers, instead of the one of OMS_GATEWAYS: `easypost`; or `commands`: "
+        "bookings are made elsewhere and recorded by command, without a gateway",
     )
     gateway_failures_max: int = Field(
         default=3,
         ge=1,
         le=100,
-        description="How often in a row a payment provider or carrier may leave us without an answer before it is not "
-        "asked for a while; what is for it waits, and others go on",
+        description="How often in a row a payment provider or carrier may fail to answer before it is not "
+        "asked for a while; its requests wait, and those of others go on",
     )
     gateway_open_seconds: float = Field(
         default=30.0,
         ge=1,
         le=3_600,
-        description="How long, in seconds, a gateway that did not answer is not asked; then one request tries it",
+        description="How long, in seconds, a failing gateway is not asked; then one request tries it",
     )
     stripe_api_key: SecretStr | None = Field(
-        default=None, description="Secret or restricted key, `sk_…` or `rk_…`; needed where payments go to Stripe"
+        default=None, description="Secret or restricted key, `sk_…` or `rk_…`; needed for payments by Stripe"
     )
     stripe_multicapture: bool = Field(
         default=False,
-        description="Whether Stripe lets this account capture one authorisation in parts. Else the first parcel's "
-        "capture lets go of the rest, and each further parcel is authorised again",
+        description="Whether Stripe lets this account capture one authorisation in parts. Otherwise the first parcel's "
+        "capture releases the rest, and each further parcel is authorised again",
     )
     stripe_api_base: str = Field(
         default="https://api.stripe.com",
         pattern=rf"^{ISSUER}$",
-        description="Where Stripe is asked, such as a server for tests",
+        description="The base URL of Stripe, which a test may replace",
     )
     payment_subject: str = Field(
         default="Order",
         min_length=1,
         max_length=60,
-        description="What the customer reads at WeChat Pay and Alipay, before the name of the payment",
+        description="The text that the customer sees at WeChat Pay and Alipay, before the name of the payment",
     )
     payment_open_seconds: int = Field(
         default=1_800,
         ge=120,
         le=3_600,
-        description="How long a customer may pay at WeChat Pay and Alipay, from when the order asked for the money",
+        description="How long, in seconds, a customer may pay at WeChat Pay and Alipay, from the payment request on",
     )
     wechatpay_mchid: str = Field(default="", pattern=r"^[0-9]{0,32}$", description="The merchant at WeChat Pay (mchid)")
-    wechatpay_appid: str = Field(default="", max_length=32, description="The app that its orders are of (appid)")
+    wechatpay_appid: str = Field(default="", max_length=32, description="The app of its orders (appid)")
     wechatpay_serial: str = Field(
         default="", max_length=64, description="The serial number of the merchant's API certificate"
     )
@@ -141,7 +141,7 @@ class Settings(BaseSettings):
         default=None, description="That certificate's private key in PEM, `apiclient_key.pem`"
     )
     wechatpay_api_key: SecretStr | None = Field(
-        default=None, min_length=32, max_length=32, description="The API v3 key: what WeChat Pay encrypts with"
+        default=None, min_length=32, max_length=32, description="The API v3 key, with which WeChat Pay encrypts"
     )
     wechatpay_public_key_id: str = Field(
         default="",
@@ -152,94 +152,111 @@ class Settings(BaseSettings):
     wechatpay_notify_url: str = Field(
         default="",
         pattern=r"^(https://[^\s?#]+)?$",
-        description="Where WeChat Pay reports: `/v1/webhooks/CONNECTION` of `oms-es serve`, as it is seen from outside",
+        description="The public URL for WeChat Pay's reports: `/v1/webhooks/CONNECTION` of `oms-es serve`",
     )
     wechatpay_base: str = Field(
         default="https://api.mch.weixin.qq.com",
         pattern=rf"^{ISSUER}$",
-        description="Where WeChat Pay is asked, such as a server for tests",
+        description="The base URL of WeChat Pay, which a test may replace",
     )
     alipay_app_id: str = Field(default="", pattern=r"^[0-9]{0,32}$", description="The app at Alipay (app_id)")
     alipay_seller_id: str = Field(
-        default="", pattern=r"^[0-9]{0,32}$", description="Whose orders they are (PID); empty: of any seller of the app"
+        default="",
+        pattern=r"^[0-9]{0,32}$",
+        description="The seller of the orders (PID); empty for any seller of the app",
     )
     alipay_key_file: Path | None = Field(default=None, description="The app's private key in PEM")
     alipay_public_key_file: Path | None = Field(default=None, description="Alipay's public key of the app, in PEM")
     alipay_notify_url: str = Field(
-        default="", pattern=r"^(https://[^\s?#]+)?$", description="Where Alipay reports, as OMS_WECHATPAY_NOTIFY_URL"
+        default="",
+        pattern=r"^(https://[^\s?#]+)?$",
+        description="The public URL for Alipay's reports, as OMS_WECHATPAY_NOTIFY_URL",
     )
     alipay_return_url: str = Field(
-        default="", pattern=r"^(https://[^\s]+)?$", description="Where the customer goes from Alipay's page"
+        default="", pattern=r"^(https://[^\s]+)?$", description="The URL to which Alipay's page sends the customer back"
     )
     alipay_base: str = Field(
         default="https://openapi.alipay.com/gateway.do",
         pattern=rf"^{ISSUER}$",
-        description="Where Alipay is asked, such as a server for tests",
+        description="The URL of Alipay, which a test may replace",
     )
     easypost_api_key: SecretStr | None = Field(
-        default=None, description="Production or test key, `EZAK…` or `EZTK…`; needed where parcels go by EasyPost"
+        default=None, description="Production or test key, `EZAK…` or `EZTK…`; needed for parcels by EasyPost"
     )
     easypost_senders_file: Path | None = Field(
         default=None,
-        description="JSON with the address of each location, as EasyPost has addresses: "
+        description="JSON with the address of each location, in EasyPost's form: "
         '`{"berlin": {"company": …, "street1": …, "city": …, "zip": …, "country": "DE"}}`',
     )
     easypost_currency: str = Field(
         default="",
         pattern=r"^([A-Z]{3})?$",
-        description="In which currency EasyPost's rates are compared; needed where its carriers are paid in several",
+        description="The currency in which EasyPost's rates are compared; needed if its carriers charge several",
     )
-    easypost_label_format: Literal["PDF", "PNG", "ZPL"] = Field(default="PDF", description="How labels are made")
+    easypost_label_format: Literal["PDF", "PNG", "ZPL"] = Field(default="PDF", description="The file format of labels")
     easypost_base: str = Field(
         default="https://api.easypost.com",
         pattern=rf"^{ISSUER}$",
-        description="Where EasyPost is asked, such as a server for tests",
+        description="The base URL of EasyPost, which a test may replace",
     )
     document_folder: Path | None = Field(
         default=None,
-        description="Where the bytes of new documents are kept, in a folder that every process sees; without it, in "
+        description="Folder for the bytes of new documents, which every process must see; without it they are kept in "
         "the database",
     )
     document_bytes_max: int = Field(
-        default=20_000_000, ge=1, le=200_000_000, description="The largest document that people may add"
+        default=20_000_000, ge=1, le=200_000_000, description="The largest document, in bytes, that people may add"
     )
     document_loose_days: int = Field(
-        default=30, ge=1, le=3_650, description="For how many days a document is kept that is attached to nothing"
+        default=30,
+        ge=1,
+        le=3_650,
+        description="For how many days a document is kept without being attached to anything",
     )
     kuaidi100_customer: str = Field(
         default="",
         max_length=64,
-        description="The account at kuaidi100 (customer), which `oms-es callbacks poll` and `subscribe` ask",
+        description="The account at kuaidi100 (customer) for `oms-es callbacks poll` and `subscribe`",
     )
-    kuaidi100_key: SecretStr | None = Field(default=None, description="Its key, which requests are signed with")
+    kuaidi100_key: SecretStr | None = Field(
+        default=None, description="The key of this account, with which requests are signed"
+    )
     kuaidi100_salt: SecretStr | None = Field(
         default=None,
         min_length=8,
         max_length=64,
-        description="What kuaidi100 signs its pushes with: the secret of the connection that they come to",
+        description="The secret with which kuaidi100 signs its pushes: that of the connection that receives them",
     )
     kuaidi100_callback_url: str = Field(
-        default="", pattern=r"^(https://[^\s?#]+)?$", description="Where it pushes to, as OMS_WECHATPAY_NOTIFY_URL"
+        default="",
+        pattern=r"^(https://[^\s?#]+)?$",
+        description="The public URL for its pushes, as OMS_WECHATPAY_NOTIFY_URL",
     )
     kuaidi100_base: str = Field(
         default="https://poll.kuaidi100.com",
         pattern=rf"^{ISSUER}$",
-        description="Where kuaidi100 is asked, such as a server for tests",
+        description="The base URL of kuaidi100, which a test may replace",
     )
-    batch_max: PositiveInt = Field(default=500, le=BATCH_MAX_MAX, description="Deliveries per transaction")
+    batch_max: PositiveInt = Field(
+        default=500, le=BATCH_MAX_MAX, description="Largest number of deliveries per transaction"
+    )
     poll_seconds: PositiveFloat = Field(
-        default=1.0, le=POLL_SECONDS_MAX, description="The longest wait before looking for events unasked"
+        default=1.0,
+        le=POLL_SECONDS_MAX,
+        description="The longest time, in seconds, before looking for events without a notification",
     )
     kafka: str | None = Field(default=None, description="Bootstrap servers, host:port, separated by commas")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="How the brokers are spoken to: TLS is SSL, with a login SASL_SSL"
+        default="PLAINTEXT", description="Protocol to the brokers: SSL for TLS, SASL_SSL for TLS with a login"
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        default=None, description="How the login is proved; needed with SASL"
+        default=None, description="Mechanism of the login; needed with SASL"
     )
-    kafka_sasl_username: str | None = Field(default=None, description="The login")
-    kafka_sasl_password: SecretStr | None = Field(default=None, description="Its password")
-    kafka_ssl_cafile: Path | None = Field(default=None, description="PEM file of the authority that signed the brokers")
+    kafka_sasl_username: str | None = Field(default=None, description="The user of the login")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="The password of the login")
+    kafka_ssl_cafile: Path | None = Field(
+        default=None, description="PEM file of the authority that signed the brokers' certificates"
+    )
     channel_topics: str = Field(
         default="",
         pattern=CHANNELS,
@@ -249,69 +266,84 @@ class Settings(BaseSettings):
     kafka_session_seconds: PositiveFloat = Field(
         default=10.0,
         le=KAFKA_SESSION_SECONDS_MAX,
-        description="A worker silent for longer is thought to be dead, and others take its partitions",
+        description="After so many seconds without a heartbeat a worker counts as dead, and others take its partitions",
     )
     on_stopped: Literal["exit", "go_on"] | None = Field(
         default=None,
-        description="What becomes of a process with a reader that had to stop before an event; without it `oms-es run` "
+        description="What a process does if one of its readers had to stop before an event; by default `oms-es run` "
         "exits, and a worker goes on with its other partitions",
     )
     unknown_sku: Literal["accept", "hold", "refuse"] = Field(
         default="accept",
-        description="An order with a SKU that is neither described nor in stock: taken, held for a person, or refused",
+        description="Orders with a SKU that is neither described nor in stock: accept, hold for a person, or refuse",
     )
     unknown_channel: Literal["accept", "hold", "refuse"] = Field(
-        default="accept", description="The same of a channel that no return policy and no location names"
+        default="accept", description="The same for a channel that no return policy and no location names"
     )
     unknown_delivery_option: Literal["accept", "hold", "refuse"] = Field(
         default="accept",
-        description="The same of a delivery option that is not defined and no location offers; `standard` is known",
+        description="The same for a delivery option that is not defined and no location offers; `standard` is known",
     )
     unknown_country: Literal["accept", "hold", "refuse"] = Field(
-        default="accept", description="The same of a country that ISO 3166-1 does not have"
+        default="accept", description="The same for a country that ISO 3166-1 does not have"
     )
-    http_host: str = Field(default="127.0.0.1", description="Where `oms-es serve` listens, once a key was made")
-    http_port: int = Field(default=8080, ge=0, le=65_535, description="On which port; 0 is any free one")
+    http_host: str = Field(
+        default="127.0.0.1", description="The address where `oms-es serve` listens; it needs an API key"
+    )
+    http_port: int = Field(
+        default=8080, ge=0, le=65_535, description="The port where `oms-es serve` listens; 0 for any free one"
+    )
     http_rate_per_second: PositiveFloat = Field(
         default=200.0,
         le=HTTP_RATE_PER_SECOND_MAX,
-        description="Requests that a key may send a second, over two seconds",
+        description="How many requests a second a key may send, averaged over two seconds",
     )
     oidc_issuers: str = Field(
         default="",
         pattern=ISSUERS,
-        description="Issuers whose bearer tokens (OpenID Connect) are taken over HTTP, as their `iss` has it, "
-        "separated by commas; what they publish at /.well-known/openid-configuration names their keys",
+        description="Issuers whose bearer tokens (OpenID Connect) are accepted over HTTP, as in their `iss`, "
+        "separated by commas; their /.well-known/openid-configuration names their keys",
     )
-    oidc_audience: str = Field(default="oms-es", min_length=1, description="For whom such a token must be (`aud`)")
-    oidc_scopes_claim: str = Field(default="scope", description="The claim with scopes and roles, as keys have them")
+    oidc_audience: str = Field(
+        default="oms-es", min_length=1, description="The audience that such a token must have (`aud`)"
+    )
+    oidc_scopes_claim: str = Field(
+        default="scope", description="The claim with scopes and roles, named as those of API keys"
+    )
     oidc_channels_claim: str = Field(
-        default="channels", description="The claim with the channels that a token is for; without it, it is for all"
+        default="channels", description="The claim with the channels of a token; without the claim the token is for all"
     )
     oidc_client_id: str = Field(
         default="",
         max_length=255,
-        description="As which people sign in to the console at an issuer (authorization code flow with PKCE); without "
-        "it they sign in with keys alone",
+        description="The client with which people sign in to the console at an issuer (authorization code flow with "
+        "PKCE); without it they sign in with keys only",
     )
     oidc_login_issuer: str = Field(
         default="",
         pattern=rf"^$|^{ISSUER}$",
-        description="At which issuer; the first of OMS_OIDC_ISSUERS if nothing is said",
+        description="The issuer of that client; by default the first of OMS_OIDC_ISSUERS",
     )
     oidc_client_secret: SecretStr | None = Field(
-        default=None, description="Of that client, where it is a confidential one"
+        default=None, description="The secret of that client, if it is a confidential one"
     )
     oidc_login_scope: str = Field(
-        default="openid", pattern=r"^openid( \S+)*$", description="What signing in asks for: enough for its claims"
+        default="openid",
+        pattern=r"^openid( \S+)*$",
+        description="The scopes that signing in asks for, which must cover its claims",
     )
     webhook_networks: str = Field(
         default="",
         description="Networks to which webhooks are sent although they are not public, separated by commas, such as "
-        "10.1.0.0/16; there also without TLS",
+        "10.1.0.0/16; TLS is not required there",
     )
-    metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /livez and /readyz listen")
-    metrics_port: int | None = Field(default=None, ge=0, le=65_535, description="Without it nothing is served")
+    metrics_host: str = Field(default="127.0.0.1", description="The address of /metrics, /livez and /readyz")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65_535,
+        description="The port of /metrics, /livez and /readyz; without it they are not served",
+    )
 
     @field_validator("webhook_networks")
     @classmethod

@@ -24,7 +24,8 @@ SUBJECTS = ("shipment_id", "payment_id", "refund_id", "rma_id")
 class Books:
     def __init__(self) -> None:
         self.orders: dict[str, orders.OrderBook] = {}
-        """By order; what was paid in another currency than its own has a book of its own."""
+        """The bookkeeping of each order, by order id; payments in another currency than the order's have one of their
+        own."""
         self.accounts: dict[str, accounts.AccountBook] = {}
         self.kinds: customer_accounts.Kinds = {}
         self.movements: dict[str, Posting] = {}
