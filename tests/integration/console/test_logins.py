@@ -10,9 +10,11 @@ import httpx
 import psycopg
 import pytest
 
-from console_forms import sent
+from console_forms import browser, sent
 from http_server import Served
 from identity_provider import CLIENT
+from oms_es.cli.main import main
+from oms_es.exit_codes import Code
 from oms_es.http.access import Caller
 from oms_es.http.logins import Begun, Logins
 from oms_es.http.tokens import IssuerUnavailable, Tokens
@@ -127,3 +129,30 @@ def test_an_issuer_asked_by_tls_names_no_place_without_it() -> None:
 def test_signing_in_leads_to_no_other_site(served: Served, stranger: httpx.Client) -> None:
     back = served.provider.agree(sent_to(served, stranger, "//elsewhere.example/console"), "support")
     assert stranger.get(back).headers["location"] == "/console"
+
+
+def test_a_session_is_ended_from_outside_and_only_that_one(served: Served, stranger: httpx.Client) -> None:
+    assert come_back(served, stranger, sub="linus").status_code == 303
+    actor = f"user:{served.provider.url}#linus"
+    with browser(served) as operator, httpx.Client(base_url=served.url, timeout=30) as other:
+        assert come_back(served, other, sub="margaret").status_code == 303
+        with served.client() as api:
+            (session,) = [one for one in api.get("/v1/sessions").json()["items"] if one["actor"] == actor]
+        assert actor in operator.get("/console/keys").text
+        path = f"/console/sessions/{session['session_id']}:end"
+        assert sent(other, path, {}, of="/console/orders").status_code == 403, "support ends no sessions"
+        assert sent(operator, path, {}, of="/console/keys").status_code == 303
+        assert [one.get("/console/orders").status_code for one in (stranger, other)] == [303, 200]
+        assert sent(operator, path, {}, of="/console/keys").status_code == 404
+
+
+def test_all_sessions_of_a_person_are_ended_in_the_terminal(
+    served: Served, stranger: httpx.Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert come_back(served, stranger, sub="barbara").status_code == 303
+    monkeypatch.setenv("OMS_DATABASE_URL", served.database_url)
+    actor = f"user:{served.provider.url}#barbara"
+    assert main(["keys", "sessions"]) == Code.OK
+    assert "#barbara" in capsys.readouterr().out
+    assert [main(["keys", "end-sessions", actor]) for _ in range(2)] == [Code.OK, Code.NOT_FOUND]
+    assert stranger.get("/console/orders").status_code == 303

@@ -46,7 +46,7 @@ from oms_es.processing.garbage import collect_seldom
 from oms_es.reports import queries
 from oms_es.settings import Settings
 from oms_es.store import schema
-from oms_es.store.http import api_keys, link_keys
+from oms_es.store.http import api_keys, link_keys, sessions
 
 keys_app = typer.Typer(help="Keys by which programs are known over HTTP.", no_args_is_help=True)
 ENDING_SECONDS = 20.0
@@ -263,6 +263,37 @@ def rotate_key(
     if made is None:
         raise NotFound(f"there is no key {key_id} that is good; `oms-es keys list` names them")
     show(made, json=json)
+
+
+@keys_app.command("sessions")
+def list_sessions(*, json: Json = False) -> None:
+    """List who is signed in to the console, those who used it last first."""
+    with connection() as reading:
+        found = sessions.listed(reading, datetime.now(UTC))
+    columns: Mapping[str, Callable[[sessions.OpenSession], Any]] = {
+        "session": lambda one: one.session_id,
+        "who": lambda one: one.actor,
+        "signed in (UTC)": lambda one: display.moment(one.opened_at),
+        "used last (UTC)": lambda one: display.moment(one.used_at),
+    }
+    if json:
+        print_json([one._asdict() for one in found])
+    else:
+        show_list("Sessions", found, columns, "no one is signed in to the console", json=False)
+
+
+@keys_app.command("end-sessions")
+def end_sessions(
+    actor: Annotated[
+        str, typer.Argument(metavar="WHO", help="A key or a person, as `oms-es keys sessions` names them.")
+    ],
+) -> None:
+    """End all sessions of a key or a person in the console at once."""
+    with connection() as writing:
+        ended = sessions.end_of(writing, actor)
+    if not ended:
+        raise NotFound(f"{actor} is not signed in; `oms-es keys sessions` names those who are")
+    say(f"{ended} session{'s' if ended > 1 else ''} of {actor} ended")
 
 
 def show(made: api_keys.Made, *, json: bool) -> None:

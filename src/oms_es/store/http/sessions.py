@@ -33,6 +33,22 @@ ADD_CALLER = f"ALTER TABLE {SESSIONS} ADD COLUMN IF NOT EXISTS caller jsonb"
 NO_KEY, NO_SECRET = "", b""
 
 
+LISTED_MAX = 1_000
+"""Sessions in one list, those used last first."""
+ACTOR = "coalesce(caller ->> 'actor', 'key:' || key_id)"
+SESSION_ID = "left(encode(session_sha256, 'hex'), 24)"
+"""What a session is called: it says nothing about what the cookie holds."""
+
+
+class OpenSession(NamedTuple):
+    """A session as administrators see it. `actor`: the key or the person, as events name them."""
+
+    session_id: str
+    actor: str
+    opened_at: datetime
+    used_at: datetime
+
+
 class Session(NamedTuple):
     key_id: str
     secret_sha256: bytes
@@ -72,6 +88,26 @@ def touch(connection: Rows, session_sha256: bytes, now: datetime) -> None:
 
 def close(connection: Rows, session_sha256: bytes) -> None:
     connection.execute(f"DELETE FROM {SESSIONS} WHERE session_sha256 = %s".encode(), [session_sha256])
+
+
+def listed(connection: Rows, now: datetime) -> list[OpenSession]:
+    """Return the sessions that have not ended, at most LISTED_MAX."""
+    query = (
+        f"SELECT {SESSION_ID} AS session_id, {ACTOR} AS actor, opened_at, used_at FROM {SESSIONS} "
+        "WHERE used_at > %s AND opened_at > %s ORDER BY used_at DESC, session_sha256 LIMIT %s"
+    )
+    return [OpenSession(**row) for row in connection.execute(query.encode(), [*_oldest(now), LISTED_MAX])]
+
+
+def end(connection: Rows, session_id: str) -> int:
+    """End one session, and return how many that were: 0 if there is no such session."""
+    query = f"DELETE FROM {SESSIONS} WHERE {SESSION_ID} = %s"
+    return connection.execute(query.encode(), [session_id]).rowcount
+
+
+def end_of(connection: Rows, actor: str) -> int:
+    """End all sessions of a key or a person, and return how many that were."""
+    return connection.execute(f"DELETE FROM {SESSIONS} WHERE {ACTOR} = %s".encode(), [actor]).rowcount
 
 
 def sweep(connection: Rows, now: datetime) -> None:

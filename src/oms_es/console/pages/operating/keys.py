@@ -1,4 +1,4 @@
-"""Keys: the list, and forms to create, rotate and revoke them; a secret is shown once."""
+"""Keys: the list, and forms to create, rotate and revoke them; a secret is shown once. And who is signed in."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ async def listed(visit: Visit) -> Response:
 
 async def _page(visit: Visit, status: int = 200, **more: Any) -> Response:
     found = await visit.api.get("/v1/keys")
+    signed_in = await visit.api.get("/v1/sessions")
     shown = {"refusal": None, "given": {}, "made": None, **more}
     mine = visit.asked.caller.scopes
     roles = [name for name, scopes in ROLES.items() if scopes <= mine]
-    return visit.page("keys.html", status, keys=found["items"], roles=roles, scopes=sorted(mine), **shown)
+    return visit.page(
+        "keys.html", status, keys=found["items"], sessions=signed_in["items"], roles=roles, scopes=sorted(mine), **shown
+    )
 
 
 async def make(visit: Visit) -> Response:
@@ -58,9 +61,16 @@ async def revoke(visit: Visit) -> Response:
     return visit.go("/console/keys")
 
 
+async def end_session(visit: Visit) -> Response:
+    """End a session, perhaps the person's own."""
+    await visit.api.post(at("v1", "sessions", visit.values["session"], verb="end"), {})
+    return visit.go("/console/keys")
+
+
 ROUTES = (
     page("/keys", "keys", KEYS, listed),
     form("/keys", "keys-make", KEYS, make),
     form("/keys/{key}:rotate", "keys-rotate", KEYS, rotate),
     form("/keys/{key}:revoke", "keys-revoke", KEYS, revoke),
+    form("/sessions/{session}:end", "sessions-end", KEYS, end_session),
 )
