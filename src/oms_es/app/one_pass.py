@@ -6,12 +6,8 @@ cores, processes share the read models, and each reads the events that its own n
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import replace
-from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import psycopg
@@ -22,21 +18,15 @@ from sqlalchemy import Engine, MetaData
 from oms_es.app.registry import PROJECTIONS
 from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Event, Projection, Recorded
-from oms_es.processing.garbage import collect_seldom
-from oms_es.processing.read_models.history_pages import hold_no_more, pages
+from oms_es.processing.bulk.processes import shared_by_work, shared_out, worth_starting
+from oms_es.processing.read_models.history_pages import hold_no_more, newest_by_type, pages, work_of
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.read_models.rows import SqlRows, read_model_engine
 from oms_es.processing.read_models.staged_rows import StagedRows
 from oms_es.store.caching import Budget
-from oms_es.store.privacy.wrapping import KEYRING
-from oms_es.store.recorder import EVENTS, IN_UTC, Advance
+from oms_es.store.recorder import IN_UTC, Advance
 
 SUFFIX = "_rebuilt"
-SAMPLED_MAX = 20_000
-"""Newest events that are sampled to estimate the work for each read model."""
-EVENTS_PER_PROCESS_MIN = 50_000
-"""Events below which a process takes longer to start than to read them."""
-LOOK_SECONDS = 0.2
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -71,9 +61,12 @@ def unseen(_reached: int, _last: int) -> None:
     """Show no progress."""
 
 
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+class Folding(NamedTuple):
+    """What a process folds."""
+
+    database_url: str
+    read_models: Sequence[str]
+    reached: Progress
 
 
 def fold_all(
@@ -85,17 +78,12 @@ def fold_all(
 ) -> dict[str, Folded]:
     """Fold all projections, in up to `processes` processes; return the result by the read model's name."""
     last = max((_last_position(projection, reached) for projection in projections), default=0)
-    shares = _shares(database_url, projections, min(processes, last // EVENTS_PER_PROCESS_MIN))
+    shares = _shares(database_url, projections, worth_starting(processes, last))
     if len(shares) == 1:
         return fold_share(database_url, projections, reached, lambda position: progress(position, last))
-    started = get_context("spawn")
-    counters: Any = started.Array("q", len(shares))
-    with ProcessPoolExecutor(len(shares), started, initializer=_begin, initargs=(counters, KEYRING.held())) as pool:
-        names = [[projection.name for projection in share] for share in shares]
-        futures = [pool.submit(_fold_named, database_url, share, reached, i) for i, share in enumerate(names)]
-        while wait(futures, LOOK_SECONDS).not_done:
-            progress(min(counters), last)
-        return {name: folded for future in futures for name, folded in future.result().items()}
+    work = [Folding(database_url, share, reached) for share in shares]
+    done = shared_out(_fold_named, work, lambda position: progress(position, last))
+    return {name: folded for one in done for name, folded in one.items()}
 
 
 def fold_share(
@@ -146,41 +134,15 @@ def _last_position(projection: Projection, reached: Progress) -> int:
     return max(reached.topic_partitions(projection.name).values())
 
 
-def _shares(database_url: str, projections: Sequence[Projection], count: int) -> list[list[Projection]]:
-    """Share out the projections, the most work first, each to the process with the least.
-
-    Projections that are not in the registry stay in this process: another one does not know them.
-    """
+def _shares(database_url: str, projections: Sequence[Projection], count: int) -> list[list[str]]:
+    """Another process knows the read models of the program only."""
     if count <= 1 or not set(map(id, projections)) <= set(map(id, PROJECTIONS)):
-        return [list(projections)]
+        return [[projection.name for projection in projections]]
     with psycopg.connect(database_url, autocommit=True) as connection:
-        newest = connection.execute(
-            f"SELECT topic, count(*) FROM {EVENTS} WHERE notification_id > "
-            f"(SELECT max(notification_id) FROM {EVENTS}) - {SAMPLED_MAX} GROUP BY topic".encode()
-        )
-        events: Counter[str] = Counter(dict(newest.fetchall()))
-    work = {one.name: 1 + sum(events[event.__name__] for event in one.folds) for one in projections}
-    shares: list[list[Projection]] = [[] for _ in range(min(count, len(projections)))]
-    for projection in sorted(projections, key=lambda one: -work[one.name]):
-        min(shares, key=lambda share: sum(work[one.name] for one in share)).append(projection)
-    return shares
+        events = newest_by_type(connection)
+    return shared_by_work({one.name: work_of(one, events) for one in projections}, count)
 
 
-_counters: Any = ()
-"""In a child process, the position that each process has reached."""
-
-
-def _begin(counters: Any, data_keys: Sequence[bytes]) -> None:
-    global _counters  # noqa: PLW0603 - what a pool gives its processes comes by way of their modules
-    _counters = counters
-    KEYRING.hold(data_keys)
-    collect_seldom()
-
-
-def _fold_named(database_url: str, names: Sequence[str], reached: Progress, number: int) -> dict[str, Folded]:
+def _fold_named(folding: Folding, reached: Callable[[int], None]) -> dict[str, Folded]:
     by_name = {projection.name: projection for projection in PROJECTIONS}
-
-    def progress(position: int) -> None:
-        _counters[number] = position
-
-    return fold_share(database_url, [by_name[name] for name in names], reached, progress)
+    return fold_share(folding.database_url, [by_name[name] for name in folding.read_models], folding.reached, reached)

@@ -12,6 +12,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from oms_es.processing.garbage import not_collecting
+
 
 class LazyCommands(MutableMapping[str, Any]):
     """Commands by name, in the order of their listing, each made when it is looked up."""
@@ -57,7 +59,8 @@ def imported(place: str) -> Callable[[], Any]:
 
     def make() -> Any:
         module, _, name = place.partition(":")
-        found = getattr(import_module(f"{__package__}.{module}"), name)
+        with not_collecting():
+            found = getattr(import_module(f"{__package__}.{module}"), name)
         if isinstance(found, TyperGroup):
             return found
         if not isinstance(found, typer.Typer):

@@ -21,7 +21,7 @@ from oms_es.reports.streams import At, is_by
 from oms_es.schemas.operations.exception import ExceptionResolved
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, event_row
-from oms_es.verification.verify import READ_MAX
+from oms_es.verification.reading import READ_MAX
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)

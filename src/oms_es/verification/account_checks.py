@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 
 from oms_es.kernel import Recorded
+from oms_es.processing.bulk.overflow import Overflow, Overflowing
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance import account as a
 from oms_es.schemas.values.currency import in_money
@@ -38,10 +38,10 @@ Done = tuple[str, type[a.AccountEntry], str, str]
 
 
 class AccountChecks:
-    def __init__(self) -> None:
-        self.sums: dict[str, Sums] = {}
-        self.done: dict[Done, int] = {}
-        self.said: Counter[Done] = Counter()
+    def __init__(self, overflow: Overflow) -> None:
+        self.sums: Overflowing[str, Sums] = overflow.mapping()
+        self.done: Overflowing[Done, int] = overflow.mapping()
+        self.said: Overflowing[Done, int] = overflow.mapping(int)
         self.kept = Check("accounts: paid in - spent = on it; 0 <= held <= on it, at every position")
         self.agreed = Check("accounts: what payments say they took of them, or gave them, they gave and took, once")
 

@@ -11,6 +11,7 @@ from oms_es.books.entry import Entry, Posting, Unbalanced
 from oms_es.books.journal import Balances, Books
 from oms_es.books.orders import OrderBook
 from oms_es.kernel import Recorded
+from oms_es.processing.bulk.overflow import Overflow, Overflowing
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance import account as a
@@ -25,19 +26,20 @@ CREDITS = (chart.ADVANCES, chart.DEFERRED, chart.DEPOSITS, chart.REFUNDS_DUE, ch
 
 
 class BookChecks:
-    def __init__(self) -> None:
+    def __init__(self, overflow: Overflow) -> None:
         self.books = Books()
+        self.books.orders, self.books.movements = overflow.mapping(), overflow.mapping()
         self.balances = Balances()
         self.balanced = Check("books: each entry balances, and the trial balance is zero at every position")
         self.tied = Check("clearing accounts: captured - refunded - disputed came in, what is reconciled went out")
         self.held = Check(
             "deposits, credit, deferred revenue and refunds due: never below zero, none deferred at an order's end"
         )
-        self.cleared: Counter[str] = Counter()  # by payment
-        self.moved: dict[str, int] = {}  # by movement
+        self.cleared: Overflowing[str, int] = overflow.mapping(int)  # by payment
+        self.moved: Overflowing[str, int] = overflow.mapping()
         self.statements: dict[tuple[str, str], StatementRecorded] = {}
         self.booked: dict[tuple[str, str], int] = defaultdict(int)
-        self.on_accounts: dict[str, int] = {}
+        self.on_accounts: Overflowing[str, int] = overflow.mapping()
         self.on_all: Counter[tuple[str, str]] = Counter()  # by kind of account and currency
 
     @property

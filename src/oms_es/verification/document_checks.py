@@ -5,9 +5,10 @@ The bytes are read again, from the rows and from the folder: neither a name nor 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -26,20 +27,16 @@ Connection = psycopg.Connection[dict[str, Any]]
 def documents_kept(connection: Connection, history: History) -> Check:
     """Without those that people removed, also after the position up to which history was read."""
     check = Check("every document that history points at is there, and is what its hash says")
-    for some in _pages(sorted(history.documents | history.attached)):
-        whole = _in_rows(connection, some)
-        gone = _removed(connection, [one for one in some if one not in whole]) - history.documents
-        for address in some:
+    documents = history.documents.entries()
+    while some := dict(islice(documents, ASKED_MAX)):
+        whole = _in_rows(connection, list(some))
+        gone = _removed(connection, [one for one, pointed_at in some.items() if one not in whole and not pointed_at])
+        for address in sorted(some):
             there = address in whole or address in gone
             check.expect(
                 there or _in_folder(address), partial("{}: the document is missing, or another".format, address)
             )
     return check
-
-
-def _pages(addresses: Sequence[str]) -> Iterator[Sequence[str]]:
-    for first in range(0, len(addresses), ASKED_MAX):
-        yield addresses[first : first + ASKED_MAX]
 
 
 def _in_rows(connection: Connection, addresses: Sequence[str]) -> set[str]:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from oms_es.aggregates.payment.state import Payment
 from oms_es.aggregates.stock.decider import Stock
 from oms_es.kernel import Decider, Recorded
+from oms_es.processing.bulk.overflow import Overflow, Overflowing
+from oms_es.processing.bulk.seen_ids import SeenIds
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
@@ -70,18 +72,25 @@ class ParcelCounts(NamedTuple):
 class History:
     """Folds the log, one event at a time, and asks after each what must be true now."""
 
-    def __init__(self, deciders: Sequence[Decider[Any]], keys_gone: Collection[str] = ()) -> None:
-        """`keys_gone`: orders of which nothing personal can be read any more."""
+    def __init__(
+        self, deciders: Sequence[Decider[Any]], keys_gone: Collection[str] = (), overflow: Overflow | None = None
+    ) -> None:
+        """`keys_gone`: orders of which nothing personal can be read any more. `overflow`: has what is kept of each
+        stream, and is trimmed by whoever gave it."""
+        overflow = overflow or Overflow()
         self.keys_gone = keys_gone
         self.deciders = {decider.category: decider for decider in deciders}
-        self.states: dict[str, tuple[Any, int]] = {}
+        self.states: Overflowing[str, tuple[Any, int]] = overflow.mapping()
+        self.streams = 0
         self.position = 0
-        self.event_ids: set[bytes] = set()
-        self.orders: dict[tuple[str, str], str] = {}
-        self.stock: dict[str, StockCounts] = {}
-        self.transit = TransitBook()
-        self.money: dict[str, PaymentSums] = {}
-        self.promises: dict[tuple[str, str, str], int] = {}  # (reservation, sku, location): units
+        self.event_ids = SeenIds()
+        self.orders: Overflowing[tuple[str, str], str] = overflow.mapping()
+        self.stock: Overflowing[str, StockCounts] = overflow.mapping()
+        self.transit = TransitBook(overflow)
+        self.money: Overflowing[str, PaymentSums] = overflow.mapping()
+        self.promises: Overflowing[tuple[str, str, str], int] = (
+            overflow.mapping()
+        )  # (reservation, sku, location): units
         self.readable = Check("every event can be read, and knows its cause")
         self.gapless = Check("streams have no gap and positions rise")
         self.sold = Check("never oversold, at any position")
@@ -91,14 +100,14 @@ class History:
         self.moved = Check("moves conserved: what came in, or was lost, had left elsewhere")
         self.promised = Check("what an order counts on is what stock promised")
         self.paid = Check("money conserved: captured, voided, expired <= authorised; refunded, lost <= captured")
-        self.parcels: dict[str, ParcelCounts] = {}
-        self.documents: set[str] = set()  # hashes of those that history points at
-        self.attached: set[str] = set()  # and of those that people attached, which may be removed
+        self.parcels: Overflowing[str, ParcelCounts] = overflow.mapping()
+        self.documents: Overflowing[str, bool] = overflow.mapping()
+        """Hashes of those that history points at; those that people only attached, which may be removed, with False."""
         self.shipped = Check("parcels conserved: what left was asked for, once; what came back had left")
-        self.order_checks = OrderChecks()
-        self.joins = JoinedBook()
-        self.books = BookChecks()
-        self.accounts = AccountChecks()
+        self.order_checks = OrderChecks(overflow)
+        self.joins = JoinedBook(overflow)
+        self.books = BookChecks(overflow)
+        self.accounts = AccountChecks(overflow)
         self.once = Check("every accepted order exactly once, as it was placed")
 
     @property
@@ -120,7 +129,8 @@ class History:
     def fold(self, recorded: Recorded) -> None:
         stream, event = recorded.stream, recorded.event
         decider = self.deciders[stream.partition("-")[0]]
-        state, version = self.states.get(stream, (decider.initial, 0))
+        state, version = self.states.get(stream) or (decider.initial, 0)
+        self.streams += not version
         self._check_place(recorded, version)
         state = decider.evolve(state, event)
         self.states[stream] = state, recorded.version
@@ -138,9 +148,9 @@ class History:
             case o.OrderPlaced():
                 self._check_placed(recorded, event)
             case StatementRecorded(document_sha256=sha256):
-                self.documents.add(sha256)
+                self.documents[sha256] = True
             case DocumentAttached():
-                self.attached.add(event.sha256)
+                self.documents[event.sha256] = self.documents.get(event.sha256, False)
             case o.OrderLineAllocated():
                 promise = self.promises.get((event.reservation_id, event.sku, event.location))
                 self.promised.expect(
@@ -230,7 +240,7 @@ class History:
                 holds = account.dispatched and lost <= Counter(dict(account.asked))
                 self._expect_parcel(recorded, holds, f"{dict(lost)} came back or were lost, {account}")
             case sh.ShipmentLabelAttached(document=document):
-                self.documents.add(document.sha256)
+                self.documents[document.sha256] = True
         self.parcels[recorded.stream] = account
 
     def _expect_parcel(self, recorded: Recorded, holds: bool, found: str) -> None:  # noqa: FBT001 - as in Check

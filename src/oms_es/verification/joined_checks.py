@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from oms_es.consumers.order import order_joiner
 from oms_es.kernel import Recorded
+from oms_es.processing.bulk.overflow import Overflow, Overflowing
 from oms_es.schemas import order as o
 from oms_es.verification.check import Check, at
 
@@ -21,10 +22,10 @@ HasTaken = Callable[[str, str, int], bool]
 
 
 class JoinedBook:
-    def __init__(self) -> None:
-        self.owed: dict[str, Counter[str]] = {}  # units by SKU, by the order that they go to
-        self.last: dict[str, Recorded] = {}  # said about that order
-        self.placed: set[str] = set()
+    def __init__(self, overflow: Overflow) -> None:
+        self.owed: Overflowing[str, Counter[str]] = overflow.mapping()  # units by SKU, by the order that they go to
+        self.last: Overflowing[str, Recorded] = overflow.mapping()  # said about that order
+        self.placed: Overflowing[str, bool] = overflow.mapping()
         self.joined = Check("units conserved: what is split off, or merged, is in the order that it went to")
 
     def note(self, recorded: Recorded) -> None:
@@ -44,14 +45,14 @@ class JoinedBook:
             self.owed[to] = self.owed.get(to, Counter()) + Counter(content.demand)
 
     def _arrives(self, recorded: Recorded, order_id: str, placed: o.OrderPlaced) -> None:
-        self.placed.add(order_id)
+        self.placed[order_id] = True
         if (owed := self.owed.pop(order_id, None)) is not None:
             has = Counter(placed.demand)
             self._expect(recorded, has == owed, f"has {dict(has)} of the {dict(owed)} that went to it")
 
     def close(self, has_taken: HasTaken) -> None:
         """At the end of history: what is on its way is no fault."""
-        for to, owed in self.owed.items():
+        for to, owed in self.owed.entries():
             said = self.last[to]
             read = has_taken(JOINER, said.stream, said.position)
             self._expect(said, not read, f"{dict(owed)} go to order {to}, which was never placed")

@@ -5,11 +5,12 @@ It shares no code with the engine. Of parcels that were reported without their s
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from oms_es.kernel import Event, Recorded
+from oms_es.processing.bulk.overflow import Overflow, Overflowing
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.order import returns as x
@@ -23,14 +24,16 @@ CAPTURER = "payment_capturer"
 
 
 class OrderChecks:
-    def __init__(self) -> None:
-        self.orders: dict[str, OrderAccount] = defaultdict(OrderAccount)
-        self.rmas: dict[str, ReturnAccount] = {}
-        self.taking: dict[str, dict[str, int]] = defaultdict(dict)  # in flight, by payment and capture
-        self.giving: dict[tuple[str, str], int] = {}  # by payment and refund
+    def __init__(self, overflow: Overflow) -> None:
+        self.orders: Overflowing[str, OrderAccount] = overflow.mapping(OrderAccount)
+        self.rmas: Overflowing[str, ReturnAccount] = overflow.mapping()
+        self.taking: Overflowing[str, dict[str, int]] = overflow.mapping(dict)  # in flight, by payment and capture
+        self.giving: Overflowing[tuple[str, str], int] = overflow.mapping()  # by payment and refund
         self.shared = Check("shares conserved: lines and shipping of the parcels = what they are charged = the total")
         self.refunds = Check("refunds conserved: their parts sum to them, and are no more than what was paid for each")
-        self.grants: dict[str | None, int] = {}  # by the return, or the loss, that an exchange is for
+        self.grants: Overflowing[str | None, int] = (
+            overflow.mapping()
+        )  # by the return, or the loss, that an exchange is for
         self.granted = Check(
             "exchanges: each was granted, and its credit is used or goes back to those who paid for it"
         )

@@ -1,7 +1,7 @@
 """Is every row of every read model the one that folding history gives, as far as the read model has come?
 
 Rows whose key has a position in it are of one event each: they are read in the order of history and compared as it goes
-by, so that none of them is held. Of the others the newest state is held until the end.
+by, so that none of them is held. Of the others the newest state is held until the end, in memory as long as they fit.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from psycopg.sql import SQL, Identifier
 
 from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
+from oms_es.processing.bulk.overflow import Overflow, Overflowing
 from oms_es.processing.read_models.folding import fold
 from oms_es.schemas.values.currency import to_text
 from oms_es.verification.check import Check
@@ -29,20 +30,30 @@ Connection = psycopg.Connection[dict[str, Any]]
 class RowsOfHistory:
     """The rows of all read models, in one pass of history."""
 
-    def __init__(self, connection: Connection, projections: Sequence[Projection], progress: Progress) -> None:
+    def __init__(
+        self, connection: Connection, projections: Sequence[Projection], progress: Progress, overflow: Overflow
+    ) -> None:
+        """`overflow`: is trimmed by whoever gave it."""
         self.progress = progress
         self.models = [
-            (Passing if POSITION in _keys(projection) else Held)(connection, projection) for projection in projections
+            Passing(connection, one) if POSITION in _keys(one) else Held(connection, one, overflow)
+            for one in projections
         ]
         self._interested: dict[type[Event], list[int]] = {}
         for number, projection in enumerate(projections):
             for event in projection.folds:
                 self._interested.setdefault(event, []).append(number)
 
+    @property
+    def types(self) -> set[str]:
+        """Of the events that any of them is folded from."""
+        return {event.__name__ for event in self._interested}
+
     def fold(self, page: Sequence[Recorded]) -> None:
         batches: list[list[Recorded]] = [[] for _ in self.models]
+        interested = self._interested
         for recorded in page:
-            for number in self._interested.get(type(recorded.event), ()):
+            for number in interested.get(type(recorded.event), ()):
                 batches[number].append(recorded)
         for model, batch in zip(self.models, batches, strict=True):
             if batch:
@@ -53,16 +64,16 @@ class RowsOfHistory:
             return batch
         return [recorded for recorded in batch if self.progress.has_taken(name, recorded.stream, recorded.position)]
 
-    def checked(self) -> list[Check]:
-        """Once history is read."""
-        return [model.checked() for model in self.models]
+    def checked(self) -> dict[str, Check]:
+        """By read model, once history is read."""
+        return {model.projection.name: model.checked() for model in self.models}
 
 
 class Held:
-    def __init__(self, connection: Connection, projection: Projection) -> None:
-        self.connection, self.projection = connection, projection
+    def __init__(self, connection: Connection, projection: Projection, overflow: Overflow) -> None:
+        self.connection, self.projection, self.overflow = connection, projection, overflow
         self.check = _check_of(projection)
-        self.rows: dict[Key, Row | None] = {}
+        self.rows: Overflowing[Key, Row | None] = overflow.mapping()
 
     def fold(self, batch: Sequence[Recorded]) -> None:
         fold(self.projection, self.rows, batch)
@@ -73,8 +84,9 @@ class Held:
             key = tuple(row[name] for name in keys)
             should = expected.pop(key, None)
             self.check.expect(row == should, partial(_difference, key, row, should))
-        for key in [key for key, row in expected.items() if row is not None]:
+        for key, _ in expected.entries():
             self.check.expect(False, partial(_difference, key, {}, None))
+        self.overflow.drop(expected)
         return self.check
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import NamedTuple
 
+from oms_es.processing.bulk.overflow import Overflow, Overflowing
 from oms_es.schemas import stock as s
 
 
@@ -92,8 +92,8 @@ class StockCounts(NamedTuple):
 class TransitBook:
     """Units between locations, by SKU, where they left, and move."""
 
-    def __init__(self) -> None:
-        self.units: dict[tuple[str, str, str], int] = defaultdict(int)
+    def __init__(self, overflow: Overflow) -> None:
+        self.units: Overflowing[tuple[str, str, str], int] = overflow.mapping(int)
 
     def note(self, event: s.StockEvent) -> int:
         """How many of the move are left on their way: fewer than none came from nowhere."""

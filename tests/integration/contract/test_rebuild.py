@@ -19,6 +19,7 @@ from oms_es.app.rebuild import AlreadyRebuilding, Rebuilt
 from oms_es.demo.workload import Workload
 from oms_es.kafka.groups.watermark import NOTHING, Progress
 from oms_es.kernel import Fold, Key, Projection, Recorded, Row
+from oms_es.processing.bulk import processes as bulk_processes
 from oms_es.processing.read_models import history_pages
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.read_models.rows import SqlRows
@@ -119,7 +120,7 @@ def test_all_are_rebuilt_at_once_however_little_fits_into_memory(
 
 
 def test_processes_share_the_read_models_out(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one_pass, "EVENTS_PER_PROCESS_MIN", 1)
+    monkeypatch.setattr(bulk_processes, "EVENTS_PER_PROCESS_MIN", 1)
     spoilt = sum(done(engine.database_url, statement) for statement in SPOILT)
     seen: list[tuple[int, int]] = []
     again = engine.rebuild_all(PROJECTIONS, progress=lambda *position: seen.append(position), processes=2)

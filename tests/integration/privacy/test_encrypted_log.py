@@ -12,7 +12,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from oms_es.aggregates.repeats import asked_of, done_before
-from oms_es.app import DECIDERS, PROJECTIONS, Engine, Runtime, migrate, one_pass
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, Runtime, migrate
+from oms_es.processing.bulk import processes as bulk_processes
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import AddNote, Address, AmendOrder, OrderPlaced, PlaceOrder
 from oms_es.schemas.order.content import order_id_of
@@ -66,7 +67,7 @@ def test_the_log_has_nothing_of_a_person_in_the_clear_and_the_engine_reads_all_o
     assert (placed.ship_to, placed.customer, placed.notes) == (ADA, CUSTOMER, "ring twice")
     report = verify(engine.database_url, DECIDERS, PROJECTIONS, Codec(EVENTS))
     assert report.passed, report.checks
-    monkeypatch.setattr(one_pass, "EVENTS_PER_PROCESS_MIN", 10)
+    monkeypatch.setattr(bulk_processes, "EVENTS_PER_PROCESS_MIN", 10)
     rebuilt = engine.rebuild_all(PROJECTIONS, processes=2)
     assert [(one.projection, one.written, one.removed) for one in rebuilt if one.written or one.removed] == []
 

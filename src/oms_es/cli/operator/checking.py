@@ -10,7 +10,7 @@ import typer
 
 from oms_es import rendering as display
 from oms_es.app import DECIDERS, PROJECTIONS, Runtime
-from oms_es.app.one_pass import cores
+from oms_es.app.verifying import verify_together
 from oms_es.app.workers import PUBLISHED_READ_MODELS
 from oms_es.cli.operator.held import Against, Keys, held_checkpoints, trusted_keys
 from oms_es.cli.operator.status import interests_of
@@ -27,6 +27,7 @@ from oms_es.database.selection import database, engine_of
 from oms_es.exit_codes import Code
 from oms_es.history import moments
 from oms_es.kernel import Projection
+from oms_es.processing.bulk.processes import cores
 from oms_es.processing.garbage import collect_seldom
 from oms_es.proof.notes import VerifierKey
 from oms_es.reports import queries
@@ -36,7 +37,7 @@ from oms_es.settings import Settings
 from oms_es.store import schema
 from oms_es.store.encoding.codec import Codec
 from oms_es.verification.seal_checks import Signed
-from oms_es.verification.verify import Report, verify, verify_until
+from oms_es.verification.verify import Report, verify_until
 
 DIFFERENCES_SHOWN_MAX = 5
 
@@ -51,6 +52,9 @@ def verify_history(
     key: Keys = None,
     against: Against = None,
     at: AtPosition = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="How many share the questions out; without it, as many as cores.")
+    ] = None,
 ) -> None:
     """Read the whole history, and verify every invariant and every read model. With --at, only the invariants up to
     that moment are verified: past read models are folded, not compared."""
@@ -66,7 +70,7 @@ def verify_history(
         with queries.reading(place.url) as connection:
             schema.require(connection, PROJECTIONS)
             behind = standing(connection, interests_of(settings)).behind
-        report = verified(place.url, trusted, held)
+        report = verified(place.url, trusted, held, processes)
     if json:
         print_json({"passed": report.passed, "behind": behind, **report._asdict()})
     else:
@@ -133,8 +137,11 @@ def read_models_named(names: Sequence[str], *, everything: bool) -> Sequence[Pro
     return PROJECTIONS if everything else [one_of(known, name, "read model") for name in dict.fromkeys(names)]
 
 
-def verified(database_url: str, keys: Sequence[VerifierKey] = (), against: Sequence[Signed] = ()) -> Report:
+def verified(
+    database_url: str, keys: Sequence[VerifierKey] = (), against: Sequence[Signed] = (), processes: int | None = None
+) -> Report:
+    """`processes`: without it, as many as cores."""
     collect_seldom()
     with display.progress_on(display.console_on(sys.stderr)) as progress:
         shown = display.history_progress(progress, "reading history")
-        return verify(database_url, DECIDERS, PROJECTIONS, Codec(EVENTS), shown, keys, against)
+        return verify_together(database_url, shown, keys, against, processes or cores())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
 
-from oms_es.kernel import Recorded
+from oms_es.kernel import Projection, Recorded
 from oms_es.processing.read_models.staged_rows import StagedRows
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store.encoding.trusting import TrustingCodec
@@ -17,6 +17,8 @@ from oms_es.store.recorder import EVENTS, EventRow
 
 ROWS_HELD_MAX = 100_000
 """In memory, per process."""
+SAMPLED_MAX = 20_000
+"""Of the newest events, which show how much work each read model is."""
 
 
 def pages(
@@ -36,6 +38,21 @@ def pages(
                 break
             yield page
             position = page[-1].position
+
+
+def newest_by_type(connection: psycopg.Connection[Any]) -> Mapping[str, int]:
+    """How many of the newest events are of each type."""
+    with connection.cursor(row_factory=tuple_row) as curs:
+        curs.execute(
+            f"SELECT topic, count(*) FROM {EVENTS} WHERE notification_id > "
+            f"(SELECT max(notification_id) FROM {EVENTS}) - {SAMPLED_MAX} GROUP BY topic".encode()
+        )
+        return dict(curs)
+
+
+def work_of(projection: Projection, events: Mapping[str, int]) -> int:
+    """How many of these events are folded into its rows."""
+    return 1 + sum(events.get(event.__name__, 0) for event in projection.folds)
 
 
 def hold_no_more(staged: Sequence[StagedRows]) -> None:

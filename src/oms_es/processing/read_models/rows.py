@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import Any, Protocol
 from zlib import crc32
 
@@ -134,9 +135,32 @@ class SqlRows:
         self.columns = [str(c.name) for c in table.columns]  # SQLAlchemy's own names are slow to write as JSON
         self.key_columns = [str(c.name) for c in table.primary_key]
         self.generations: dict[str, int] = {}  # of the rows, by the position that was asked for: a rebuild begins one
-        self._select, self._upsert, self._delete = _select_keys(table), _upsert(table), _delete_keys(table)
-        self._put, self._drop = _written(self._upsert), _written(self._delete)
-        self._find = _written(self._select)
+
+    # statements are made when they are needed: of many tables, they are a third of a second
+
+    @cached_property
+    def _select(self) -> Select[Any]:
+        return _select_keys(self.table)
+
+    @cached_property
+    def _upsert(self) -> Any:
+        return _upsert(self.table)
+
+    @cached_property
+    def _delete(self) -> Any:
+        return _delete_keys(self.table)
+
+    @cached_property
+    def _put(self) -> str:
+        return _written(self._upsert)
+
+    @cached_property
+    def _drop(self) -> str:
+        return _written(self._delete)
+
+    @cached_property
+    def _find(self) -> str:
+        return _written(self._select)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
