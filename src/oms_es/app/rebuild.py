@@ -95,6 +95,7 @@ class Rebuild:
         connection.execute(SQL("ANALYZE {}").format(self.beside))
         waits = time.monotonic()
         with connection.transaction():
+            connection.execute("SET LOCAL synchronous_commit TO DEFAULT")
             hold_rows(connection, self.projection.name)
             reached = Progress.stored(connection)
             events += self._fold(known, reached)
@@ -264,6 +265,7 @@ def rebuild_together(
     """
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection, ExitStack() as tables:
         connection.execute(f"SET idle_in_transaction_session_timeout = '{int(IDLE_SECONDS_MAX)}s'")
+        connection.execute("SET synchronous_commit = off")  # a table that a crash leaves beside is dropped by the next
         for rebuild in rebuilds:
             tables.enter_context(rebuild.table_beside(connection))
         reached = Progress.stored(connection)

@@ -6,17 +6,15 @@ needed again is taken out of the table.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from time import perf_counter
 from typing import Any
 
 import psycopg
 from psycopg.errors import UniqueViolation
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Identifier
 from pydantic_core import to_json
-from sqlalchemy import ARRAY
 from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Recorded, Row
@@ -26,12 +24,6 @@ from oms_es.processing.read_models.rows import SqlRows
 
 COPIED_AT_ONCE = 5_000
 """Rows that nothing is folded into any more are copied as soon as there are so many."""
-LINES_MAX = 2_000
-"""Written to the connection at a time."""
-NULL = "\x02"
-"""What COPY is given that stands for it: with its own, a backslash, most lines would have a special character."""
-SPECIAL = re.compile(r"[\\\n\r]")
-ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t", NULL: r"\x02"})
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -48,10 +40,10 @@ class StagedRows:
         self._rows: dict[Key, Row | None] = {}
         self._some_are_written = begun
         table = rows.table
-        self._copy = SQL("COPY {} ({}) FROM STDIN WITH (NULL {})").format(
-            Identifier(table.name), SQL(", ").join(map(Identifier, rows.columns)), Literal(NULL)
+        self._copy = SQL("COPY {} ({}) FROM STDIN").format(
+            Identifier(table.name), SQL(", ").join(map(Identifier, rows.columns))
         )
-        self._columns = [(str(column.name), _text_of(column.type)) for column in table.columns]
+        self._documents = [number for number, column in enumerate(table.columns) if isinstance(column.type, JSONB)]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -86,38 +78,15 @@ class StagedRows:
                 self.connection.execute(change.statement.encode(), {"rows": change.rows})
 
     def _copy_in(self, written: Sequence[Row]) -> None:
-        columns = self._columns
+        columns, documents = self.table_rows.columns, self._documents
         with self.connection.cursor() as curs, curs.copy(self._copy) as copy:
-            for some in (written[i : i + LINES_MAX] for i in range(0, len(written), LINES_MAX)):
-                lines = [
-                    line_of([None if (value := row[name]) is None else text(value) for name, text in columns])
-                    for row in some
-                ]
-                copy.write("\n".join(lines) + "\n")
+            for row in written:
+                values = [row[name] for name in columns]
+                for number in documents:
+                    if values[number] is not None:
+                        values[number] = to_json(values[number]).decode()
+                copy.write_row(values)
 
     def _take_back(self, keys: set[Key]) -> None:
         if keys:
             self._rows.update(self.table_rows.taken_out(self.connection, list(keys)))
-
-
-def line_of(texts: Sequence[str | None]) -> str:
-    """In COPY's text format. Hardly any value has a character in it that stands for something there."""
-    line = "\t".join([NULL if text is None else text for text in texts])
-    if SPECIAL.search(line) or line.count("\t") >= len(texts) or line.count(NULL) != texts.count(None):
-        return "\t".join([NULL if text is None else text.translate(ESCAPED) for text in texts])
-    return line
-
-
-def _text_of(kind: Any) -> Callable[[Any], str]:
-    """How a value of a column is written, as PostgreSQL reads it."""
-    if isinstance(kind, JSONB):
-        return lambda value: to_json(value).decode()
-    if isinstance(kind, ARRAY):
-        return lambda values: "{" + ",".join(map(_quoted, values)) + "}"
-    return str
-
-
-def _quoted(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
