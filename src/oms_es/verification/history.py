@@ -76,7 +76,7 @@ class History:
         self, deciders: Sequence[Decider[Any]], keys_gone: Collection[str] = (), overflow: Overflow | None = None
     ) -> None:
         """`keys_gone`: orders of which nothing personal can be read any more. `overflow`: has what is kept of each
-        stream, and is trimmed by whoever gave it."""
+        stream, and is trimmed where it came from."""
         overflow = overflow or Overflow()
         self.keys_gone = keys_gone
         self.deciders = {decider.category: decider for decider in deciders}

@@ -33,7 +33,7 @@ class RowsOfHistory:
     def __init__(
         self, connection: Connection, projections: Sequence[Projection], progress: Progress, overflow: Overflow
     ) -> None:
-        """`overflow`: is trimmed by whoever gave it."""
+        """`overflow`: is trimmed where it came from."""
         self.progress = progress
         self.models = [
             Passing(connection, one) if POSITION in _keys(one) else Held(connection, one, overflow)

@@ -6,7 +6,7 @@ needed again is taken out of the table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -15,6 +15,7 @@ import psycopg
 from psycopg.errors import UniqueViolation
 from psycopg.sql import SQL, Identifier
 from pydantic_core import to_json
+from sqlalchemy import ARRAY
 from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Recorded, Row
@@ -43,7 +44,11 @@ class StagedRows:
         self._copy = SQL("COPY {} ({}) FROM STDIN").format(
             Identifier(table.name), SQL(", ").join(map(Identifier, rows.columns))
         )
-        self._documents = [number for number, column in enumerate(table.columns) if isinstance(column.type, JSONB)]
+        self._adapted: Sequence[tuple[int, Callable[[Any], Any]]] = [
+            (number, _json if isinstance(column.type, JSONB) else list)
+            for number, column in enumerate(table.columns)
+            if isinstance(column.type, JSONB | ARRAY)
+        ]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -78,15 +83,19 @@ class StagedRows:
                 self.connection.execute(change.statement.encode(), {"rows": change.rows})
 
     def _copy_in(self, written: Sequence[Row]) -> None:
-        columns, documents = self.table_rows.columns, self._documents
+        columns, adapted = self.table_rows.columns, self._adapted
         with self.connection.cursor() as curs, curs.copy(self._copy) as copy:
             for row in written:
                 values = [row[name] for name in columns]
-                for number in documents:
+                for number, adapt in adapted:
                     if values[number] is not None:
-                        values[number] = to_json(values[number]).decode()
+                        values[number] = adapt(values[number])
                 copy.write_row(values)
 
     def _take_back(self, keys: set[Key]) -> None:
         if keys:
             self._rows.update(self.table_rows.taken_out(self.connection, list(keys)))
+
+
+def _json(value: Any) -> str:
+    return to_json(value).decode()
