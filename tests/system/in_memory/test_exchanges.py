@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oms_es.kernel import Refused
+from oms_es.processing.bulk.overflow import Overflow
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.order import returns as x
@@ -138,7 +139,7 @@ def test_more_given_back_than_is_left_of_a_payment_is_found() -> None:
         reported(customer, "refund", "succeeded", 4_000),
         o.RefundOrder(order_id=o.order_id_of("web", "1"), refund_id="g", goodwill_minor=6_000),
     )
-    checks = OrderChecks()
+    checks = OrderChecks(Overflow())
     for recorded in customer.shop.engine.log:
         checks.note(recorded)
         if isinstance(recorded.event, o.OrderRefundRequested):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from oms_es.processing.bulk.overflow import Overflow
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.payment.provider import RecordProviderReport
@@ -136,7 +137,7 @@ def test_a_parcel_that_leaves_although_it_is_held_is_found() -> None:
     shop = Window()
     shop.send(GONE_BY["refunded"][0])
     shop.go_on()
-    checks = OrderChecks()
+    checks = OrderChecks(Overflow())
     for recorded in shop.engine.log:
         checks.note(recorded)
     assert not checks.shared.failed

@@ -8,6 +8,7 @@ from folding import as_recorded
 from oms_es.books import chart
 from oms_es.books.journal import Balances, Books
 from oms_es.kernel import Event
+from oms_es.processing.bulk.overflow import Overflow
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance import reconciliation as r
 from oms_es.schemas.finance.statement import StatementLine, StatementLinesRecorded
@@ -71,7 +72,7 @@ UNDONE = r.ReconciliationMatchUndone(**OF, match_id="m")
 
 
 def balances(*events: Event) -> dict[str, int]:
-    books, checks, sums = Books(), BookChecks(), Balances()
+    books, checks, sums = Books(), BookChecks(Overflow()), Balances()
     for recorded in as_recorded(events):
         for entry in books.fold(recorded):
             sums.add(entry.postings)
@@ -137,7 +138,7 @@ def test_what_touches_a_closed_period_is_booked_when_it_is_recorded() -> None:
 
 
 def test_the_verifier_finds_a_match_that_is_not_what_its_lines_sum_to() -> None:
-    checks = BookChecks()
+    checks = BookChecks(Overflow())
     wrong = matched(match("s/1", movements=("capture/2",), amount=599))
     for recorded in as_recorded([*CAME, lines(line(600)), wrong]):
         checks.note(recorded)

@@ -16,6 +16,7 @@ from oms_es.books import chart
 from oms_es.books.entry import Entry, Posting, Unbalanced
 from oms_es.books.journal import Balances, Books
 from oms_es.kernel import Event
+from oms_es.processing.bulk.overflow import Overflow
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.values.currency import exponent_of
@@ -246,7 +247,7 @@ def test_whatever_happens_in_whatever_order_the_books_balance_and_nothing_is_pos
 
 
 def test_the_verifier_says_where_clearing_is_not_what_the_payment_says() -> None:
-    checks = BookChecks()
+    checks = BookChecks(Overflow())
     for recorded in as_recorded([*BEGIN, captured(600)]):
         checks.note(recorded)
     checks.tie(recorded, PAYMENT, 600)
