@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from oms_es.app.external_systems import Connected, ExternalSystems, OnKafka, SimulatedSystems, Unconnected
 from oms_es.app.migration import migrate
-from oms_es.app.one_pass import unseen
 from oms_es.app.rebuild import Rebuild, Rebuilt, rebuild_together
 from oms_es.app.registry import CONSUMERS, DECIDERS, INTENTS, PROJECTIONS, parser_of
+from oms_es.app.sharing.one_pass import unseen
 from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.kafka.relay import store as relay_store

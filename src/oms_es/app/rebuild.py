@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import Engine
 
-from oms_es.app.one_pass import SUFFIX, Folded, beside, fold_all, unseen
+from oms_es.app.sharing.one_pass import SUFFIX, Folded, beside, fold_all, unseen
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.history import states

@@ -14,8 +14,9 @@ from psycopg.rows import dict_row
 from sqlalchemy import ARRAY, Column, Float, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from oms_es.app import DECIDERS, PROJECTIONS, Engine, Runtime, engine_on, migrate, one_pass
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, Runtime, engine_on, migrate
 from oms_es.app.rebuild import AlreadyRebuilding, Rebuilt
+from oms_es.app.sharing import one_pass
 from oms_es.demo.workload import Workload
 from oms_es.kafka.groups.watermark import NOTHING, Progress
 from oms_es.kernel import Fold, Key, Projection, Recorded, Row

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_es.app import DECIDERS, PROJECTIONS, engine_on
-from oms_es.app.verifying import verify_together
+from oms_es.app.sharing.verifying import verify_together
 from oms_es.demo.workload import Workload
 from oms_es.processing.bulk import overflow, processes, seen_ids
 from oms_es.processing.bulk.overflow import Overflowing

@@ -10,7 +10,7 @@ import typer
 
 from oms_es import rendering as display
 from oms_es.app import DECIDERS, PROJECTIONS, Runtime
-from oms_es.app.verifying import verify_together
+from oms_es.app.sharing.verifying import verify_together
 from oms_es.app.workers import PUBLISHED_READ_MODELS
 from oms_es.cli.operator.held import Against, Keys, held_checkpoints, trusted_keys
 from oms_es.cli.operator.status import interests_of
