@@ -21,6 +21,7 @@ from oms_es.door import brought_in
 from oms_es.kernel import Command, Message
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.order import AmendOrder, CancelOrder, PlaceOrder, RecordChannelRefund, RecordFulfilment, early_names
+from oms_es.schemas.sent import check_sent
 from oms_es.schemas.values.types import Channel, Identifier
 
 DIALECT = "canonical"
@@ -76,20 +77,9 @@ def order_of(fields: Mapping[str, Any]) -> PlaceOrder:
         raise bad_input(error) from error
 
 
-def refuse_nul(line: bytes | str) -> None:
-    """Raise BadInput if a text contains NUL:
-
-    PostgreSQL cannot store it, and an order that no table can show must not be placed.
-    """
-    if (b"\\u0000" in line) if isinstance(line, bytes) else ("\\u0000" in line):
-        raise BadInput(
-            Input.NUL_CHARACTER, "a text contains \\u0000; leave that character out and send the order again"
-        )
-
-
 def _read(line: bytes | str) -> tuple[str, Command]:
     """Return the channel and the command of a message. Raise BadInput if it is not valid."""
-    refuse_nul(line)
+    check_sent(line)
     fields = _typed(line)
     try:
         if fields is None or fields["type"] == PlaceOrder.__name__:

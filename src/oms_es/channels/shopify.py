@@ -42,6 +42,7 @@ from oms_es.schemas.order import (
     early_names,
     order_id_of,
 )
+from oms_es.schemas.sent import check_sent
 from oms_es.schemas.values.currency import to_text
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX
 
@@ -150,7 +151,7 @@ def _named(number: int) -> dict[str, Any]:
 
 
 def _read(shape: type[Shape], line: bytes | str) -> Shape:
-    canonical.refuse_nul(line)
+    check_sent(line)
     return shape.model_validate_json(line)
 
 

@@ -45,6 +45,7 @@ from oms_es.schemas.order import (
     early_names,
     order_id_of,
 )
+from oms_es.schemas.sent import check_sent
 from oms_es.schemas.values.currency import exponent_of
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX
 
@@ -138,7 +139,7 @@ PARSERS: dict[str, Callable[[str], Parsed]] = {
 
 
 def _read(shape: type[Shape], line: bytes | str) -> Shape:
-    canonical.refuse_nul(line)
+    check_sent(line)
     return shape.model_validate_json(line)
 
 

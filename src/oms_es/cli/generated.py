@@ -24,8 +24,9 @@ from oms_es.app.examples import example
 from oms_es.app.verbs import GIVEN_HERE, Verb, is_for_the_engine, named_as_typed
 from oms_es.attribute_docs import attribute_docs
 from oms_es.door import BY_THE_CLOCK
-from oms_es.kernel import Command, stream_fields
+from oms_es.kernel import BadInput, Command, stream_fields
 from oms_es.schemas.order import order_id_of
+from oms_es.schemas.sent import check_sent
 
 JSON_OR_FILE = "JSON|@FILE"
 SCALARS = (str, int, float, datetime)
@@ -99,7 +100,10 @@ def _read(field: FieldInfo, value: Any) -> Any:
         return value
     text = _text_of(Path(value[1:])) if value.startswith("@") else value
     try:
+        check_sent(text)
         return from_json(text)
+    except BadInput as error:
+        raise typer.BadParameter(error.detail) from error
     except ValueError as error:
         raise typer.BadParameter(f"what is given is not JSON: {error}; write JSON, or @FILE with JSON in it") from error
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic_core import from_json
 
 from oms_es.console.rendering import as_json
+from oms_es.schemas.sent import check_sent
 
 Kind = Literal["text", "number", "decimal", "flag", "choice", "moment", "lines", "rows", "group", "json"]
 ROWS = 3
@@ -155,6 +156,7 @@ def _read(field: Field, text: str) -> Any:
 
 def _json(text: str) -> Any:
     """Parse the text as JSON, or return it as it is: the API then refuses it."""
+    check_sent(text)
     try:
         return from_json(text)
     except ValueError:

@@ -6,6 +6,7 @@ CALLBACKS registers each dialect once: `callbacks import` and the replay of dead
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.carrier.easypost import dialect as easypost
@@ -15,13 +16,26 @@ from oms_es.gateways.payment import stripe
 from oms_es.gateways.payment.alipay import dialect as alipay
 from oms_es.gateways.payment.wechatpay import dialect as wechatpay
 from oms_es.kernel import Command
+from oms_es.schemas.sent import check_sent
 
-CALLBACKS: dict[str, Callable[[bytes], Command]] = {
-    "payment_callback": payment.parse_callback,
-    "stripe": stripe.parse_event,
-    "wechatpay": wechatpay.parse_notice,
-    "alipay": alipay.parse_notice,
-    "carrier_callback": carrier.parse_callback,
-    "easypost_tracker": easypost.parse_tracker,
-    "kuaidi100": kuaidi100.parse_push,
+Parse = Callable[[bytes], Command]
+
+
+def _checked(parse: Parse) -> Parse:
+    @wraps(parse)
+    def parsed(payload: bytes) -> Command:
+        check_sent(payload)
+        return parse(payload)
+
+    return parsed
+
+
+CALLBACKS: dict[str, Parse] = {
+    "payment_callback": _checked(payment.parse_callback),
+    "stripe": _checked(stripe.parse_event),
+    "wechatpay": _checked(wechatpay.parse_notice),
+    "alipay": _checked(alipay.parse_notice),
+    "carrier_callback": _checked(carrier.parse_callback),
+    "easypost_tracker": _checked(easypost.parse_tracker),
+    "kuaidi100": _checked(kuaidi100.parse_push),
 }

@@ -27,6 +27,7 @@ from oms_es.http.routing import Route
 from oms_es.processing.committer import Key
 from oms_es.reports.queries import Connection
 from oms_es.reports.streams import At
+from oms_es.schemas.sent import check_sent
 
 if TYPE_CHECKING:
     from oms_es.http.services import Services
@@ -128,6 +129,12 @@ class Asked:
         parts: list[bytes] = []
         await self.receive(parts.append, *media_types, bytes_max=bytes_max)
         return b"".join(parts)
+
+    async def json_body(self) -> bytes:
+        """A body as JSON, for the shape that reads it. Raises BadInput, and what `body` raises."""
+        raw = await self.body(JSON)
+        check_sent(raw)
+        return raw
 
     async def receive(
         self,

@@ -51,6 +51,11 @@ class Input(InputProblem):
         "A line of the file is longer than a line may be.",
         "Split the order.",
     )
+    NAME_TWICE = (
+        "name_twice",
+        "The same name stands twice in one JSON object, and programs differ in which of the values they take.",
+        "Leave one of them out and send the message again.",
+    )
     NO_ARRAY = (
         "no_array",
         "The body is not an array of orders.",

@@ -17,13 +17,14 @@ from pydantic_core import from_json
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
-from oms_es.kernel import Command, Recorded
+from oms_es.kernel import BadInput, Command, Recorded
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog.location import LocationClosed, LocationOpened, OpenLocation
 from oms_es.schemas.catalog.rates import DefineDeliveryOption, PublishRates, WithdrawRates
 from oms_es.schemas.catalog.rules import PublishSourcingRules
 from oms_es.schemas.problems import problems
 from oms_es.schemas.returns.policy import SetReturnPolicy
+from oms_es.schemas.sent import check_sent
 
 NAME = "what-if"
 ANY = "*"
@@ -89,14 +90,19 @@ def file_of(kind: str, path: Path) -> Command:
     """Return the command in a file. Raise Unreadable if it is not valid."""
     try:
         text = path.read_text()
-        fields = tomllib.loads(text) if path.suffix == ".toml" else from_json(text)
+        fields = tomllib.loads(text) if path.suffix == ".toml" else _json(text)
         return FILES[kind].model_validate(
             {**({"version": NAME} if "version" in FILES[kind].model_fields else {}), **fields}
         )
     except ValidationError as error:
         raise Unreadable(f"{path}: {problems(error)}; give the fields of {FILES[kind].__name__}") from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, BadInput) as error:
         raise Unreadable(f"{path} cannot be read: {error}; name a file with TOML or JSON in it") from error
+
+
+def _json(text: str) -> Any:
+    check_sent(text)
+    return from_json(text)
 
 
 def number_of(text: str, *, located: bool = True) -> tuple[Place, int]:

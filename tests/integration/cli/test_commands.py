@@ -205,6 +205,12 @@ def test_a_json_option_that_cannot_be_read_is_said_in_a_sentence(oms: Any, tmp_p
         assert said in " ".join(err.split())
 
 
+def test_a_json_option_that_says_a_name_twice_is_refused(oms: Any) -> None:
+    code, _, err = oms(*(part.replace('"quantity"', '"quantity": 1, "quantity"') for part in PLACE))
+    assert code == Code.USAGE
+    assert "quantity: it stands twice" in " ".join(err.split())
+
+
 def test_what_cannot_be_done_is_one_line_that_says_what_to_do(oms: Any) -> None:
     code, out, err = oms("order", "cancel", "web/8", "--reason", "why")
     assert (code, out, err.count("\n")) == (Code.NOT_FOUND, "", 1)

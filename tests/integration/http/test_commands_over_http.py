@@ -134,6 +134,19 @@ def test_a_strange_request_is_a_problem(client: httpx.Client, path: str, body: o
     assert order_id_of("web", "in") not in reported.text
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/orders:batch", "/v1/stock/TEA/hamburg:receive", "/v1/keys", "/v1/what-if", "/v1/dead-letters:replay"],
+)
+def test_a_body_that_says_a_name_twice_is_refused_by_every_kind_of_route(served: Served, path: str) -> None:
+    """Some programs read the first value and some the last."""
+    with served.client("operator") as client:
+        body = b'[{"quantity": 1, "quantity": 2}]' if path.endswith("batch") else b'{"quantity": 1, "quantity": 2}'
+        reported = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert (reported.status_code, reported.json()["reason"]) == (422, "name_twice")
+    assert reported.json()["detail"].startswith("quantity: it stands twice")
+
+
 def test_a_refusal_names_an_order_as_it_was_typed(client: httpx.Client) -> None:
     for verb, body in (("hold", {"kind": "manual"}), ("hold?preview=true", {"kind": "manual"})):
         nowhere = client.post(f"/v1/orders/web~NOPE:{verb}", json=body)

@@ -58,6 +58,7 @@ def test_a_batch_has_an_outcome_for_each(client: httpx.Client) -> None:
         (json.dumps({**order("x"), "external_id": "a\0b"}).encode(), "nul_character", None),
         (json.dumps({**order("x"), "payment_token": "4111 1111 1111 1111"}).encode(), None, ""),
         (b'{"type": "CancelOrder", "channel": "web", "external_id": "x", "reason": "no"}', "unknown_type", None),
+        (b'{"channel": "web", "channel": "shop"}', "name_twice", None),
         (b"\xff\xfe{}", "not_json", ""),
         (b'{"quantity": NaN}', None, None),
     ],

@@ -72,6 +72,27 @@ def test_whatever_stands_anywhere_is_understood_or_refused_without_being_repeate
 
 
 @pytest.mark.parametrize("dialect", [*DIALECTS, *CALLBACKS])
+def test_a_message_whose_object_has_a_name_twice_is_refused(dialect: str) -> None:
+    document = json.loads(payload(dialect, Inputs(Random(11), (), {})))
+    for at in parts(document):
+        if isinstance(at[-1], str):
+            twice = with_another(document, at)
+            with pytest.raises(BadInput) as refused:
+                understood(parser_of(dialect), twice)
+            assert refused.value.reason is Input.NAME_TWICE, twice
+
+
+def with_another(document: Any, at: tuple[str | int, ...]) -> bytes:
+    """The entry there once more, with no value."""
+    changed = copy.deepcopy(document)
+    inner = changed
+    for name in at[:-1]:
+        inner = inner[name]
+    inner["TWIN"] = None
+    return json.dumps(changed).replace('"TWIN"', json.dumps(at[-1])).encode()
+
+
+@pytest.mark.parametrize("dialect", [*DIALECTS, *CALLBACKS])
 def test_what_is_no_message_at_all_is_refused(dialect: str) -> None:
     for message in WHOLE:
         assert said_of(dialect, message), message[:20]

@@ -8,12 +8,18 @@ import pytest
 
 from oms_es.console import forms
 from oms_es.console.pages.commands import Command, catalogue, fields_of
+from oms_es.kernel import BadInput
 
 COMMANDS = list(catalogue().values())
 
 
 def of_the_body(command: Command) -> list[forms.Field]:
     return [field for field in fields_of(command) if field.name not in command.names]
+
+
+def test_json_that_says_a_name_twice_is_not_sent_on() -> None:
+    with pytest.raises(BadInput, match="A: it stands twice"):
+        forms.body_of(fields(), {"by_sku": '{"A": 1, "A": 2}'})
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.group}-{command.verb}")

@@ -191,10 +191,10 @@ async def give(command: Command, visit: Visit) -> Response:
     """Preview or give the command; `step` is "preview" or "do"."""
     given = {name: value for name, value in visit.form.items() if name not in GIVEN}
     back, fields = own_path(visit.form.get("next")), fields_of(command)
-    body = forms.body_of([field for field in fields if field.name not in command.names], given)
     path = _path(command, given)
     is_to_be_done = visit.form.get("step") == "do"
     try:
+        body = forms.body_of([field for field in fields if field.name not in command.names], given)
         if is_to_be_done:
             _, done = await visit.api.post(path, body, headers=if_unchanged(visit.form))
             path, _, query = back.partition("?")

@@ -27,6 +27,7 @@ from oms_es.http.errors import BadParameter, NotYet
 from oms_es.http.problems import problem
 from oms_es.http.routing import Route
 from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, SourcingRules
+from oms_es.schemas.sent import check_sent
 
 READ, WRITE = "catalog:read", "catalog:write"
 DAYS = (7, 30, 90, 365)
@@ -200,6 +201,7 @@ async def _run(visit: Visit, run_id: str | None, draft: Mapping[str, Any]) -> di
 
 def _object(draft: str) -> dict[str, Any]:
     """Parse the draft as a JSON object. Raise BadParameter."""
+    check_sent(draft)
     try:
         found = from_json(draft)
     except ValueError:

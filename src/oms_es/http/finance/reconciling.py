@@ -22,7 +22,7 @@ from oms_es.http.errors import BadParameter, NoResource
 from oms_es.http.finance.asking import LATER, OF_NO_CHANNEL, answered, either
 from oms_es.http.finance.statements import WRITE
 from oms_es.http.reading.tables import LIMIT
-from oms_es.http.requests import JSON, Asked
+from oms_es.http.requests import Asked
 from oms_es.http.routing import Body, Parameter, Route
 from oms_es.matching.sides import Rules
 from oms_es.reports.finance import accounts, reconciliation
@@ -64,7 +64,7 @@ def account_of(asked: Asked) -> str:
 
 async def run(asked: Asked) -> Response:
     """Run the reconciliation of an account. Raise NotFound if no statement of the account was imported."""
-    body = Running.model_validate_json(await asked.body(JSON))
+    body = Running.model_validate_json(await asked.json_body())
     rules = Rules(body.window_days, body.fee_basis_points, body.fee_fixed_minor)
     wanted = reconciling.Asked(account_of(asked), body.until, body.methods, body.payouts_of, rules)
     do = partial(_run, asked.services.parts.database_url, asked.caller.actor, wanted)

@@ -18,11 +18,11 @@ from starlette.responses import Response
 
 from oms_es.app import DECIDERS
 from oms_es.app.verbs import GIVEN_HERE, Verb, is_for_the_engine, named_as_typed, verbs
-from oms_es.channels.canonical import LATER, refuse_nul
+from oms_es.channels.canonical import LATER
 from oms_es.http.access import PLACE, SYSTEM
 from oms_es.http.errors import BadParameter
 from oms_es.http.examples import body_of
-from oms_es.http.requests import JSON, Asked
+from oms_es.http.requests import Asked
 from oms_es.http.routing import Body, Route
 from oms_es.http.writing.checks import named_order
 from oms_es.http.writing.orders import OR_NONE, PREVIEW, headers_of, previewed
@@ -88,7 +88,7 @@ log = structlog.get_logger(__name__)
 
 
 async def give(verb: Verb, asked: Asked) -> Response:
-    raw = await asked.body(JSON)
+    raw = await asked.json_body()
     command, channel = command_of(verb.command, asked.values, raw)
     with named_as_typed(_typed(asked.values, raw)):
         if asked.flag("preview"):
@@ -106,7 +106,6 @@ async def give(verb: Verb, asked: Asked) -> Response:
 
 def command_of(shape: type[Command], values: Mapping[str, str], raw: bytes) -> tuple[Command, str | None]:
     """Return the command, and the channel by which its order is named or None. Raise ValidationError or BadInput."""
-    refuse_nul(raw)
     fields = _object(raw)
     named = {name: values[SHORT.get(name, name)] for name in stream_fields(shape)}
     for name in (*named, *GIVEN_HERE):

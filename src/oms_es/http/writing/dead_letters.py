@@ -17,7 +17,7 @@ from oms_es.app.replaying import Foreseen, foreseen, replayed
 from oms_es.http.access import PERSONAL
 from oms_es.http.errors import NoResource
 from oms_es.http.reading.tables import AFTER, LIMIT, page_of, page_schema
-from oms_es.http.requests import JSON, Asked
+from oms_es.http.requests import Asked
 from oms_es.http.routing import Body, Parameter, Route
 from oms_es.http.writing.orders import PREVIEW
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX
@@ -100,14 +100,14 @@ async def show_dead_letter(asked: Asked) -> Response:
 
 async def replay(asked: Asked) -> Response:
     """Replay one dead letter, in the store's thread. If it still cannot be used, it stays open."""
-    await asked.body(JSON)
+    await asked.json_body()
     found = await _named(asked)
     return await (_looked_at(asked, found) if asked.flag("preview") else _answered(asked, found))
 
 
 async def replay_group(asked: Asked) -> Response:
     """Replay dead letters one by one, in the order of their arrival; other requests are answered in between."""
-    body = Replaying.model_validate_json(await asked.body(JSON))
+    body = Replaying.model_validate_json(await asked.json_body())
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     chosen = Chosen(source=body.source, reason=body.reason, after=body.after)
     found = await asked.read(lambda rows: dead_letters.listed(rows.cursor(), chosen, limit=body.limit + 1))
@@ -128,7 +128,7 @@ async def replay_group(asked: Asked) -> Response:
 
 async def replace(asked: Asked) -> Response:
     """Replay a dead letter with other content, such as one in which a card number was masked."""
-    body = Replacing.model_validate_json(await asked.body(JSON))
+    body = Replacing.model_validate_json(await asked.json_body())
     found = await _named(asked)
     if found.replayed_at or found.discarded_at:
         raise NoResource("the dead letter is settled; send what should come as a new message")
@@ -159,7 +159,7 @@ async def _replayed(asked: Asked, dead_letter: StoredDeadLetter) -> str:
 
 
 async def discard(asked: Asked) -> Response:
-    body = Discarding.model_validate_json(await asked.body(JSON))
+    body = Discarding.model_validate_json(await asked.json_body())
     found = await _named(asked)
     runtime = asked.services.parts
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from oms_es.http.access import KEYS, ROLES, SCOPES, Caller, channels_of, with_included
 from oms_es.http.errors import BadParameter, Forbidden, NoResource
-from oms_es.http.requests import JSON, Asked
+from oms_es.http.requests import Asked
 from oms_es.http.routing import Body, Route
 from oms_es.schemas.values.types import ShortName
 from oms_es.store.http import api_keys
@@ -64,7 +64,7 @@ async def list_keys(asked: Asked) -> Response:
 
 async def make(asked: Asked) -> Response:
     """Create a key. Raise BadParameter or Forbidden."""
-    body = Making.model_validate_json(await asked.body(JSON))
+    body = Making.model_validate_json(await asked.json_body())
     caller, now = asked.caller, datetime.now(UTC)
     caller.require_all_channels(FOR_ALL)
     scopes = _scopes(body)
@@ -117,7 +117,7 @@ def _require_own(caller: Caller, scopes: frozenset[str]) -> None:
 
 async def rotate(asked: Asked) -> Response:
     """Give the key a new secret; the previous one stays valid for a while. Raise NoResource or Forbidden."""
-    body = Rotating.model_validate_json(await asked.body(JSON))
+    body = Rotating.model_validate_json(await asked.json_body())
     now, key = datetime.now(UTC), await _named(asked)
     _require_own(asked.caller, frozenset(key.scopes))
     until = now + timedelta(hours=body.overlap_hours)
@@ -132,7 +132,7 @@ async def rotate(asked: Asked) -> Response:
 
 async def revoke(asked: Asked) -> Response:
     """Revoke the key for ever; servers refuse it within seconds. Raise NoResource."""
-    await asked.body(JSON)
+    await asked.json_body()
     key, now = await _named(asked), datetime.now(UTC)
     gone = await run_in_threadpool(
         asked.services.write, lambda connection: api_keys.revoke(connection, key.key_id, now)

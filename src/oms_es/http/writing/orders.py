@@ -26,6 +26,7 @@ from oms_es.kernel import BadInput
 from oms_es.processing.committer import Answer, Done, Work
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.order import OrderPlaced, PlaceOrder
+from oms_es.schemas.sent import check_sent
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.outcomes import OtherVersion
 
@@ -129,13 +130,13 @@ def _items(raw: bytes, *, are_lines: bool) -> Iterator[bytes]:
     if are_lines:
         items: Sequence[bytes] = [line for line in raw.splitlines() if line.strip()]
     else:
+        check_sent(raw)
         try:
             found = from_json(raw, allow_inf_nan=False)
         except ValueError:
             raise BadInput(Input.NOT_JSON, "send an array of orders, or one order a line as " + LINES) from None
         if not isinstance(found, list):
             raise BadInput(Input.NO_ARRAY, "send an array of orders")
-        canonical.refuse_nul(raw)
         items = [to_json(one) for one in found]
     if not 0 < len(items) <= BATCH_MAX:
         raise BadParameter("body", f"send 1 to {BATCH_MAX} orders at a time")

@@ -17,7 +17,7 @@ from oms_es.door import brought_in
 from oms_es.errors import NotFound
 from oms_es.history import moments
 from oms_es.http.background import Job, Progress
-from oms_es.http.requests import JSON, Asked
+from oms_es.http.requests import Asked
 from oms_es.http.routing import Body, Route
 from oms_es.http.writing.commands import closed
 from oms_es.reports import queries
@@ -105,7 +105,7 @@ class Run(NamedTuple):
 async def begin(asked: Asked) -> Response:
     """Begin a run. Raise ValidationError or Busy."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
-    wanted = brought_in(Trying.model_validate_json(await asked.body(JSON)))
+    wanted = brought_in(Trying.model_validate_json(await asked.json_body()))
     services = asked.services
     do = partial(_lived, services.parts.database_url, services.what_if_events_max, wanted)
     given = wanted.model_dump(mode="json", exclude_defaults=True)
@@ -136,7 +136,7 @@ async def show_stories(asked: Asked) -> Response:
 
 
 async def cancel(asked: Asked) -> Response:
-    await asked.body(JSON)
+    await asked.json_body()
     job = _job(asked)
     job.progress.cancel()
     return _running(asked, job)

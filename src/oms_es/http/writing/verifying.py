@@ -16,7 +16,7 @@ from starlette.responses import Response
 from oms_es.app import DECIDERS, PROJECTIONS
 from oms_es.http.access import PERSONAL
 from oms_es.http.background import Cancelled, Job, Progress
-from oms_es.http.requests import JSON, Asked
+from oms_es.http.requests import Asked
 from oms_es.http.routing import Body, Route
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Codec
@@ -41,7 +41,7 @@ async def show(asked: Asked) -> Response:
 async def run(asked: Asked) -> Response:
     """Begin a verification, or join the one that runs."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
-    await asked.body(JSON)
+    await asked.json_body()
     do = partial(_verified, asked.services.parts.database_url)
     job = asked.services.verifying.again(KEY, asked.caller.actor, do)
     return asked.json(_shown(asked, job), 202)
@@ -49,7 +49,7 @@ async def run(asked: Asked) -> Response:
 
 async def cancel(asked: Asked) -> Response:
     asked.caller.require_all_channels(OF_NO_CHANNEL)
-    await asked.body(JSON)
+    await asked.json_body()
     job = asked.services.verifying.latest(KEY)
     if job:
         job.progress.cancel()

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from oms_es.channels.signatures import PRIVATE_PREFIX, STANDARD_PREFIX, public_key_of
 from oms_es.http.errors import NoResource
 from oms_es.http.reading.tables import AFTER, LIMIT, page_of, page_schema
-from oms_es.http.requests import JSON, Asked
+from oms_es.http.requests import Asked
 from oms_es.http.routing import Body, Parameter, Route
 from oms_es.store.http import subscriptions, webhook_secrets
 from oms_es.store.http.subscriptions import Delivery
@@ -45,7 +45,7 @@ PREFIXES: Mapping[str, str] = {"standard": STANDARD_PREFIX, "asymmetric": PRIVAT
 
 async def keep_secret(asked: Asked) -> Response:
     asked.caller.require_all_channels(SETS_NOTHING_UP)
-    wanted = NewSecret.model_validate_json(await asked.body(JSON))
+    wanted = NewSecret.model_validate_json(await asked.json_body())
     secret = wanted.secret or generated(PREFIXES[wanted.kind])
     secret_id = await run_in_threadpool(
         asked.services.write,
@@ -73,7 +73,7 @@ async def show_delivery(asked: Asked) -> Response:
 
 async def send_again(asked: Asked) -> Response:
     """Send a delivery again under the same id, also one that was delivered."""
-    await asked.body(JSON)
+    await asked.json_body()
     found = await _delivery(asked)
     await run_in_threadpool(
         asked.services.write,

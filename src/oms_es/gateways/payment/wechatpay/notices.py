@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from oms_es.gateways.notices import Forged, Headers, NotForUs, Reply
 from oms_es.gateways.payment.wechatpay.signing import decrypted, verify
+from oms_es.kernel import BadInput
+from oms_es.schemas.sent import check_sent
 
 
 class WeChatPayNotices:
@@ -29,11 +31,14 @@ class WeChatPayNotices:
         NotForUs."""
         verify(headers, body, self._key_of, now)
         try:
+            check_sent(body)
             said = json.loads(body)
-            resource = json.loads(_opened(said["resource"], secrets))
+            content = _opened(said["resource"], secrets)
+            check_sent(content)
+            resource = json.loads(content)
             event = {name: said[name] for name in ("id", "create_time", "event_type") if name in said}
             self._require_ours(resource)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BadInput):
             raise Forged("it is no notification of API v3") from None
         return json.dumps({**event, "resource": resource}, ensure_ascii=False).encode()
 
