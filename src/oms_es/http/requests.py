@@ -43,6 +43,10 @@ TRACE = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2
 ETAG = re.compile(r'"([1-9][0-9]{0,17}|0)"', re.ASCII)
 NUMBER = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+UNICODE = frozenset({"application/json", "application/x-ndjson"})
+"""Media types that are read as UTF-8, whatever their sender says."""
+CHARSET = re.compile(r'\bcharset\s*=\s*"?([^\s";]*)', re.ASCII)
+UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
 SENT_ONCE = (b"authorization", b"idempotency-key", b"if-match", b"content-type", b"content-encoding", b"host")
 
 T = TypeVar("T")
@@ -131,7 +135,7 @@ class Asked:
         return b"".join(parts)
 
     async def json_body(self) -> bytes:
-        """A body as JSON, for the shape that reads it. Raises BadInput, and what `body` raises."""
+        """Return a body of JSON in which no object has a name twice. Raise BadInput, and what `body` raises."""
         raw = await self.body(JSON)
         check_sent(raw)
         return raw
@@ -145,9 +149,11 @@ class Asked:
     ) -> None:
         """Pass the body to `take`, a piece at a time, as it arrives. Raise TooLong, TooSlow, WrongMedia, and what
         `take` raises."""
-        media_type = (self.header("content-type") or "").partition(";")[0].strip().lower()
-        if media_type not in media_types:
+        media_type, _, parameters = (self.header("content-type") or "").lower().partition(";")
+        if media_type.strip() not in media_types:
             raise WrongMedia(f"send the body as {' or '.join(media_types)}")
+        if media_type.strip() in UNICODE and (named := CHARSET.search(parameters)) and named[1] not in UTF_8:
+            raise WrongMedia("send the body in UTF-8, and leave the charset out or say so")
         if (self.header("content-encoding") or "identity").strip().lower() != "identity":
             raise WrongMedia("send the body uncompressed")
         length = self.header("content-length") or "0"

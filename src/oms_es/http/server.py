@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from oms_es.http.app import Application, Mount, all_routes
@@ -28,6 +29,10 @@ HEADER_BYTES_MAX = 32_768
 HEADERS_MAX = 100
 CONNECTIONS_MAX = 2_000
 KEEP_ALIVE_SECONDS = 30
+HEAD_SECONDS_MAX = 20.0
+"""From the first of a connection, or of a further request on it, until its headers have come."""
+UNREAD_SECONDS_MAX = 60.0
+"""How long a client may take nothing of what it is answered."""
 SWEEP_SECONDS = 3_600.0
 STARTING_SECONDS_MAX = 30.0
 
@@ -35,7 +40,66 @@ log = structlog.get_logger(__name__)
 
 
 class Bounded(HttpToolsProtocol):
-    """uvicorn's protocol with a limit on the size of headers, which httptools does not have."""
+    """uvicorn's protocol with limits that it and httptools do not have: on the size of headers, on how long they may
+    take to arrive, and on how long a client may leave its answer unread.
+
+    A request with a body that offers another protocol is refused: httptools leaves the body out, and parses it as the
+    next request.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+    _why = "what came is no request of HTTP/1.1"
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in the library
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_waiting()
+        if self._unread:
+            self._unread.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_head()
+        super().data_received(data)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_reader()
+
+    def resume_writing(self) -> None:
+        if self._unread:
+            self._unread.cancel()
+        super().resume_writing()
+
+    def _expect_reader(self, before: int | None = None) -> None:
+        """Close the connection unless some of the answer was read since the last look. `before`: the bytes left to
+        send then."""
+        left = self.transport.get_write_buffer_size()
+        if before is not None and left >= before:
+            self.transport.abort()
+        else:
+            self._unread = self.loop.call_later(UNREAD_SECONDS_MAX, self._expect_reader, left)
+
+    def _expect_head(self) -> None:
+        self._late = self._late or self.loop.call_later(HEAD_SECONDS_MAX, self.transport.close)
+
+    def _end_waiting(self) -> None:
+        if self._late:
+            self._late.cancel()
+            self._late = None
+
+    def on_headers_complete(self) -> None:
+        self._end_waiting()
+        if self.parser.should_upgrade() and any(_says_a_body(*header) for header in self.headers):
+            self._refuse("send it without the header Upgrade: HTTP/1.1 is spoken here")
+        super().on_headers_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Ignore the offer, as HTTP allows, without a warning."""
 
     def on_message_begin(self) -> None:
         self._header_bytes = 0
@@ -48,24 +112,39 @@ class Bounded(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
         if len(self.headers) >= HEADERS_MAX:
-            raise ValueError("too many headers")
+            self._refuse(f"a request has at most {HEADERS_MAX} headers")
         super().on_header(name, value)
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > HEADER_BYTES_MAX:
-            raise ValueError("headers too large")
+            self._refuse(f"the path and the headers of a request have at most {HEADER_BYTES_MAX:,} bytes")
+
+    def _refuse(self, why: str) -> None:
+        """Raise ValueError, which uvicorn answers by `send_400_response`."""
+        self._why = why
+        raise ValueError(why)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the library's words for it are not ours
         """Answer a request that cannot be parsed with a problem document, like every other error."""
         status = HTTPStatus.BAD_REQUEST
-        body = (
-            b'{"type":"/v1/problems/malformed_request","title":"Bad Request","status":400,"reason":"malformed_request"}'
+        body = to_json(
+            {
+                "type": "/v1/problems/malformed_request",
+                "title": status.phrase,
+                "status": status,
+                "reason": "malformed_request",
+                "detail": self._why,
+            }
         )
         head = f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
         head += f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+def _says_a_body(name: bytes, value: bytes) -> bool:
+    return name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0") != b"")
 
 
 class Server(uvicorn.Server):

@@ -1,7 +1,7 @@
-"""What no message may hold, of whatever dialect: seen in its text, before its fields are read.
+"""Checks of the text of a message from outside, before its fields are read, the same for every dialect.
 
-Invariant: of what passes, every JSON program reads the same. Of a name that stands twice in one object some take the
-first value and some the last, and what lies on the way may have looked at the other.
+Invariant: every JSON parser reads the same from a message that passes. Of a name that stands twice in one object some
+take the first value and some the last, so that a proxy may have checked another value than the one that is used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NUL = "\\u0000"
 
 
 def check_sent(message: bytes | str) -> None:
-    """What is no JSON passes: its reader says why. Raises BadInput."""
+    """Refuse NUL and names that stand twice. What is not JSON passes: its parser says why. Raise BadInput."""
     try:
         text = message.decode() if isinstance(message, bytes) else message
     except UnicodeDecodeError:
@@ -34,11 +34,11 @@ def refuse_nul(text: str) -> None:
 
 
 def refuse_named_twice(text: str) -> None:
-    """Raises BadInput."""
+    """Raise BadInput."""
     try:
         ONCE.decode(text)
     except (ValueError, RecursionError):
-        return  # readers say where it is no JSON, and refuse what is nested deeper than this goes
+        return  # parsers say where it is not JSON, and refuse deeper nesting than this can follow
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> None:

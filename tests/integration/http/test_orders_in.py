@@ -90,6 +90,13 @@ def test_a_body_is_bounded_and_plain(client: httpx.Client) -> None:
         "/v1/orders", content=b"{}", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}
     )
     assert packed.status_code == 415
+    for charset, status in (("utf-16", 415), ('"ISO-8859-1"', 415), ('"UTF-8"', 201), ("utf-8; q=1", 200)):
+        named = client.post(
+            "/v1/orders",
+            content=json.dumps(order("in-4")).encode(),
+            headers={"Content-Type": f"application/json; charset={charset}"},
+        )
+        assert named.status_code == status, charset
 
 
 def test_killed_under_load_every_order_that_was_answered_is_there_and_every_retry_is_200(
