@@ -198,6 +198,13 @@ def test_an_intent_that_failed_and_then_succeeded_pays_the_order(shop: Shop, *, 
     assert shop.exceptions == set()
 
 
+def test_a_refund_of_the_dashboard_that_names_no_currency_is_in_that_of_its_payment(shop: Shop) -> None:
+    kind, refund = REFUNDED
+    shop.submit(HELD, CAPTURED, (kind, {name: refund[name] for name in refund if name != "currency"}))
+    assert (shop.payment["state"], shop.payment["refunded_minor"]) == ("refunded", 10_000)
+    assert shop.exceptions == {"refunded_elsewhere", "held_payment"}
+
+
 def test_what_was_refunded_in_the_dashboard_is_found_by_its_charge_and_undone_if_it_fails(shop: Shop) -> None:
     captured(shop)
     shop.submit(REFUNDED, REFUNDED)

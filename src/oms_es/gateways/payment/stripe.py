@@ -322,13 +322,14 @@ def _refund(refund: Refund, _: str, charge: Charge | None = None) -> Command:
         raise _unusable(f"data.object.status: {quoted(refund.status or '')} is no state of a refund that is known here")
     failed = refund.status != "succeeded"
     currency = refund.currency or (charge.currency if charge else None)
+    amount = _needed(refund.amount, "amount")  # where no currency is said, it is the payment's, whose amounts they are
     report = Report(
         operation="refund",
         outcome="declined" if failed else "succeeded",
         part=_ours("refund_id", refund) or refund.id,
         reference=refund.id,
         reason=(refund.failure_reason or refund.status or "")[:REASON_CHARACTERS_MAX] if failed else "",
-        amount_minor=_minor(_needed(refund.amount, "amount"), currency, "amount"),
+        amount_minor=_minor(amount, currency, "amount") if currency else amount,
         currency=currency,
     )
     return _reported(report, refund, charge or refund.charge, refund.payment_intent)

@@ -240,7 +240,6 @@ def test_the_table_of_currencies_says_where_stripe_and_iso_4217_differ() -> None
         ("charge.succeeded", CHARGE),
         ("charge.captured", CAPTURED),
         ("charge.refunded", CAPTURED | {"amount_refunded": 40}),
-        ("refund.updated", REFUND),
         ("charge.dispute.created", DISPUTE),
     ],
 )
