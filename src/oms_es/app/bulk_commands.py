@@ -22,6 +22,7 @@ from oms_es.reports import existence
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.order import order_id_of
 from oms_es.schemas.problems import problems
+from oms_es.schemas.sent import check_sent
 
 DIALECT = "commands"
 ORDER_FIELDS = ("order_id", "order_ids")
@@ -66,6 +67,7 @@ def name_of(line: bytes) -> str:
 
 def _parts(line: bytes) -> tuple[str, Mapping[str, Any]]:
     """The name of the command and its fields. Raises BadInput."""
+    check_sent(line)
     try:
         given = from_json(line, allow_inf_nan=False)
     except ValueError as error:

@@ -6,11 +6,13 @@ Every metric is declared here; the names are an interface.
 from __future__ import annotations
 
 import errno
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
+from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -21,6 +23,10 @@ from oms_es.exit_codes import Code
 
 LIVE_SECONDS_MAX = 60.0
 """A loop that has not turned for so long is stuck."""
+CLIENT_SECONDS_MAX = 10.0
+"""From the connection of a client to the end of its answer."""
+CLIENTS_MAX = 16
+"""Served at once; more are turned away."""
 
 POSITION = Gauge("oms_position", "Position of the log up to which a role has done a partition", ["role", "place"])
 LAG = Gauge("oms_lag_messages", "Messages of a partition that a role has not done yet", ["role", "place"])
@@ -96,6 +102,42 @@ class SilentHandler(WSGIRequestHandler):
         """Do not log scrapes."""
 
 
+class Server(ThreadingMixIn, WSGIServer):
+    """A thread for each client, of which few are served at once and none for long: a client that opens a connection
+    and says nothing keeps neither the others nor the end of the process waiting."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, *arguments: Any) -> None:
+        self._free = threading.BoundedSemaphore(CLIENTS_MAX)
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        deadline = threading.Timer(CLIENT_SECONDS_MAX, _cut, [request])
+        deadline.daemon = True
+        deadline.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            deadline.cancel()
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Do not log clients that have gone away; errors of the application are logged by the library."""
+
+
+def _cut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
 class CannotListen(OmsError):
     """The address in the settings cannot be listened on."""
 
@@ -136,7 +178,7 @@ def served(host: str, port: int | None, health: Health) -> Iterator[int | None]:
 
 def _listening(host: str, port: int, application: Any) -> WSGIServer:
     try:
-        return make_server(host, port, application, handler_class=SilentHandler)
+        return make_server(host, port, application, Server, SilentHandler)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         why = "another program listens there" if taken else error.strerror or str(error)

@@ -145,6 +145,13 @@ def test_the_example_of_each_command_is_one_that_is_read(name: str) -> None:
     assert type(parse(line)) is OFFERED[name]
 
 
+def test_a_line_that_says_a_name_twice_is_refused() -> None:
+    fields = json.dumps(example_of(OFFERED["ReceiveStock"]))
+    line = f'{{"command": "ReceiveStock", "fields": {fields[:-1]}, "quantity": 9}}}}'.encode()
+    with pytest.raises(BadInput, match="quantity: it stands twice"):
+        bulk_commands.reader(DECIDERS)(line)
+
+
 @pytest.mark.parametrize("line", [b"", b"[]", b'{"command": 1, "fields": {}}', b'{"command": "CountStock"}', b"\xff"])
 def test_what_is_no_command_is_refused(line: bytes) -> None:
     with pytest.raises(BadInput):

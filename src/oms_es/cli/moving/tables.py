@@ -14,10 +14,11 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from oms_es.kernel import Command
+from oms_es.kernel import BadInput, Command
 from oms_es.processing.intake.input_files import Input
 from oms_es.processing.intake.jsonl import LINE_BYTES_MAX, BadFile, LineBatch
 from oms_es.processing.intake.worker import BATCH_MAX, Arrival
+from oms_es.schemas.sent import check_sent
 
 COLUMNS_MAX = 100
 DELIMITERS = ",;\t"
@@ -93,8 +94,9 @@ def _is_text(declared: Mapping[str, Any]) -> bool:
 def _value(cell: str) -> Any:
     """A number, a truth value or JSON; anything else stays text, so that the check of the field names the mistake."""
     try:
+        check_sent(cell)
         return from_json(cell)
-    except ValueError:
+    except (ValueError, BadInput):
         return cell
 
 

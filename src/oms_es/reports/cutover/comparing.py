@@ -15,9 +15,11 @@ from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from oms_es.kernel import BadInput
 from oms_es.processing.intake.jsonl import LINE_BYTES_MAX, BadFile
 from oms_es.reports.cutover.figures import Figures, Key
 from oms_es.schemas.problems import problems
+from oms_es.schemas.sent import check_sent
 
 ROWS_MAX = 1_000_000
 """Rows of a file, which are held in memory."""
@@ -147,7 +149,10 @@ def _lines(first: str, rest: io.TextIOWrapper) -> Iterator[str]:
 
 def _object(name: str, number: int, line: str) -> Mapping[str, Any]:
     try:
+        check_sent(line)
         found = from_json(line)
+    except BadInput as error:
+        raise BadFile(f"{name}, line {number}: {error.detail}") from None
     except ValueError as error:
         raise BadFile(f"{name}, line {number}: {error}; write one JSON object per line") from None
     if not isinstance(found, dict):
