@@ -105,6 +105,13 @@ class KafkaUnavailable(GatewayUnavailable):
     exit_code = Code.NO_KAFKA
 
 
+def unanswered(what: str, error: Exception) -> KafkaUnavailable:
+    """Return the error for a request to the brokers that failed, with what can be done about it."""
+    name = type(error).__name__
+    why = str(error) if name in str(error) else f"{name}: {error}"
+    return KafkaUnavailable(f"{what}: {why}; look whether the brokers of OMS_KAFKA run and allow this to its login")
+
+
 class TooLarge(KafkaUnavailable):
     """A message is larger than the broker, or its topic, takes."""
 
@@ -243,7 +250,7 @@ class Producer:
             finally:
                 reader.close(autocommit=False)
         except (KafkaError, OSError) as error:
-            raise KafkaUnavailable(f"{', '.join(counts)}: {type(error).__name__}: {error}") from error
+            raise unanswered(", ".join(counts), error) from error
         return counts
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, UUID]:
@@ -256,7 +263,7 @@ class Producer:
                 time.sleep(ANSWER_SECONDS)
         except (KafkaError, OSError) as error:
             self.discard()
-            raise KafkaUnavailable(f"topics: {type(error).__name__}: {error}") from error
+            raise unanswered("topics", error) from error
         if not asked.is_done:
             raise KafkaUnavailable("topics: the brokers do not answer")
         if missing := [topic for topic in topics if not cluster.partitions_for_topic(topic)]:
@@ -274,7 +281,7 @@ class Producer:
             finally:
                 reader.close(autocommit=False)
         except (KafkaError, OSError) as error:
-            raise KafkaUnavailable(f"{topic}: {type(error).__name__}: {error}") from error
+            raise unanswered(topic, error) from error
         return (
             {TopicPartition(*at): n for at, n in begins.items()},
             {TopicPartition(*at): n for at, n in ends.items()},
@@ -324,7 +331,7 @@ def create_topics(config: Config, topics: Iterable[Topic], replicas: int) -> lis
         finally:
             admin.close()
     except (KafkaError, OSError) as error:
-        raise KafkaUnavailable(f"topics: {type(error).__name__}: {error}") from error
+        raise unanswered("topics", error) from error
 
 
 def _created(admin: Any, topics: Sequence[Topic], replicas: int) -> list[str]:

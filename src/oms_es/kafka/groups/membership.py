@@ -31,7 +31,7 @@ from kafka.errors import (  # type: ignore[import-untyped] # the same
 )
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped] # the same
 
-from oms_es.kafka.client import CLOSE_SECONDS_MAX, Config, KafkaUnavailable, Message, TopicPartition
+from oms_es.kafka.client import CLOSE_SECONDS_MAX, Config, Message, TopicPartition, unanswered
 from oms_es.kafka.groups.reading import PositionGone, Unreadable, keep_failures_apart, why_unreadable
 
 MESSAGES_PER_POLL_MAX = 2_000
@@ -146,7 +146,7 @@ class Group:
                 self._fail(partition, self._offset(partition) or 0, error)
             return {}
         except (KafkaError, OSError) as error:
-            raise KafkaUnavailable(f"{self.name}: {type(error).__name__}: {error}") from error
+            raise unanswered(self.name, error) from error
         self._stirred |= bool(records)  # there may be more
         return {
             (topic_partition := TopicPartition(*at)): [_message(topic_partition, r) for r in found]
@@ -213,7 +213,7 @@ class Group:
             consumer._net.run(cluster._do_refresh_metadata, None)  # noqa: SLF001 - one that was asked for after this call
             found: UUID | None = cluster.topic_id(topic) if cluster.partitions_for_topic(topic) else None
         except (KafkaError, OSError) as error:
-            raise KafkaUnavailable(f"{topic}: {type(error).__name__}: {error}") from error
+            raise unanswered(topic, error) from error
         return found
 
     @property
