@@ -199,6 +199,11 @@ class Settings(BaseSettings):
         pattern=rf"^{ISSUER}$",
         description="The base URL of EasyPost, which a test may replace",
     )
+    invoice_font: Path | None = Field(
+        default=None,
+        description="A TrueType font with the letters of everyone who is sent invoices; without it, those of Latin are "
+        "drawn, and others as a question mark",
+    )
     document_folder: Path | None = Field(
         default=None,
         description="Folder for the bytes of new documents, which every process must see; without it they are kept in "

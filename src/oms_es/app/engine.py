@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import select
 
 from oms_es.app.external_systems import Connected, ExternalSystems, OnKafka, SimulatedSystems, Unconnected
+from oms_es.app.invoicing.kept import gateway_on
 from oms_es.app.migration import migrate
 from oms_es.app.rebuild import Rebuild, Rebuilt, rebuild_together
 from oms_es.app.registry import CONSUMERS, DECIDERS, INTENTS, PROJECTIONS, parser_of
@@ -140,6 +141,7 @@ class Runtime:
             SimulatedSystems(database_url, chaos, clock, transit_seconds, hazards) if simulated else Unconnected()
         )
         self.external_systems: ExternalSystems = Connected(connected, around, database_url) if connected else around
+        self.invoicing = gateway_on(database_url, self.store, self.lookups, clock)
 
     def __enter__(self) -> Self:
         with psycopg.connect(self.database_url) as connection:
@@ -156,6 +158,10 @@ class Runtime:
         self.external_systems.close()
         self.sql.dispose()
         self.datastore.close()
+
+    def gateways(self) -> Sequence[Gateway]:
+        """To the world as far as it is there, and to what this engine makes itself."""
+        return (*self.external_systems.gateways(), self.invoicing)
 
     def last_position(self) -> int:
         """Return the position of the newest event; 0 for an empty log."""
@@ -235,7 +241,7 @@ class Runtime:
         for consumer in self.consumers:
             if consumer.name == reader and recorded:
                 return reactions(consumer, recorded, self.lookups)
-        for gateway in self.external_systems.gateways():
+        for gateway in self.gateways():
             if gateway.name == reader and recorded:
                 return answers(gateway, recorded)
         raise BadInput(Input.NO_REACTION, f"{reader} has nothing to do with an event there; is its gateway connected?")
@@ -290,7 +296,7 @@ class Engine(Runtime):
         ]
         background = frozenset(projection.name for projection in projections) - projections_looked_up(consumers)
         consumer_workers = [self.consumer_worker(consumer, self.log, self._lookup_position) for consumer in consumers]
-        reached = self.external_systems.gateways() if gateways is None else gateways
+        reached = self.gateways() if gateways is None else gateways
         first, second = (list(self._chains(name, consumer_workers, background)) for name in CHAINS)
         self.loop = Loop(
             [

@@ -7,7 +7,7 @@ from typing import Any
 
 from oms_es import channels
 from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, rules, serial
-from oms_es.aggregates.finance import account, reconciliation, statement
+from oms_es.aggregates.finance import account, invoice, reconciliation, seller, statement
 from oms_es.aggregates.operations import aside as put_aside
 from oms_es.aggregates.operations import connection, document, exception, subscription
 from oms_es.aggregates.order import decider as order
@@ -18,6 +18,7 @@ from oms_es.aggregates.shipment import decider as shipment
 from oms_es.aggregates.shipment import tracker
 from oms_es.aggregates.stock import decider as stock
 from oms_es.app import bulk_commands
+from oms_es.app.invoicing.issuing import InvoicingGateway
 from oms_es.channels import DIALECTS
 from oms_es.consumers.order import backorder_filler, order_joiner, order_numberer, order_progress
 from oms_es.consumers.payment import account_keeper, payment_capturer, payment_matcher, payment_requester, refunder
@@ -51,10 +52,12 @@ from oms_es.projections.finance import (
     account_entries,
     account_orders,
     accounts,
+    invoices,
     money_movements,
     reconciled_accounts,
     reconciliation_breaks,
     reconciliation_matches,
+    sellers,
     statement_lines,
     statements,
 )
@@ -102,6 +105,8 @@ DECIDERS: tuple[Decider[Any], ...] = (
     statement.decider,
     reconciliation.decider,
     account.decider,
+    seller.decider,
+    invoice.decider,
     document.decider,
 )
 
@@ -183,16 +188,20 @@ PROJECTIONS: tuple[Projection, ...] = (
     accounts.projection,
     account_entries.projection,
     account_orders.projection,
+    sellers.projection,
+    invoices.projection,
     document_attachments.projection,
     document_fields.projection,
 )
 
-GATEWAYS = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.CarrierGateway)
+REACHING_OUT = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.CarrierGateway)
+"""Gateways to the world, which is there or not."""
+GATEWAYS = (*REACHING_OUT, InvoicingGateway)
 
 INTENTS: Mapping[str, frozenset[str]] = {
-    gateway.name: frozenset(intent.__name__ for intent in gateway.intents) for gateway in GATEWAYS
+    gateway.name: frozenset(intent.__name__ for intent in gateway.intents) for gateway in REACHING_OUT
 }
-"""The events that wait for each gateway, by name."""
+"""The events that wait for each gateway to the world, by name."""
 
 PARSERS: Mapping[str, Parser] = {
     **DIALECTS,

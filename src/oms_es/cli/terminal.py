@@ -19,6 +19,7 @@ from pydantic_core import to_json
 from oms_es import rendering as display
 from oms_es.app import PROJECTIONS, Engine, Runtime, migrate
 from oms_es.app.connecting.providers import connected_roles, gateways_of
+from oms_es.app.invoicing.pdf import FONTS
 from oms_es.app.workers import GROUPS_OF_ROLES, PUBLISHED_READ_MODELS
 from oms_es.database.directories import default_home
 from oms_es.database.selection import Database, database
@@ -60,6 +61,7 @@ def set_up(level: Level = "warning") -> Settings:
     configure_logging(settings.log_style, settings.log_level if "log_level" in settings.model_fields_set else level)
     KEYRING.hold(data_keys_of(settings))
     SHELF.set_up(settings.document_folder, settings.document_bytes_max, settings.document_loose_days)
+    FONTS.set_up(settings.invoice_font)
     return settings
 
 
@@ -202,7 +204,7 @@ def treatments_of(settings: Settings) -> Treatments:
 def print_waiting(engine: Runtime) -> None:
     """Print how many intents wait for gateways that are not connected, which explains why no payment or parcel
     proceeds."""
-    there = {gateway.name for gateway in engine.external_systems.gateways()}
+    there = {gateway.name for gateway in engine.gateways()}
     if waiting := {name: count for name, count in engine.waiting().items() if name not in there}:
         counted = ", ".join(f"{count} for {name}" for name, count in waiting.items())
         say(f"no gateways are connected, and intents wait: {counted}; {HINT_OF_GATEWAYS}")

@@ -28,6 +28,8 @@ CATEGORIES = (
     "statement",
     "reconciliation",
     "account",
+    "seller",
+    "invoice",
     "document",
 )
 EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for category in CATEGORIES}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from random import Random
 
 from oms_es.schemas.operations.subscription import OpenSubscription
+from oms_es.simulation.requests.life_money import receipts
 from oms_es.simulation.requests.rounds import contradictions, lived
 from oms_es.simulation.requests.workload import FLASH_UNITS, asked, drawn
 from oms_es.simulation.scenario import (
@@ -76,17 +77,19 @@ def expand(seed: int, profile: Profile, minutes: float = MINUTES) -> Scenario:
         batch_max=chance.choice((1, 5, 500, 500)) if profile.units < FLASH_UNITS else 500,
         skews=tuple(chance.uniform(-1.0, 1.0) * profile.skew_seconds for _ in range(nodes)),
         world=world,
-        actions=(*(SUBSCRIBING if senders else ()), *_actions(chance, profile, seconds, clients)),
+        actions=(*(SUBSCRIBING if senders else ()), *_actions(chance, profile, seconds, clients, seed)),
         faults=tuple(sorted(_faults(chance, profile, seconds, topology, nodes + clients + servers + senders))),
         servers=servers,
         senders=senders,
     )
 
 
-def _actions(chance: Random, profile: Profile, seconds: float, clients: int) -> tuple[Action, ...]:
+def _actions(chance: Random, profile: Profile, seconds: float, clients: int, seed: int) -> tuple[Action, ...]:
     draw = drawn(chance, profile, seconds, clients)
     more = [*(lived(draw) if profile.life else ()), *(contradictions(draw) if profile.contradicted else ())]
     actions = [*asked(draw), *more]
+    if profile.life:  # drawn apart, beside everything else that a seed has
+        actions += receipts(draw._replace(chance=Random(f"{seed}/{profile.name}/receipts")))
     return tuple(sorted(actions, key=lambda action: action.at))
 
 

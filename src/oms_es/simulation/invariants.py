@@ -308,9 +308,9 @@ def _free(watch: Watch) -> set[str]:
 def _unjoined(watch: Watch) -> Iterator[Violation]:
     """Yield references without a counterpart; every reader has read everything by now."""
     watch.history.close(lambda _role, _stream, _position: True)
-    joined = watch.history.joins.joined
-    if joined.failed:
-        yield Violation(joined.name, joined.differences[0])
+    for check in (watch.history.joins.joined, watch.history.invoices.complete):
+        if check.failed:
+            yield Violation(check.name, check.differences[0])
 
 
 def _captured_by_report(actions: Iterable[Action]) -> set[str]:

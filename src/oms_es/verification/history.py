@@ -22,6 +22,7 @@ from oms_es.store.encoding.codec import event_id_of
 from oms_es.verification.account_checks import AccountChecks
 from oms_es.verification.book_checks import BookChecks
 from oms_es.verification.check import Check, at
+from oms_es.verification.invoice_checks import InvoiceChecks
 from oms_es.verification.joined_checks import HasTaken, JoinedBook
 from oms_es.verification.order_checks import OrderChecks
 from oms_es.verification.stock_checks import StockCounts, TransitBook
@@ -108,6 +109,7 @@ class History:
         self.joins = JoinedBook(overflow)
         self.books = BookChecks(overflow)
         self.accounts = AccountChecks(overflow)
+        self.invoices = InvoiceChecks(overflow)
         self.once = Check("every accepted order exactly once, as it was placed")
 
     @property
@@ -121,6 +123,7 @@ class History:
             *self.order_checks.checks,
             *self.books.checks,
             *self.accounts.checks,
+            *self.invoices.checks,
             self.joins.joined,
             self.shipped,
             self.once,
@@ -138,6 +141,7 @@ class History:
         self.joins.note(recorded)
         self.books.note(recorded)
         self.accounts.note(recorded)
+        self.invoices.note(recorded, self.states)
         match event:
             case s.StockEvent():
                 self._check_stock(recorded, event, state)
@@ -161,6 +165,7 @@ class History:
     def close(self, has_taken: HasTaken) -> None:
         """Ask what can only be asked when all of it is read."""
         self.joins.close(has_taken)
+        self.invoices.close(has_taken)
 
     def _check_place(self, recorded: Recorded, version: int) -> None:
         self.gapless.expect(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 
+from oms_es.app.invoicing.issuing import InvoicingGateway
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.gateways.breaker import Breaker, Limits
@@ -49,7 +50,7 @@ def connected_roles(settings: Settings) -> frozenset[str]:
         SimulatedWarehouse.name: settings.warehouse,
         CarrierGateway.name: settings.carriers,
     }
-    return frozenset(name for name, provider in there.items() if provider)
+    return frozenset(name for name, provider in there.items() if provider) | {InvoicingGateway.name}
 
 
 def gateways_of(settings: Settings) -> Sequence[Gateway]:

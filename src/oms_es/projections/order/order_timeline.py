@@ -15,6 +15,7 @@ from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog import numbering as n
 from oms_es.schemas.finance import account as a
+from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.operations import exception as c
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns import feedback as f
@@ -179,6 +180,7 @@ SUMMARIES: dict[type[Event], str] = {
     a.AccountHoldReleased: MONEY + " of account {e.account_id} are available again",
     a.AccountCredited: MONEY + " come onto account {e.account_id}",
     a.AccountPaymentRefused: "account {e.account_id} refuses " + MONEY + ": {e.reason}",
+    v.InvoiceIssued: "{paper} {e.name}, {total}",
     x.OrderReturnRequested: "return {e.rma_id} asked, {e.resolution}",
     x.OrderReturnEnded: "return {e.rma_id}: the rest does not come",
     x.OrderExchangeCredited: "exchanged, {credit} are credited",
@@ -251,7 +253,17 @@ def _credit(event: Any) -> str:
     return to_text(event.content.credit_minor, event.content.currency)
 
 
+def _paper(event: Any) -> str:
+    return event.kind.replace("_", " ") if isinstance(event, v.InvoiceIssued) else ""
+
+
+def _total(event: Any) -> str:
+    return to_text(event.total_minor, event.currency) if isinstance(event, v.InvoiceIssued) else ""
+
+
 EXTRAS: dict[str, Callable[[Any], object]] = {
+    "paper": _paper,
+    "total": _total,
     "money": money_of,
     "credit": _credit,
     "demand": _demand,

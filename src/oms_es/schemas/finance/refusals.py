@@ -25,6 +25,11 @@ class FinanceRefusal(Refusal):
         "The break was resolved before, in another way.",
         "Reopen it first.",
     )
+    CHANNEL_OF_ANOTHER_SELLER = (
+        "channel_of_another_seller",
+        "The channel is another seller's already.",
+        "See whose it is with `oms-es seller list`, and take it from that one first.",
+    )
     HOLD_OF_PAYMENT = (
         "hold_of_payment",
         "The hold belongs to a payment, which applies or releases it by itself.",
@@ -35,10 +40,20 @@ class FinanceRefusal(Refusal):
         "The account, or the hold, has less than this amount.",
         "Top the account up, or lower the amount.",
     )
+    INVOICE_CANCELS = (
+        "invoice_cancels",
+        "The document cancels another, and stays.",
+        "Correct the document that was issued in place of the one that it cancels.",
+    )
     NOT_A_MATCH = (
         "not_a_match",
         "The lines and movements of these breaks cannot be one match.",
         "Name open breaks of one currency whose lines and movements sum to the same; or resolve them.",
+    )
+    TOO_MANY_SELLERS = (
+        "too_many_sellers",
+        "There are as many sellers as may be.",
+        "Set one of them otherwise.",
     )
     UNKNOWN_BREAK = (
         "unknown_break",
@@ -50,6 +65,12 @@ class FinanceRefusal(Refusal):
         "unknown_hold",
         "The account has no such hold.",
         "See its holds with `oms-es account show`.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_INVOICE = (
+        "unknown_invoice",
+        "The seller has issued no such number in that year.",
+        "See which there are with `oms-es invoice list`.",
         Code.NOT_FOUND,
     )
     UNKNOWN_MATCH = (

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from pydantic_core import to_json
+
 from oms_es.app import PARSERS
+from oms_es.app.invoicing.issuing import InvoicingGateway
 from oms_es.gateways import warehouse
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
@@ -15,8 +18,9 @@ from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBAC
 from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
 from oms_es.kafka.cloudevents import CloudEventsCodec
-from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable
+from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable, Recorded
 from oms_es.memory.database import Database
+from oms_es.memory.lookups import MemoryLookups
 from oms_es.processing.committer import Answer, Work
 from oms_es.processing.intake.worker import IntakeWorker, Limit
 from oms_es.processing.ticker import Ticker
@@ -31,7 +35,7 @@ from oms_es.simulation.nodes.interruptible import (
 from oms_es.simulation.nodes.node import Node, Simulation
 from oms_es.simulation.scenario import Action, Scenario, World
 from oms_es.simulation.world.broker import Broker
-from oms_es.simulation.world.external_systems import MemoryCallbacks, Outside
+from oms_es.simulation.world.external_systems import MemoryCallbacks, MemoryPapers, Outside
 from oms_es.simulation.world.receivers import Receivers
 from oms_es.simulation.world.sealed_log import SealedLog
 from oms_es.store.encoding.codec import Codec
@@ -165,7 +169,23 @@ class EngineNode(DecidingNode):
             payment_provider.PaymentGateway(SimulatedPaymentProvider(effect_store, chaos)),
             warehouse.SimulatedWarehouse(),
             carrier.CarrierGateway(sends),
+            self._invoicing(),
         )
+
+    def _invoicing(self) -> InvoicingGateway:
+        """What is kept is the event: how it looks decides nothing."""
+        ground = self.simulation
+        recorder = ground.components.recorder(self, ground.database)
+        papers = MemoryPapers(self, ground.outside)
+
+        def stream(name: str) -> list[Recorded]:
+            return [ground.codec.decode(row, row.id) for row in recorder.stream(name)]
+
+        def at(position: int) -> Recorded:
+            (row,) = recorder.after(position - 1, 1)
+            return ground.codec.decode(row, row.id)
+
+        return InvoicingGateway(stream, at, MemoryLookups(self, ground.database), to_json, papers.keep)
 
     def callbacks(self, name: str, store: Any, feed: Feed) -> IntakeWorker:
         source = MemoryCallbacks(self, self.simulation.outside, name, DIALECTS[name])

@@ -134,7 +134,7 @@ class WorkerNode(EngineNode):
                 read_model = components.read_model(projection, rows, self.budget, alone=False)
                 return lambda feed: ProjectionWorker(read_model, feed, batch_max)
         (gateway,) = (gateway for gateway in self.gateways() if gateway.name == role)
-        return lambda feed: GatewayWorker(gateway, self.own_store, feed, batch_max)
+        return lambda feed: GatewayWorker(gateway, self.own_store, feed, batch_max, self.timing.monotonic)
 
     def _event_task(
         self, topic_partition: TopicPartition, reader_of: Callable[[PartitionFeed], FeedReader]

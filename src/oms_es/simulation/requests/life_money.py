@@ -10,6 +10,7 @@ from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS
 from oms_es.gateways.simulated.modes import TOKEN_MODES
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
+from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.simulation.requests.life_orders import an_order, moment
 from oms_es.simulation.requests.workload import PRICE_MINOR, Draw
@@ -66,6 +67,25 @@ def money_that_lapses(draw: Draw) -> Iterator[Action]:
     if draw.likely(0.3):
         lapse = o.LapseOrder(order_id=order.order_id, payment_id=None)
         yield draw.action(action.at + draw.chance.expovariate(0.1), lapse)
+
+
+def receipts(draw: Draw) -> Iterator[Action]:
+    """Who sells is set before anything is sold or while it is, here and there again as another; some documents are
+    corrected, also such as do not exist."""
+    chance = draw.chance
+    of_all: Any = {"seller": "ACME", "name": "Acme", "country": "DE", "vat_id": "DE123456789"}
+    tax = chance.choice(("0", "19", "8.875"))
+    yield draw.action(chance.choice((0.0, 0.0, draw.span * chance.random())), v.SetSeller(**of_all, included_tax=tax))
+    if draw.likely(0.5):
+        other = v.SetSeller(**{**of_all, "seller": "SHOP"}, channels=("shop",), tax_rates=("20",))
+        yield draw.action(draw.span * chance.random() * 0.5, other)
+    if draw.likely(0.3):
+        yield draw.action(draw.span * chance.random(), v.SetSeller(**{**of_all, "name": "Acme & Co"}, included_tax="7"))
+    for _ in range(chance.randint(0, 4)):
+        seller, number = chance.choice(("ACME", "ACME", "SHOP")), chance.choice((1, 1, 2, 3, 5, 99))
+        year = moment(0.0).year
+        correct = v.CorrectInvoice(seller=seller, year=year, number=number, reason="misspelt")
+        yield draw.action(draw.span * (0.3 + 0.7 * chance.random()), correct)
 
 
 def gone_before_it_leaves(draw: Draw) -> Iterator[Action]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 from heapq import heapify, heappop, heappush
 from uuid import UUID
 
@@ -32,6 +33,7 @@ class Outside:
         self.now = now
         self.on_effect = on_effect
         self.known: dict[UUID, Effect] = {}
+        self.papers: dict[str, bytes] = {}
         self.queued: dict[str, list[tuple[float, int, bytes]]] = defaultdict(list)
         self.delivered: dict[str, list[bytes]] = defaultdict(list)
         self.listening: list[Node] = []
@@ -130,6 +132,21 @@ class MemoryEffectStore:
         self.outside.on_effect(effect)
         for callback in callbacks_of(effect):
             self.outside.queue(callback, self.node)
+
+
+class MemoryPapers:
+    """Where one node keeps documents, by their hash."""
+
+    def __init__(self, node: Node, outside: Outside) -> None:
+        self.node = node
+        self.outside = outside
+
+    def keep(self, content: bytes) -> str:
+        self.node.touch(GatewayUnavailable)
+        address = sha256(content).hexdigest()
+        self.outside.papers[address] = content
+        self.node.touched(GatewayUnavailable)
+        return address
 
 
 class MemoryCallbacks:

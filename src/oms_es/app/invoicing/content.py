@@ -1,0 +1,286 @@
+"""What a document says, of what history says up to the movement of money that it is about. Pure.
+
+Invariant: net and tax of each line are its amount, and the lines are the movement, to the minor unit. What is credited
+of a payment's invoices has the share of their tax that it has of their sum: all of it where all is given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from oms_es.aggregates.order import decider as orders
+from oms_es.aggregates.order.state import Order
+from oms_es.kernel import Recorded, Row
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas.finance import invoicing as v
+from oms_es.schemas.payment.movements import MOVEMENTS, movement_of
+from oms_es.schemas.values.money import apportion
+
+MOVED = (p.PaymentCaptured, p.PaymentRefunded, p.PaymentRefundReversed)
+"""What a document is about. A dispute is the customer's bank's, and changes no sale."""
+CANCELLATION, REPLACEMENT = "cancellation", "replacement"
+PARTS_PER = 1_000_000
+RATE_DECIMALS = 4
+NOT_SHIPPED_TO = "ZZ"
+
+
+class Story(NamedTuple):
+    """All of history that a document is made of: events of the order, of the payment, and of sellers."""
+
+    order: Sequence[Recorded]
+    payment: Sequence[Recorded]
+    sellers: Sequence[Recorded]
+
+    def until(self, position: int) -> Story:
+        return Story(*([one for one in some if one.position <= position] for some in self))
+
+    @property
+    def moved(self) -> list[Recorded]:
+        return [one for one in self.payment if isinstance(one.event, MOVED)]
+
+
+class Taxed(NamedTuple):
+    """`share`: of what was paid, what is tax."""
+
+    share: Fraction
+    rate: str
+
+
+class Part(NamedTuple):
+    line_id: str
+    text: str
+    quantity: int
+    weight: int
+
+
+def seller_of(story: Story) -> v.SellerSet | None:
+    """Of a payment, for good: whose channel it was when its first money came. As that seller is set now."""
+    first = next((one for one in story.moved if isinstance(one.event, p.PaymentCaptured)), None)
+    placed = next((one.event for one in story.order if isinstance(one.event, o.OrderPlaced)), None)
+    if first is None or placed is None:
+        return None
+    then = _sellers(one for one in story.sellers if one.position < first.position)
+    mine = [one for one in then.values() if placed.channel in one.channels]
+    mine += [one for one in then.values() if not one.channels]
+    return _sellers(story.sellers)[mine[0].seller] if mine else None
+
+
+def _sellers(events: Iterable[Recorded]) -> dict[str, v.SellerSet]:
+    return {one.event.seller: one.event for one in events if isinstance(one.event, v.SellerSet)}
+
+
+def name_of(moved: Recorded) -> str:
+    return movement_of(type(moved.event), moved.position)
+
+
+def drawn_up(story: Story, moved: Recorded, seller: v.SellerSet, issued: Mapping[str, Row]) -> v.InvoiceContent:
+    """`story`: up to now; `moved`: a movement in it; `issued`: rows of `invoices` of that payment, by movement, which a
+    capture needs none of. To whom it is, and who sells, is said as it is now; the rest as it was at the movement."""
+    then = story.until(moved.position)
+    order, event = folded(then.order), moved.event
+    assert isinstance(event, MOVED)
+    taxed = taxed_of(story, seller)
+    common: dict[str, Any] = {
+        "movement": name_of(moved),
+        "about": name_of(moved),
+        "kind": "invoice" if MOVEMENTS[type(event)][1] > 0 else "credit_note",
+        "method": _method(then),
+        "payment_id": event.payment_id,
+        "happened_on": day_of(moved.recorded_at),
+        "currency": event.currency,
+        "tax_code": code_of(taxed, seller),
+        "tax_rate": taxed.rate,
+        "exempt_reason": "" if taxed.share else seller.exempt_reason,
+        "party": seller.party,
+        **_of_order(folded(story.order), seller),
+    }
+    if isinstance(event, p.PaymentCaptured):
+        return v.InvoiceContent(**common, **_of_capture(then, moved, order, taxed))
+    standing = standing_of(issued)
+    rate = next((row for row in reversed(standing) if row["kind"] == "invoice"), None)
+    if rate:
+        common |= {"tax_code": rate["tax_code"], "tax_rate": rate["tax_rate"]}
+    return v.InvoiceContent(**common, **_of_refund(then, moved, order, standing, issued))
+
+
+def folded(events: Iterable[Recorded]) -> Order:
+    order = orders.decider.initial
+    for one in events:
+        order = orders.decider.evolve(order, one.event)
+    return order
+
+
+def day_of(moment: datetime) -> str:
+    return moment.astimezone(UTC).date().isoformat()
+
+
+def kept_until(year: int, seller: v.SellerSet) -> str:
+    return date(year + seller.keep_years, 12, 31).isoformat()
+
+
+def _method(story: Story) -> str:
+    return next((one.event.method for one in story.payment if isinstance(one.event, p.PaymentRequested)), "")
+
+
+def _of_order(order: Order, seller: v.SellerSet) -> dict[str, Any]:
+    assert order.content
+    buyer = order.content.ship_to
+    if buyer.country == NOT_SHIPPED_TO:
+        buyer = buyer.model_copy(update={"country": seller.country})
+    return {
+        "order_id": order.order_id,
+        "channel": order.content.channel,
+        "order_name": order.content.external_id,
+        "buyer": buyer,
+    }
+
+
+# tax
+
+
+def taxed_of(story: Story, seller: v.SellerSet) -> Taxed:
+    """As the order was when its first money came: later documents of its payment have the same share."""
+    first = next(one for one in story.moved if isinstance(one.event, p.PaymentCaptured))
+    content = folded(story.until(first.position).order).content
+    assert content
+    net = content.total_minor - content.tax_minor
+    if content.tax_minor and net > 0:
+        rate = _named(content, seller) or _rate(Fraction(content.tax_minor, net))
+        return Taxed(Fraction(content.tax_minor, content.total_minor), rate)
+    included = Fraction(Decimal(seller.included_tax)) if not content.tax_minor else Fraction(0)
+    return Taxed(included / (100 + included), seller.included_tax if included else "0")
+
+
+def _named(content: o.OrderContent, seller: v.SellerSet) -> str:
+    """The rate by which it was charged, where rounding each line explains the difference."""
+    net, off_max = content.total_minor - content.tax_minor, len(content.lines) + 1
+    off = [(abs(content.tax_minor - net * Fraction(Decimal(rate)) / 100), rate) for rate in seller.tax_rates]
+    nearest = min(off, default=(off_max + 1, ""))
+    return nearest[1] if nearest[0] <= off_max else ""
+
+
+def _rate(share: Fraction) -> str:
+    parts = round(share * PARTS_PER)
+    percent = Decimal(min(parts, 100 * PARTS_PER // 100 - 1)).scaleb(-RATE_DECIMALS)
+    return f"{percent.normalize():f}"
+
+
+def code_of(taxed: Taxed, seller: v.SellerSet) -> v.TaxCode:
+    if taxed.share:
+        return "S"
+    return "E" if seller.exempt_reason else "Z"
+
+
+def _tax_in(amount: int, share: Fraction) -> int:
+    """Rounded half up, which is monotonous: what is taken later has never less than none."""
+    return (2 * amount * share.numerator + share.denominator) // (2 * share.denominator)
+
+
+# what it is for
+
+
+def _of_capture(story: Story, moved: Recorded, order: Order, taxed: Taxed) -> dict[str, Any]:
+    event: Any = moved.event
+    before = sum(
+        one.event.amount_minor
+        for one in story.moved
+        if isinstance(one.event, p.PaymentCaptured) and one.position < moved.position
+    )
+    tax = _tax_in(before + event.amount_minor, taxed.share) - _tax_in(before, taxed.share)
+    plan = order.plans.get(event.capture_id)
+    if plan is None or not plan.lines or not plan.worth_minor:
+        part = Part("", f"Payment for order {order.content.external_id if order.content else ''}", 1, 1)
+        return {"part": event.capture_id, "ahead": True, "lines": lines_of([part], event.amount_minor, tax)}
+    lines = lines_of(list(_of_parcel(plan)), event.amount_minor, tax)
+    worth = plan.worth_minor if plan.worth_minor != event.amount_minor else 0
+    return {"part": event.capture_id, "worth_minor": worth, "lines": lines}
+
+
+def _of_parcel(plan: o.ShipmentPlan) -> Iterator[Part]:
+    found: dict[tuple[str, str], list[int]] = {}
+    for share in plan.lines:
+        units = found.setdefault((share.line_id, share.sku), [0, 0])
+        units[0] += share.quantity
+        units[1] += share.amount_minor
+    for (line_id, sku), (quantity, amount) in found.items():
+        yield Part(line_id, sku, quantity, amount)
+    if plan.shipping_minor:
+        yield Part("", "Shipping", 1, plan.shipping_minor)
+
+
+def _of_refund(
+    story: Story, moved: Recorded, order: Order, standing: Sequence[Row], issued: Mapping[str, Row]
+) -> dict[str, Any]:
+    event: Any = moved.event
+    parts = list(_given_back(story, event, order))
+    if isinstance(event, p.PaymentRefunded):
+        invoices = [row for row in standing if row["kind"] == "invoice"]
+        notes = [row for row in standing if row["kind"] == "credit_note"]
+        tax = _tax_back(invoices, notes, event.amount_minor)
+        names = tuple(row["name"] for row in invoices)[-v.PRECEDING_MAX :]
+        return {"part": event.refund_id, "lines": lines_of(parts, event.amount_minor, tax), "precedes": names}
+    note = _last_note_of(issued, event.refund_id)
+    tax = note["tax_minor"] * event.amount_minor // note["total_minor"]
+    lines = lines_of(parts, event.amount_minor, min(tax, event.amount_minor))
+    said = {"part": event.refund_id, "lines": lines, "precedes": (note["name"],)}
+    return {**said, "reason": event.reason, "tax_code": note["tax_code"], "tax_rate": note["tax_rate"]}
+
+
+def _last_note_of(issued: Mapping[str, Row], refund_id: str) -> Row:
+    rows = sorted(issued.values(), key=lambda row: row["position"])
+    return next(
+        row
+        for row in reversed(rows)
+        if row["part"] == refund_id and row["kind"] == "credit_note" and not row["corrects"]
+    )
+
+
+def _given_back(story: Story, event: Any, order: Order) -> Iterator[Part]:
+    assert order.placed
+    assert order.content
+    asked = [
+        one.event
+        for one in story.payment
+        if isinstance(one.event, p.PaymentRefundRequested) and one.event.refund_id == event.refund_id
+    ]
+    skus = {line.line_id: line.sku for line in (*order.placed.lines, *order.content.lines)}
+    words = {"shipping": "Shipping", "goodwill": "Goodwill", "credit": "Credit of an exchange"}
+    allocations = [one for one in (asked[-1].allocations if asked else ()) if one.amount_minor]
+    for one in allocations:
+        yield Part(one.line_id, words.get(one.kind) or skus.get(one.line_id, one.line_id), 1, one.amount_minor)
+    if not allocations:
+        yield Part("", f"Refund of a payment for order {order.content.external_id}", 1, 1)
+
+
+def standing_of(issued: Mapping[str, Row]) -> list[Row]:
+    """Without those that were cancelled, and what cancelled them."""
+    gone = {row["corrects"] for row in issued.values() if row["corrects"]}
+    left = [row for row in issued.values() if not row["corrects"] and row["name"] not in gone]
+    return sorted(left, key=lambda row: row["position"])
+
+
+def _tax_back(invoices: Sequence[Row], notes: Sequence[Row], amount: int) -> int:
+    """The share that tax has in what was invoiced: wholly given back, it is all of it."""
+    total, tax = (sum(row[name] for row in invoices) for name in ("total_minor", "tax_minor"))
+    before, tax_before = (sum(row[name] for row in notes) for name in ("total_minor", "tax_minor"))
+    due = min(tax * (before + amount) // total, tax) if total else 0
+    return min(max(due - tax_before, 0), amount)
+
+
+def lines_of(parts: Sequence[Part], amount: int, tax: int) -> tuple[v.InvoiceLine, ...]:
+    """The amount, and the tax in it, over what it is for."""
+    if len(parts) > v.LINES_MAX:
+        beyond = parts[v.LINES_MAX - 1 :]
+        rest = Part("", f"{len(beyond)} more lines", 1, sum(part.weight for part in beyond))
+        parts = [*parts[: v.LINES_MAX - 1], rest]
+    amounts = apportion(amount, [part.weight for part in parts])
+    taxes = apportion(tax, amounts)
+    return tuple(
+        v.InvoiceLine(line_id=part.line_id, text=part.text, quantity=part.quantity, net_minor=n - t, tax_minor=t)
+        for part, n, t in zip(parts, amounts, taxes, strict=True)
+    )

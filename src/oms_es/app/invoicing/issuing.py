@@ -1,0 +1,195 @@
+"""Invoicing: an invoice of every capture and a credit note of every refund, numbered, made and kept.
+
+Reads    PaymentCaptured, PaymentRefunded, PaymentRefundReversed, InvoiceCorrectionRequested, InvoiceIssued
+Emits    IssueInvoice; AttachDocument, RecordDocumentFields
+Decides  nothing: what a document says follows from history up to the movement, its number from its series. Where no
+         seller was set when a payment's first money came, none of its documents is issued.
+
+A document is made of the event with its number alone, and kept before the event that names it: after a kill the same
+bytes are made again. One that refers to another waits until that has its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from oms_es.app.invoicing.content import (
+    CANCELLATION,
+    MOVED,
+    REPLACEMENT,
+    Story,
+    day_of,
+    drawn_up,
+    kept_until,
+    name_of,
+    seller_of,
+)
+from oms_es.kernel import Command, Event, GatewayUnavailable, Lookup, LookupResults, Recorded, Row
+from oms_es.projections.finance.invoices import document_of
+from oms_es.schemas import payment as p
+from oms_es.schemas.finance import invoicing as v
+from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFields
+
+log = structlog.get_logger(__name__)
+
+BATCH_MAX = 50
+"""Documents are made one after the other, each in some hundredths of a second."""
+NO_SELLER = "no invoices are issued: no seller is set for the channel; `oms-es seller set` sets one"
+FORMAT = "factur-x"
+OPPOSITE: Mapping[v.PaperKind, v.PaperKind] = {"invoice": "credit_note", "credit_note": "invoice"}
+
+
+def payments_of(payment_id: str) -> tuple[str, ...]:
+    return (payment_id,)
+
+
+OF_PAYMENT = Lookup("invoices", by="payment_id", keys=payments_of, order_by="position")
+BY_NUMBER = Lookup("invoices", by="document", keys=payments_of)
+
+
+class Finder(Protocol):
+    def fetch(self, wanted: Mapping[Lookup, Sequence[Any]]) -> LookupResults: ...
+
+
+class InvoicingGateway:
+    name = "invoicing"
+    intents: frozenset[type[Event]] = frozenset({*MOVED, v.InvoiceCorrectionRequested, v.InvoiceIssued})
+    batch_max = BATCH_MAX
+
+    def __init__(
+        self,
+        stream: Callable[[str], Sequence[Recorded]],
+        at: Callable[[int], Recorded],
+        lookups: Finder,
+        make: Callable[[v.InvoiceIssued], bytes],
+        keep: Callable[[bytes], str],
+    ) -> None:
+        """`stream`: all of its events, with their positions; `at`: the event at one. `keep`: under which hash it is kept."""
+        self.stream = stream
+        self.at = at
+        self.lookups = lookups
+        self.make = make
+        self.keep = keep
+        self.said = False
+
+    def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
+        """Raises GatewayUnavailable, also where a document refers to one that has no number yet."""
+        answered: list[Sequence[Command] | None] = []
+        waiting = ""
+        sellers = self.stream(v.SELLERS_STREAM)
+        for intent in intents:
+            try:
+                answered.append(tuple(self._commands(intent, sellers)))
+            except GatewayUnavailable as error:
+                waiting = str(error)
+                answered.append(None)
+        if waiting:
+            raise GatewayUnavailable(waiting, answered if any(one is not None for one in answered) else ())
+        return [one for one in answered if one is not None]
+
+    def _commands(self, intent: Recorded, sellers: Sequence[Recorded]) -> Iterator[Command]:
+        match intent.event:
+            case v.InvoiceIssued() as issued:
+                yield from self._kept(issued)
+            case v.InvoiceCorrectionRequested() as asked:
+                yield from self._corrected(intent, asked, sellers)
+            case _:
+                yield from self._issued(intent, sellers)
+
+    def _issued(self, intent: Recorded, sellers: Sequence[Recorded]) -> Iterator[Command]:
+        event: Any = intent.event
+        seller = None
+        if any(one.position < intent.position for one in sellers):
+            story = self._story(event.order_id, event.payment_id, sellers).until(intent.position)
+            seller = seller_of(story)
+        if seller is None:
+            self._say_once()
+            return
+        earlier = [name_of(one) for one in story.moved if one.position < intent.position]
+        rows: Mapping[str, Row] = {}
+        if not isinstance(event, p.PaymentCaptured):
+            rows = self._rows(event.payment_id)
+            if missing := [name for name in earlier if name not in rows]:
+                raise GatewayUnavailable(f"the document of {missing[0]} has no number yet, which this one refers to")
+            rows = {key: row for key, row in rows.items() if row["about"] in earlier}
+        yield _issue(seller, day_of(intent.recorded_at), drawn_up(story, intent, seller, rows))
+
+    def _corrected(
+        self, intent: Recorded, asked: v.InvoiceCorrectionRequested, sellers: Sequence[Recorded]
+    ) -> Iterator[Command]:
+        """Cancelled as it was, and issued again of the same movement as the seller and the order are now."""
+        mistaken = self._issued_under(document_of(asked.seller, asked.year, asked.number))
+        story = self._story(mistaken.order_id, mistaken.payment_id, sellers).until(intent.position)
+        seller, day = seller_of(story), day_of(intent.recorded_at)
+        assert seller, "the seller of a payment stays"
+        cancelled = {
+            "movement": f"{CANCELLATION}/{intent.position}",
+            "kind": OPPOSITE[mistaken.kind],
+            "happened_on": day,
+            "precedes": (mistaken.name,),
+            "corrects": mistaken.name,
+            "reason": asked.reason,
+        }
+        yield _issue(seller, day, v.InvoiceContent(**mistaken.content).model_copy(update=cancelled))
+        moved = next(one for one in story.moved if name_of(one) == mistaken.about)
+        others = {key: row for key, row in self._rows(mistaken.payment_id).items() if key != mistaken.movement}
+        again = drawn_up(story, moved, seller, others)
+        precedes = (*again.precedes, mistaken.name)[-v.PRECEDING_MAX :]
+        new = {"movement": f"{REPLACEMENT}/{intent.position}", "precedes": precedes, "reason": asked.reason}
+        yield _issue(seller, day, again.model_copy(update=new))
+
+    def _issued_under(self, document: str) -> v.InvoiceIssued:
+        """Raises GatewayUnavailable."""
+        rows = self.lookups.fetch({BY_NUMBER: [document]})[BY_NUMBER.projection][document]
+        if not rows:
+            raise GatewayUnavailable(f"the read model of invoices has not come to {document} yet")
+        event = self.at(rows[0]["position"]).event
+        assert isinstance(event, v.InvoiceIssued)
+        return event
+
+    def _rows(self, payment_id: str) -> dict[str, Row]:
+        found = self.lookups.fetch({OF_PAYMENT: [payment_id]})[OF_PAYMENT.projection][payment_id]
+        return {row["movement"]: row for row in found}
+
+    def _story(self, order_id: str, payment_id: str, sellers: Sequence[Recorded]) -> Story:
+        return Story(self.stream(f"order-{order_id}"), self.stream(f"payment-{payment_id}"), sellers)
+
+    def _say_once(self) -> None:
+        if not self.said:
+            self.said = True
+            log.info(NO_SELLER)
+
+    def _kept(self, issued: v.InvoiceIssued) -> Iterator[Command]:
+        address = self.keep(self.make(issued))
+        to: Any = {"sha256": address, "kind": issued.kind, "reference": issued.name, "keep_until": issued.keep_until}
+        yield AttachDocument(entity="order", entity_id=issued.order_id, **to)
+        yield AttachDocument(entity="payment", entity_id=issued.payment_id, **to)
+        yield RecordDocumentFields(
+            sha256=address,
+            format=FORMAT,
+            kind=issued.kind,
+            invoice_number=issued.name,
+            issued_on=issued.issued_on,
+            seller=issued.party.name,
+            seller_id=issued.party.vat_id or issued.party.tax_number,
+            currency=issued.currency,
+            net_minor=issued.net_minor,
+            tax_minor=issued.tax_minor,
+            total_minor=issued.total_minor,
+            references=tuple(dict.fromkeys((issued.order_name, issued.payment_id))),
+        )
+
+
+def _issue(seller: v.SellerSet, day: str, content: v.InvoiceContent) -> v.IssueInvoice:
+    year = int(day[:4])
+    return v.IssueInvoice(
+        seller=seller.seller,
+        year=year,
+        prefix=seller.prefix,
+        digits=seller.digits,
+        keep_until=kept_until(year, seller),
+        content=content,
+    )

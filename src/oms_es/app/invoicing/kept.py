@@ -1,0 +1,46 @@
+"""Invoicing on PostgreSQL: what it reads of the log, and where its documents are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from io import BytesIO
+
+import psycopg
+
+from oms_es.app.invoicing.issuing import Finder, InvoicingGateway
+from oms_es.app.invoicing.pdf import as_pdf
+from oms_es.kernel import GatewayUnavailable, Recorded
+from oms_es.store.documents import table as documents
+from oms_es.store.store import Store
+
+PDF = "application/pdf"
+
+
+def gateway_on(
+    database_url: str, store: Store, lookups: Finder, clock: Callable[[], datetime]
+) -> InvoicingGateway:
+    return InvoicingGateway(
+        partial(stream_of, store), partial(event_at, store), lookups, as_pdf, partial(_keep, database_url, clock)
+    )
+
+
+def stream_of(store: Store, stream: str) -> Sequence[Recorded]:
+    return [store.codec.decode(row, row.id) for row in store.recorder.stream(stream)]
+
+
+def event_at(store: Store, position: int) -> Recorded:
+    (row,) = store.recorder.after(position - 1, 1)
+    return store.codec.decode(row, row.id)
+
+
+def _keep(database_url: str, clock: Callable[[], datetime], content: bytes) -> str:
+    """As what people add, so that it may be removed once its term is over. Raises GatewayUnavailable."""
+    received = documents.Received(sha256(content).hexdigest(), PDF, len(content), BytesIO(content))
+    try:
+        with psycopg.connect(database_url) as connection:
+            return documents.add(connection, received, clock()).sha256
+    except psycopg.OperationalError as error:
+        raise GatewayUnavailable(str(error)) from error

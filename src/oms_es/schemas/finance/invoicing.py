@@ -1,0 +1,236 @@
+"""Receipts of our own: invoices and credit notes of money that moved, numbered by seller and year without a gap.
+
+These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from oms_es.door import AtTheDoor
+from oms_es.kernel import Command, Event, Message, SystemCommand
+from oms_es.schemas.finance.statement import Day
+from oms_es.schemas.order.content import Address
+from oms_es.schemas.values.personal import PERSONAL
+from oms_es.schemas.values.types import (
+    AmountMinor,
+    Channel,
+    Country,
+    Currency,
+    Identifier,
+    PartName,
+    PlainText,
+    QuotedText,
+    Text,
+    at_most_items,
+    without_card_number,
+)
+
+SELLERS_STREAM = "seller-all"
+"""One stream: a channel is one seller's."""
+SELLER_ID_LENGTH_MAX = 40
+SELLERS_MAX = 100
+CHANNELS_MAX = 1_000
+TAX_RATES_MAX = 20
+LINES_MAX = 1_001
+"""Every line of an order, of bundles each component, and shipping; what is beyond is summed up in the last."""
+PRECEDING_MAX = 100
+NUMBER_MAX = 10**9
+DIGITS_MAX = 9
+KEEP_YEARS_MAX = 30
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+
+SellerId = Annotated[
+    str,
+    StringConstraints(pattern=rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{SELLER_ID_LENGTH_MAX - 1}}}$"),
+    AtTheDoor(without_card_number),
+]
+Percent = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,2}(\.[0-9]{1,4})?$")]
+"""A rate of tax, such as 19 or 8.875."""
+VatId = Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}[A-Za-z0-9+*]{2,13})?$")]
+Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
+Number = Annotated[int, Field(ge=1, le=NUMBER_MAX)]
+PaperKind = Literal["invoice", "credit_note"]
+TaxCode = Literal["S", "Z", "E"]
+"""As EN 16931 has them: taxed, taxed at zero, exempt."""
+Quantity = Annotated[int, Field(ge=1)]
+
+
+class SellerParty(Message):
+    """Who sells, as it stands on paper."""
+
+    name: Annotated[Text, Field(min_length=1)]
+    street: Text = ""
+    city: Text = ""
+    postal_code: Text = ""
+    country: Country
+    vat_id: VatId = ""
+    """With the two letters of its country in front."""
+    tax_number: PartName = ""
+    """As the tax office calls the seller, where there is no VAT id."""
+    note: Text = ""
+    """What stands below everything else, such as a register and its number."""
+
+
+class SetSeller(Command, SellerParty):
+    """Say who sells on which channels: from now on every capture there gets an invoice, every refund a credit note.
+
+    A seller that names no channel sells on all that no other names. Set again, what is new holds from then on.
+    """
+
+    seller: SellerId
+    channels: Annotated[tuple[Channel, ...], at_most_items(CHANNELS_MAX)] = ()
+    prefix: Annotated[str, StringConstraints(max_length=20, pattern=r"^[A-Za-z0-9/_-]*$")] = ""
+    """Of its numbers, which go on with the year and the number in it."""
+    digits: Annotated[int, Field(ge=1, le=DIGITS_MAX)] = 6
+    included_tax: Percent = "0"
+    """The rate of the tax that is within prices, of orders that have no tax on top of them."""
+    tax_rates: Annotated[tuple[Percent, ...], at_most_items(TAX_RATES_MAX)] = ()
+    """Rates by which channels add tax on top: what an order has is called by the one that it fits."""
+    exempt_reason: Text = ""
+    """Why there is no tax where there is none; without it, tax is charged at a rate of zero."""
+    keep_years: Annotated[int, Field(ge=1, le=KEEP_YEARS_MAX)] = 10
+    """After the year of issue, in which no document may be removed."""
+
+    @property
+    def stream(self) -> str:
+        return SELLERS_STREAM
+
+    @model_validator(mode="after")
+    def _identified(self) -> Self:
+        if not (self.vat_id or self.tax_number):
+            raise ValueError("a seller is known by a vat_id or a tax_number: give one of them")
+        return self
+
+
+class SellerEvent(Event):
+    seller: str
+
+
+class SellerSet(SellerEvent, SellerParty):
+    channels: tuple[str, ...]
+    prefix: str
+    digits: int
+    included_tax: str
+    tax_rates: tuple[str, ...]
+    exempt_reason: str
+    keep_years: int
+
+    @property
+    def party(self) -> SellerParty:
+        return SellerParty.model_construct(**{name: getattr(self, name) for name in SellerParty.model_fields})
+
+
+class InvoiceLine(Message):
+    """`net_minor` and `tax_minor` are what of it this document is about."""
+
+    line_id: PartName = ""
+    text: PlainText
+    quantity: Quantity = 1
+    net_minor: AmountMinor
+    tax_minor: AmountMinor = 0
+
+    @property
+    def total_minor(self) -> int:
+        return self.net_minor + self.tax_minor
+
+
+class InvoiceContent(Message):
+    """What a document says beside its number.
+
+    `movement`: what it was issued for, once; `about`: the movement of money that it is about, which differs where a
+    document is corrected.
+    """
+
+    movement: Identifier
+    about: Identifier
+    kind: PaperKind
+    ahead: bool = False
+    """Of money that was taken before anything left."""
+    order_id: Identifier
+    channel: PlainText
+    order_name: PlainText
+    """As the channel calls the order."""
+    payment_id: Identifier
+    part: PartName = ""
+    """The capture or the refund."""
+    method: PartName = ""
+    happened_on: Day
+    currency: Currency
+    lines: Annotated[tuple[InvoiceLine, ...], Field(min_length=1), at_most_items(LINES_MAX)]
+    worth_minor: AmountMinor = 0
+    """Of the whole parcel, where this document is about a part of what is paid for it."""
+    tax_code: TaxCode
+    tax_rate: Percent
+    exempt_reason: Text = ""
+    party: SellerParty
+    buyer: Annotated[Address, PERSONAL]
+    precedes: Annotated[tuple[PartName, ...], at_most_items(PRECEDING_MAX)] = ()
+    """The documents that it refers to, by name."""
+    corrects: PartName = ""
+    """The document that it cancels."""
+    reason: QuotedText = ""
+
+    @property
+    def net_minor(self) -> int:
+        return sum(line.net_minor for line in self.lines)
+
+    @property
+    def tax_minor(self) -> int:
+        return sum(line.tax_minor for line in self.lines)
+
+    @property
+    def total_minor(self) -> int:
+        return self.net_minor + self.tax_minor
+
+
+class InvoiceCommand(Command):
+    """`year`: in which it is issued; each has numbers of its own."""
+
+    seller: SellerId
+    year: Year
+
+    @property
+    def stream(self) -> str:
+        return f"invoice-{self.seller}/{self.year}"
+
+
+class IssueInvoice(InvoiceCommand, SystemCommand):
+    """Give a document the next number of its seller and year; of one movement once."""
+
+    prefix: str = ""
+    digits: int = 6
+    keep_until: Day
+    content: InvoiceContent
+
+
+class CorrectInvoice(InvoiceCommand):
+    """Cancel a document that is mistaken by one of the opposite kind, and issue it again as the seller is set now."""
+
+    number: Number
+    reason: Annotated[Text, Field(min_length=1)]
+
+
+class InvoiceEvent(Event):
+    seller: str
+    year: int
+    number: int
+
+
+class InvoiceIssued(InvoiceEvent, InvoiceContent):
+    """A number, once given, is never taken back."""
+
+    name: str
+    """As people read it."""
+    issued_on: str
+    keep_until: str
+
+    @property
+    def content(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in InvoiceContent.model_fields}
+
+
+class InvoiceCorrectionRequested(InvoiceEvent):
+    reason: str

@@ -1,0 +1,109 @@
+"""A second account of documents of our own: their numbers, their sums, and the money that they are about.
+
+A document follows its movement once `invoicing` has read it. So one that is lacking is only wrong once that has.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from oms_es.kernel import Recorded
+from oms_es.schemas import payment as p
+from oms_es.schemas.finance import invoicing as v
+from oms_es.schemas.operations.document import DocumentAttached
+from oms_es.schemas.payment.movements import MOVEMENTS, movement_of
+from oms_es.schemas.values.currency import in_money
+from oms_es.verification.check import Check, at
+from oms_es.verification.joined_checks import HasTaken
+
+INVOICING = "invoicing"
+"""Who issues documents, and keeps them."""
+DOCUMENTED = (p.PaymentCaptured, p.PaymentRefunded, p.PaymentRefundReversed)
+
+
+class InvoiceChecks:
+    def __init__(self) -> None:
+        self.numbered = Check("invoices: numbers of a seller's year have no gap, none is given twice, their days rise")
+        self.summed = Check("invoices: net + tax = total = what moved; none credits more than was invoiced")
+        self.complete = Check("invoices: each movement of money of a seller has one document, which is kept")
+        self.numbers: dict[str, tuple[int, str]] = {}  # by series: the last, and its day
+        self.sellers: dict[str, frozenset[str]] = {}  # their channels
+        self.is_due: dict[str, bool] = {}  # by payment
+        self.moved: dict[str, tuple[int, str]] = {}  # of payments that have documents: amount, currency
+        self.totals: dict[str, int] = {}  # by series and name
+        self.left: Counter[tuple[str, str]] = Counter()  # by payment: invoiced and not credited, net and tax
+        self.waiting: dict[str, Recorded] = {}  # movements without a document
+        self.issued = set[str]()
+        self.unkept: dict[tuple[str, str], Recorded] = {}  # by order and name
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return self.numbered, self.summed, self.complete
+
+    def note(self, recorded: Recorded, states: Mapping[str, tuple[Any, int]]) -> None:
+        match recorded.event:
+            case v.SellerSet(seller=seller, channels=channels):
+                self.sellers[seller] = frozenset(channels)
+            case p.PaymentEvent() if self.sellers and isinstance(recorded.event, DOCUMENTED):
+                self._moved(recorded, states)
+            case v.InvoiceIssued() as issued:
+                self._issued(recorded, issued)
+            case DocumentAttached(entity="order", entity_id=order_id, reference=name):
+                self.unkept.pop((order_id, name), None)
+
+    def _moved(self, recorded: Recorded, states: Mapping[str, tuple[Any, int]]) -> None:
+        event: Any = recorded.event
+        if event.payment_id not in self.is_due:
+            order, _ = states.get(f"order-{event.order_id}", (None, 0))
+            known = order is not None and order.placed is not None
+            first = isinstance(event, p.PaymentCaptured) and states[recorded.stream][0].captured == event.amount_minor
+            self.is_due[event.payment_id] = known and first and self._is_sold(order.placed.channel)
+        if self.is_due[event.payment_id]:
+            name = movement_of(type(event), recorded.position)
+            self.moved[name] = MOVEMENTS[type(event)][1] * event.amount_minor, event.currency
+            self.waiting[name] = recorded
+
+    def _is_sold(self, channel: str) -> bool:
+        return any(channel in channels or not channels for channels in self.sellers.values())
+
+    def _issued(self, recorded: Recorded, issued: v.InvoiceIssued) -> None:
+        last, day = self.numbers.get(recorded.stream, (0, ""))
+        self.numbers[recorded.stream] = issued.number, issued.issued_on
+        self.numbered.expect(
+            issued.number == last + 1 and issued.issued_on >= day and issued.movement not in self.issued,
+            lambda: f"{at(recorded)}: number {issued.number} of {issued.movement} on {issued.issued_on} follows {last}",
+        )
+        self.issued.add(issued.movement)
+        self.waiting.pop(issued.movement, None)
+        self.unkept[issued.order_id, issued.name] = recorded
+        sign = 1 if issued.kind == "invoice" else -1
+        total = issued.net_minor + issued.tax_minor
+        self.totals[f"{issued.seller} {issued.name}"] = sign * total
+        expected = self.moved.get(issued.about, (0, issued.currency))
+        if issued.corrects:
+            expected = -self.totals.get(f"{issued.seller} {issued.corrects}", 0), issued.currency
+        for part, amount in (("net", issued.net_minor), ("tax", issued.tax_minor)):
+            self.left[issued.payment_id, part] += sign * amount
+        lines = sum(line.net_minor + line.tax_minor for line in issued.lines)
+        said = in_money(sign * total, issued.currency)
+        self.summed.expect(
+            expected == (sign * total, issued.currency) and lines == total,
+            lambda: f"{at(recorded)}: {said} in all, {in_money(lines, issued.currency)} of lines, and {expected} moved",
+        )
+        left = [self.left[issued.payment_id, part] for part in ("net", "tax")]
+        self.summed.expect(
+            min(left) >= 0 or bool(issued.corrects),  # it is issued again next
+            lambda: f"{at(recorded)}: of {issued.payment_id} {left} net and tax are left of what was invoiced",
+        )
+
+    def close(self, has_taken: HasTaken) -> None:
+        """At the end of history: what is on its way is no fault."""
+        for name, moved in self.waiting.items():
+            read = has_taken(INVOICING, moved.stream, moved.position)
+            self.complete.expect(not read, lambda name=name, moved=moved: f"{at(moved)}: {name} has no document")  # type: ignore[misc] # bound here
+        for (_, name), issued in self.unkept.items():
+            read = has_taken(INVOICING, issued.stream, issued.position)
+            self.complete.expect(not read, lambda name=name, issued=issued: f"{at(issued)}: {name} is not kept")  # type: ignore[misc] # bound here
+        self.complete.checked += len(self.issued)
