@@ -11,6 +11,7 @@ import schemathesis
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 UNFORESEEN = {
+    "channel_of_another_seller": "whose a channel is, was said before",
     "no_such_filters": "which filters go together depends on the indexes of a table; the refusal lists them",
     "still_to_come": "how far history has come changes with every event",
     "invalid_cursor": "a cursor is what a page ended with, and nobody can make one up",

@@ -19,15 +19,7 @@ from oms_es.app.sharing.one_pass import unseen
 from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.kafka.relay import store as relay_store
-from oms_es.kernel import (
-    BadInput,
-    Command,
-    Consumer,
-    Gateway,
-    Projection,
-    Recorded,
-    Refused,
-)
+from oms_es.kernel import BadInput, Command, Consumer, Gateway, Projection, Recorded, Refused
 from oms_es.processing import aside, metrics
 from oms_es.processing.chain import Chain, Together
 from oms_es.processing.gateway_worker import GatewayWorker, answers
@@ -141,7 +133,7 @@ class Runtime:
             SimulatedSystems(database_url, chaos, clock, transit_seconds, hazards) if simulated else Unconnected()
         )
         self.external_systems: ExternalSystems = Connected(connected, around, database_url) if connected else around
-        self.invoicing = gateway_on(database_url, self.store, self.lookups, clock)
+        self.gateways = (*self.external_systems.gateways(), gateway_on(database_url, self.store, self.lookups, clock))
 
     def __enter__(self) -> Self:
         with psycopg.connect(self.database_url) as connection:
@@ -158,10 +150,6 @@ class Runtime:
         self.external_systems.close()
         self.sql.dispose()
         self.datastore.close()
-
-    def gateways(self) -> Sequence[Gateway]:
-        """To the world as far as it is there, and to what this engine makes itself."""
-        return (*self.external_systems.gateways(), self.invoicing)
 
     def last_position(self) -> int:
         """Return the position of the newest event; 0 for an empty log."""
@@ -241,7 +229,7 @@ class Runtime:
         for consumer in self.consumers:
             if consumer.name == reader and recorded:
                 return reactions(consumer, recorded, self.lookups)
-        for gateway in self.gateways():
+        for gateway in self.gateways:
             if gateway.name == reader and recorded:
                 return answers(gateway, recorded)
         raise BadInput(Input.NO_REACTION, f"{reader} has nothing to do with an event there; is its gateway connected?")
@@ -296,7 +284,7 @@ class Engine(Runtime):
         ]
         background = frozenset(projection.name for projection in projections) - projections_looked_up(consumers)
         consumer_workers = [self.consumer_worker(consumer, self.log, self._lookup_position) for consumer in consumers]
-        reached = self.gateways() if gateways is None else gateways
+        reached = self.gateways if gateways is None else gateways
         first, second = (list(self._chains(name, consumer_workers, background)) for name in CHAINS)
         self.loop = Loop(
             [

@@ -341,7 +341,7 @@ class Workers(Runtime):
             if projection.name == role:
                 read_model = self._read_model(projection)
                 return lambda feed: ProjectionWorker(read_model, feed)
-        for gateway in self.gateways():
+        for gateway in self.gateways:
             if gateway.name == role:
                 return lambda feed: self.gateway_worker(gateway, feed)
         raise UnknownRole(role)

@@ -41,6 +41,8 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "statement": "finance.accounts:show_statement",
         "ageing": "finance.accounts:show_ageing",
     },
+    "seller": {"list": "finance.invoices:list_sellers"},
+    "invoice": {"list": "finance.invoices:list_invoices"},
     "reconcile": {
         "import": "finance.reconciling:import_statement",
         "statements": "finance.reconciling:list_statements",

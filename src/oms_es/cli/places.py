@@ -24,6 +24,8 @@ ENTITIES: Mapping[str, str | None] = {
     "provider": "What a payment provider reports.",
     "statement": "What a bank or a payment provider says moved.",
     "account": "Deposits and credit that are kept for customers.",
+    "seller": "Who sells, in whose name invoices are issued.",
+    "invoice": "Invoices and credit notes of our own.",
     "reconcile": "What banks and payment providers say moved, beside what happened here.",
     "documents": "Papers: receipts, invoices, proofs of delivery, and what they are attached to.",
     "connections": "Who sends webhooks here, and under which secrets.",

@@ -204,7 +204,7 @@ def treatments_of(settings: Settings) -> Treatments:
 def print_waiting(engine: Runtime) -> None:
     """Print how many intents wait for gateways that are not connected, which explains why no payment or parcel
     proceeds."""
-    there = {gateway.name for gateway in engine.gateways()}
+    there = {gateway.name for gateway in engine.gateways}
     if waiting := {name: count for name, count in engine.waiting().items() if name not in there}:
         counted = ", ".join(f"{count} for {name}" for name, count in waiting.items())
         say(f"no gateways are connected, and intents wait: {counted}; {HINT_OF_GATEWAYS}")

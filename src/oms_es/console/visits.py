@@ -51,6 +51,7 @@ def _commands(*groups: str) -> tuple[str, ...]:
     return tuple(f"/console/commands/{group}/" for group in groups)
 
 
+FINANCE = ("reconcile", "account", "seller", "invoice")
 SET_UP = ("location", "rules", "rates", "delivery", "policy", "connections", "subscriptions", "numbering")
 
 PLACES = (
@@ -60,7 +61,12 @@ PLACES = (
     Section("shipping", "/console/shipping", "shipments:read", _commands("shipment")),
     Section("returns", "/console/returns", "returns:read", _commands("return", "feedback")),
     Section("reports", "/console/reports", "orders:read"),
-    Section("finance", "/console/finance", "finance:read", ("/console/books", *_commands("reconcile", "account"))),
+    Section(
+        "finance",
+        "/console/finance",
+        "finance:read",
+        ("/console/books", *_commands("reconcile", "account", "seller", "invoice")),
+    ),
     Section("dead_letters", "/console/dead-letters", "operations:read"),
     Section("health", "/console/health", "operations:read", ("/console/verify",)),
     Section("setup", "/console/setup", "catalog:read", ("/console/keys", "/console/what-if", *_commands(*SET_UP))),

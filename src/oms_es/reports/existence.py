@@ -22,6 +22,7 @@ from oms_es.schemas.catalog.rates import DefineDeliveryOption, PublishRates
 from oms_es.schemas.catalog.rules import PublishSourcingRules
 from oms_es.schemas.catalog.serial import ReceiveSerials, RecordSerialsSeen
 from oms_es.schemas.finance.account import OpenAccount
+from oms_es.schemas.finance.invoicing import SetSeller
 from oms_es.schemas.finance.reconciliation import RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement
 from oms_es.schemas.operations.aside import PutReactionAside
@@ -91,7 +92,7 @@ BEGINNINGS: Kinds = (
     *(OpenLocation, DescribeItem, DefineBundle, SetOrderNumbering, SetReturnPolicy),
     *(PublishSourcingRules, PublishRates, DefineDeliveryOption),
     *(RecordFeedback, AssignException, SnoozeException, ResolveException, PutReactionAside),
-    *(OpenConnection, OpenSubscription, OpenAccount),
+    *(OpenConnection, OpenSubscription, OpenAccount, SetSeller),
     *(AttachDocument, RecordDocumentFields),
 )
 """Commands that begin a stream."""
@@ -274,6 +275,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "connection": ("connection", "`oms-es connections list` names them"),
     "subscription": ("subscription", "`oms-es subscriptions list` names them"),
     "account": ("account", "`oms-es account list` names them; open it with `oms-es account open`"),
+    "invoice": ("series of invoices", "`oms-es invoice list` names those that were issued"),
     "reconciliation": ("reconciled account", "run it first with `oms-es reconcile run`"),
     "location": ("location", "see which there are with `oms-es location list`"),
 }

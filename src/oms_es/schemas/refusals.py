@@ -27,6 +27,12 @@ class SharedRefusal(Refusal):
         "`oms-es account list` names them; open it with `oms-es account open`.",
         Code.NOT_FOUND,
     )
+    UNKNOWN_INVOICE = (
+        "unknown_invoice",
+        "The seller has issued no such number in that year.",
+        "See which there are with `oms-es invoice list`.",
+        Code.NOT_FOUND,
+    )
     UNKNOWN_ASIDE = (
         "unknown_aside",
         "No reaction was put aside under this name.",

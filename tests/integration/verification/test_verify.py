@@ -75,6 +75,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             *("statements", "statement_lines", "reconciliation_matches", "reconciliation_breaks"),
             "reconciled_accounts",
             *("accounts", "account_entries", "account_orders", "document_attachments", "document_fields"),
+            *("sellers", "invoices"),
             *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits", "sourcing_rules"),
             *("inbounds", "replenishments", "serial_numbers", "carrier_rates", "delivery_options", "tracking_reports"),
         )
@@ -86,6 +87,14 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
         "refunds conserved: their parts sum to them, and are no more than what was paid for each",
         "exchanges: each was granted, and its credit is used or goes back to those who paid for it",
         "accounts: paid in - spent = on it; 0 <= held <= on it, at every position",
+        *(
+            f"invoices: {question}"
+            for question in (
+                "numbers of a seller's year have no gap, none is given twice, their days rise",
+                "net + tax = total = what moved; none credits more than was invoiced",
+                "each movement of money of a seller has one document, which is kept",
+            )
+        ),
         "accounts: what payments say they took of them, or gave them, they gave and took, once",
         "units conserved: what is split off, or merged, is in the order that it went to",
         "returns conserved: credited <= accepted <= received <= asked back <= shipped, by line",

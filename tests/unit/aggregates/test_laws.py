@@ -1331,6 +1331,7 @@ REFERENCES = {
     "ReceiveSerials.inbound_id": "names what has come",
     "PlaceOrder.external_id": "names the order; another content is a conflict that a person sees",
     "RecordFeedback.feedback_id": "the feedback is kept whole, and compared",
+    "SetSeller.vat_id": "stands on paper",
     "OpenAccount.customer_id": "names whose account it is",
     "ApplyAccountHold.hold_id": "names what is taken",
     "ReleaseAccountHold.hold_id": "names what is released, once",

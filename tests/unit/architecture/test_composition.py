@@ -127,6 +127,7 @@ ALSO_BY_HAND = {
     "PackShipment": "whoever packs says so, where no warehouse is connected",
     "BookShipment": "a person books what no published rates serve",
     "DisableSubscription": "a person ends it, and so does the sender whose receiver is gone",
+    "AttachDocument": "people attach what they were sent, and what is issued here is attached as well",
     "RecordCollection": "whoever stands at the counter says so",
 }
 """What the engine gives, and people or channels as well."""

@@ -22,6 +22,7 @@ from oms_es.schemas.catalog import serial as n
 from oms_es.schemas.catalog.numbering import AssignOrderNumber, SetOrderNumbering
 from oms_es.schemas.catalog.rules import PublishSourcingRules
 from oms_es.schemas.finance.account import CreditAccount, OpenAccount
+from oms_es.schemas.finance.invoicing import IssueInvoice, SetSeller
 from oms_es.schemas.finance.reconciliation import Break, CloseReconciliation, Match, RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement, StatementLine
 from oms_es.schemas.operations.connection import OpenConnection
@@ -37,6 +38,7 @@ from oms_es.schemas.returns.rma import ExpectedLine, OpenRma, Terms
 from oms_es.schemas.shipment.tracker import RecordTracking, Sighting
 from oms_es.schemas.values.parts import without_personal
 from oms_es.schemas.values.personal import PERSONAL_COLUMN
+from own_invoices import content
 
 CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
 TEA: Any = {"sku": "TEA", "location": "leipzig"}
@@ -123,6 +125,11 @@ BESIDES: tuple[Command, ...] = (
         for digit in "01"
     ),
     *(AttachDocument(sha256=digit * 64, entity="order", entity_id="o1") for digit in "01"),
+    SetSeller(seller="ACME", name="Acme", country="DE", vat_id="DE1234", channels=("nowhere",)),
+    *(
+        IssueInvoice(seller="ACME", year=year, keep_until="2036-12-31", content=content(f"capture/{year}"))
+        for year in (2025, 2026)
+    ),
     OpenAccount(account_id="ADA-1", kind="deposit", channel="web", currency="EUR"),
     CreditAccount(account_id="ADA-1", entry_id="in-1", amount_minor=1),
     PlaceOrder(

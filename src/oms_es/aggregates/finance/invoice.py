@@ -14,6 +14,7 @@ from rpds import HashTrieMap, HashTrieSet, Queue
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.finance.refusals import FinanceRefusal
+from oms_es.schemas.refusals import SharedRefusal
 
 REMEMBERED_MAX = 50_000
 """Movements whose number is remembered: more than a gateway asks for again after whatever happened (AHEAD_MAX of its
@@ -77,7 +78,7 @@ def _require_correctable(state: Series, command: v.CorrectInvoice) -> None:
     """Raises Refused."""
     if command.number >= state.following:
         raise Refused(
-            FinanceRefusal.UNKNOWN_INVOICE,
+            SharedRefusal.UNKNOWN_INVOICE,
             f"{command.seller} has issued no number {command.number} in {command.year}; see `oms-es invoice list`",
         )
     if command.number in state.cancelling:

@@ -143,7 +143,7 @@ def _agreement(issued: InvoiceIssued) -> str:
     )
     seller = (
         f"{_tag('ID', issued.seller)}{_tag('Name', party.name)}"
-        f"{_address(party.street, party.city, party.postal_code, party.country)}{taxes}"
+        f"{_address(party.address_line, party.city, party.postal_code, party.country)}{taxes}"
     )
     order = f"<ram:BuyerOrderReferencedDocument>{_tag('IssuerAssignedID', issued.order_name)}"
     return (

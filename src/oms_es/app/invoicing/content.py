@@ -100,12 +100,12 @@ def drawn_up(story: Story, moved: Recorded, seller: v.SellerSet, issued: Mapping
         **_of_order(folded(story.order), seller),
     }
     if isinstance(event, p.PaymentCaptured):
-        return v.InvoiceContent(**common, **_of_capture(then, moved, order, taxed))
+        return v.InvoiceContent(**common | _of_capture(then, moved, order, taxed))
     standing = standing_of(issued)
     rate = next((row for row in reversed(standing) if row["kind"] == "invoice"), None)
     if rate:
         common |= {"tax_code": rate["tax_code"], "tax_rate": rate["tax_rate"]}
-    return v.InvoiceContent(**common, **_of_refund(then, moved, order, standing, issued))
+    return v.InvoiceContent(**common | _of_refund(then, moved, order, standing, issued))
 
 
 def folded(events: Iterable[Recorded]) -> Order:
@@ -225,8 +225,8 @@ def _of_refund(
         names = tuple(row["name"] for row in invoices)[-v.PRECEDING_MAX :]
         return {"part": event.refund_id, "lines": lines_of(parts, event.amount_minor, tax), "precedes": names}
     note = _last_note_of(issued, event.refund_id)
-    tax = note["tax_minor"] * event.amount_minor // note["total_minor"]
-    lines = lines_of(parts, event.amount_minor, min(tax, event.amount_minor))
+    tax_of_it: int = note["tax_minor"] * event.amount_minor // note["total_minor"]
+    lines = lines_of(parts, event.amount_minor, min(tax_of_it, event.amount_minor))
     said = {"part": event.refund_id, "lines": lines, "precedes": (note["name"],)}
     return {**said, "reason": event.reason, "tax_code": note["tax_code"], "tax_rate": note["tax_rate"]}
 
@@ -266,10 +266,14 @@ def standing_of(issued: Mapping[str, Row]) -> list[Row]:
 
 def _tax_back(invoices: Sequence[Row], notes: Sequence[Row], amount: int) -> int:
     """The share that tax has in what was invoiced: wholly given back, it is all of it."""
-    total, tax = (sum(row[name] for row in invoices) for name in ("total_minor", "tax_minor"))
-    before, tax_before = (sum(row[name] for row in notes) for name in ("total_minor", "tax_minor"))
+    total, tax = _sum(invoices, "total_minor"), _sum(invoices, "tax_minor")
+    before, tax_before = _sum(notes, "total_minor"), _sum(notes, "tax_minor")
     due = min(tax * (before + amount) // total, tax) if total else 0
     return min(max(due - tax_before, 0), amount)
+
+
+def _sum(rows: Sequence[Row], name: str) -> int:
+    return sum(row[name] for row in rows)
 
 
 def lines_of(parts: Sequence[Part], amount: int, tax: int) -> tuple[v.InvoiceLine, ...]:

@@ -67,7 +67,8 @@ class InvoicingGateway:
         make: Callable[[v.InvoiceIssued], bytes],
         keep: Callable[[bytes], str],
     ) -> None:
-        """`stream`: all of its events, with their positions; `at`: the event at one. `keep`: under which hash it is kept."""
+        """`stream`: all of its events, with their positions; `at`: the event at one; `keep`: gives the hash under which
+        it is kept."""
         self.stream = stream
         self.at = at
         self.lookups = lookups

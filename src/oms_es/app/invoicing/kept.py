@@ -19,9 +19,7 @@ from oms_es.store.store import Store
 PDF = "application/pdf"
 
 
-def gateway_on(
-    database_url: str, store: Store, lookups: Finder, clock: Callable[[], datetime]
-) -> InvoicingGateway:
+def gateway_on(database_url: str, store: Store, lookups: Finder, clock: Callable[[], datetime]) -> InvoicingGateway:
     return InvoicingGateway(
         partial(stream_of, store), partial(event_at, store), lookups, as_pdf, partial(_keep, database_url, clock)
     )

@@ -32,6 +32,8 @@ LINE_HEIGHT = 1.4
 MM_PER_POINT = 0.3528
 COLUMNS = (("Item", "LEFT", 84), ("Quantity", "RIGHT", 20), ("Net", "RIGHT", 34), ("Tax", "RIGHT", 32))
 UNKNOWN = "?"
+TRUETYPE = b"\0\1\0\0"
+"""How such a file begins."""
 TITLES = {("invoice", False): "Invoice", ("invoice", True): "Invoice of an advance payment"}
 EXTENSION = "urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#"
 PROPERTIES = (
@@ -57,8 +59,8 @@ class Fonts:
 
     def set_up(self, font: Path | None) -> None:
         """Raises BadFont."""
-        if font is not None and not font.is_file():
-            raise BadFont(f"there is no font {font}; set OMS_INVOICE_FONT to a TrueType file, or leave it out")
+        if font is not None and not _is_truetype(font):
+            raise BadFont(f"{font} is no TrueType font; set OMS_INVOICE_FONT to one, or leave it out")
         self.font = font
 
     def paths(self) -> tuple[Path, Path]:
@@ -67,6 +69,14 @@ class Fonts:
 
 
 FONTS = Fonts()
+
+
+def _is_truetype(path: Path) -> bool:
+    try:
+        with path.open("rb") as font:
+            return font.read(len(TRUETYPE)) == TRUETYPE
+    except OSError:
+        return False
 
 
 @cache
@@ -159,7 +169,7 @@ def _seller(issued: InvoiceIssued) -> Iterator[str]:
     party = issued.party
     yield party.name
     yield ", ".join(
-        one for one in (party.street, f"{party.postal_code} {party.city}".strip(), party.country) if one.strip()
+        one for one in (party.address_line, f"{party.postal_code} {party.city}".strip(), party.country) if one.strip()
     )
     yield ", ".join(
         f"{name} {number}"

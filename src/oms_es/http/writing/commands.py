@@ -45,6 +45,8 @@ PLURALS: Mapping[str, str] = {
     "provider": "providers",
     "statement": "statements",
     "account": "accounts",
+    "seller": "sellers",
+    "invoice": "invoices",
 }
 """Path names of groups whose command-line name is singular; the other groups keep their name."""
 FAMILY_OF: Mapping[str, str] = {
@@ -69,6 +71,8 @@ FAMILY_OF: Mapping[str, str] = {
     "statement": "finance",
     "reconcile": "finance",
     "account": "finance",
+    "seller": "finance",
+    "invoice": "finance",
     "documents": "documents",
     "connections": "catalog",
     "subscriptions": "catalog",

@@ -15,11 +15,11 @@ SUMS = ("currency", "net_minor", "tax_minor", "total_minor", "tax_code", "tax_ra
 table = Table(
     "invoices",
     METADATA,
-    Column("movement", Text, primary_key=True),
+    Column("seller", Text, primary_key=True),
+    Column("year", Integer, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("movement", Text, nullable=False),
     Column("about", Text, nullable=False),
-    Column("seller", Text, nullable=False),
-    Column("year", Integer, nullable=False),
-    Column("number", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("order_id", Text, nullable=False),
@@ -38,18 +38,18 @@ table = Table(
     Column("document", Text, nullable=False),
     Index("invoices_by_order", "order_id", "position"),
     Index("invoices_by_payment", "payment_id", "position"),
-    Index("invoices_by_number", "seller", "year", "number"),
+    Index("invoices_by_document", "document"),
     Index("invoices_by_position", "position"),
 )
 """`document`: the series and the number, as a command names it."""
-projection = Projection(table, insert_only=True)
+projection = Projection(table, insert_only=True, fed_by=("invoice-{seller}/{year}",))
 
 
-def key_of_movement(event: InvoiceIssued) -> Iterable[Key]:
-    return ((event.movement,),)
+def key_of_invoice(event: InvoiceIssued) -> Iterable[Key]:
+    return ((event.seller, event.year, event.number),)
 
 
-@projection.on(InvoiceIssued, keys=key_of_movement)
+@projection.on(InvoiceIssued, keys=key_of_invoice)
 def on_invoice_issued(_row: Row | None, event: InvoiceIssued, recorded: Recorded, _key: Key) -> Row:
     said = {name: getattr(event, name) for name in (*SAID, *SUMS)}
     document = document_of(event.seller, event.year, event.number)

@@ -8,10 +8,10 @@ from sqlalchemy import ARRAY, BigInteger, Column, Integer, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.finance.invoicing import SellerSet
+from oms_es.schemas.finance.invoicing import SELLERS_STREAM, SellerSet
 
 TEXTS = (
-    *("name", "street", "city", "postal_code", "country", "vat_id", "tax_number", "note"),
+    *("name", "address_line", "city", "postal_code", "country", "vat_id", "tax_number", "note"),
     *("prefix", "included_tax", "exempt_reason"),
 )
 table = Table(
@@ -25,7 +25,7 @@ table = Table(
     Column("keep_years", Integer, nullable=False),
     Column("position", BigInteger, nullable=False),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=(SELLERS_STREAM,))
 
 
 def key_of_seller(event: SellerSet) -> Iterable[Key]:

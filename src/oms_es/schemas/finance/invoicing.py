@@ -62,7 +62,7 @@ class SellerParty(Message):
     """Who sells, as it stands on paper."""
 
     name: Annotated[Text, Field(min_length=1)]
-    street: Text = ""
+    address_line: Text = ""
     city: Text = ""
     postal_code: Text = ""
     country: Country

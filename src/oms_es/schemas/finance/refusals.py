@@ -67,12 +67,6 @@ class FinanceRefusal(Refusal):
         "See its holds with `oms-es account show`.",
         Code.NOT_FOUND,
     )
-    UNKNOWN_INVOICE = (
-        "unknown_invoice",
-        "The seller has issued no such number in that year.",
-        "See which there are with `oms-es invoice list`.",
-        Code.NOT_FOUND,
-    )
     UNKNOWN_MATCH = (
         "unknown_match",
         "The account has no such match.",

@@ -17,6 +17,7 @@ from oms_es.kernel import Event, Recorded
 from oms_es.memory.client import NEVER
 from oms_es.memory.database import Database
 from oms_es.processing.chain import Chain
+from oms_es.processing.gateway_worker import GatewayWorker
 from oms_es.processing.intake.worker import IntakeWorker
 from oms_es.processing.loop import Loop
 from oms_es.processing.readers import FeedReader
@@ -90,7 +91,8 @@ class Awake:
 
     def step(self) -> int:
         taken = self.reader.step()
-        self.stirred = self.reader.seen < self.wanted
+        held = isinstance(self.reader, GatewayWorker) and self.reader.held
+        self.stirred = bool(held) or self.reader.seen < self.wanted
         return taken
 
     def seen(self) -> int:

@@ -81,7 +81,10 @@ class LogNode(EngineNode):
             [
                 *chains,
                 *consumers,
-                *(awake(GatewayWorker(gateway, store, log, batch_max, self.timing.monotonic)) for gateway in self.gateways()),
+                *(
+                    awake(GatewayWorker(gateway, store, log, batch_max, self.timing.monotonic))
+                    for gateway in self.gateways()
+                ),
                 *(self.callbacks(name, store, log) for name in CALLBACK_ROLES),
                 *chains,
                 *projections,

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
-from oms_es.aggregates.finance import account, reconciliation, statement
+from oms_es.aggregates.finance import account, invoice, reconciliation, seller, statement
 from oms_es.kernel import Event, Refused
 from oms_es.schemas.finance import account as acc
+from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.finance import reconciliation as rec
 from oms_es.schemas.finance import statement as f
+from own_invoices import content
 from reordering import assert_in_any_order
 
 Strategy = st.SearchStrategy[Any]
@@ -200,6 +202,53 @@ def account_holds(state: account.Account, history: Sequence[Event]) -> None:
     assert account.restore(from_json(to_json(account.dump(state)))) == state
 
 
+# --- sellers and their documents
+
+
+def seller_commands() -> Strategy:
+    return st.builds(
+        v.SetSeller,
+        seller=st.sampled_from(["A", "B", "C"]),
+        name=st.sampled_from(["A", "B"]),
+        country=st.just("DE"),
+        vat_id=st.just("DE1234"),
+        channels=st.sampled_from([(), ("web",), ("web", "shop"), ("shop",)]),
+    )
+
+
+def sellers_hold(state: seller.Sellers, history: Sequence[Event]) -> None:
+    named = [channel for one in state.by_id.values() for channel in one.channels]
+    assert len(set(named)) == len(named), "a channel is one seller's"
+    assert sum(not one.channels for one in state.by_id.values()) <= 1
+    assert len(state.by_id) == len({one.seller for one in history if isinstance(one, v.SellerSet)})
+
+
+def invoice_commands() -> Strategy:
+    of: Any = {"seller": st.just("A"), "year": st.just(2026)}
+    days = st.sampled_from(["2026-01-31", "2026-02-01", "2026-03-01"])
+    movements = st.sampled_from([f"capture/{n}" for n in range(5)] + ["cancellation/9"])
+    contents = st.builds(
+        lambda movement, day: content(
+            movement, happened_on=day, corrects="A-1" if movement.startswith("cancellation") else ""
+        ),
+        movements,
+        days,
+    )
+    issue = st.builds(v.IssueInvoice, **of, keep_until=st.just("2036-12-31"), content=contents)
+    return issue | st.builds(v.CorrectInvoice, **of, number=st.integers(1, 7), reason=st.sampled_from(["x", "y"]))
+
+
+def invoices_hold(state: invoice.Series, history: Sequence[Event]) -> None:
+    issued = [event for event in history if isinstance(event, v.InvoiceIssued)]
+    assert [one.number for one in issued] == list(range(1, len(issued) + 1)), "no number twice, and none left out"
+    assert len({one.movement for one in issued}) == len(issued), "a movement has one document"
+    days = [one.issued_on for one in issued]
+    assert days == sorted(days)
+    asked = [one.number for one in history if isinstance(one, v.InvoiceCorrectionRequested)]
+    assert len(set(asked)) == len(asked), "a document is corrected once"
+    assert invoice.restore(from_json(to_json(invoice.dump(state)))) == state
+
+
 LAWS: tuple[tuple[Any, Strategy, Any, frozenset[str]], ...] = (
     (
         statement.decider,
@@ -220,6 +269,8 @@ LAWS: tuple[tuple[Any, Strategy, Any, frozenset[str]], ...] = (
         frozenset({"unknown_account", "unknown_hold", "hold_of_payment", "insufficient_balance", "balance_limit"})
         | {"id_reused"},
     ),
+    (seller.decider, seller_commands(), sellers_hold, frozenset({"channel_of_another_seller"})),
+    (invoice.decider, invoice_commands(), invoices_hold, frozenset({"unknown_invoice", "invoice_cancels"})),
 )
 
 
@@ -231,7 +282,9 @@ def outcome(decider: Any, state: Any, command: Any) -> tuple[tuple[Event, ...], 
 
 
 @pytest.mark.parametrize(
-    ("decider", "commands", "holds", "refusals"), LAWS, ids=("statement", "reconciliation", "account")
+    ("decider", "commands", "holds", "refusals"),
+    LAWS,
+    ids=("statement", "reconciliation", "account", "seller", "invoice"),
 )
 @settings(deadline=None)
 @given(data=st.data())
