@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test check coverage guards soak bench history reconcile-month figures forecast faults roles mutants positions relive kafka reference schemas docs pages screenshots stripe release tag format clean
+.PHONY: install demo test check coverage guards soak bench history reconcile-month invoices figures forecast faults roles mutants positions relive kafka reference schemas docs pages screenshots stripe release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -93,6 +93,9 @@ forecast: $(VENV)/.synced
 # A month of 20,000 orders with 350 planted breaks, and how many lines a second it takes.
 reconcile-month: $(VENV)/.synced
 	OMS_TEST_ORDERS=$(or $(ORDERS),20000) $(RUN) pytest -q -s --no-header --timeout=0 tests/unit/matching -k planted
+
+invoices: $(VENV)/.synced
+	OMS_TEST_INVOICES=1 $(RUN) pytest -v -n 0 --timeout=0 tests/system/invoices
 
 faults: $(VENV)/.synced
 	@OMS_TEST_KILLS=200 OMS_TEST_FAULT_TIMES=$(or $(TIMES),20) OMS_TEST_FAULTS="$(FAULTS)" $(RUN) pytest tests/system/faults

@@ -21,6 +21,7 @@ PAGES = (
     "howto/forget-a-person.md",
     "howto/audit-history.md",
     "howto/move-from-another-system.md",
+    "howto/issue-invoices.md",
 )
 RUN = PAGES if os.environ.get("OMS_TEST_PAGES") == "every" else PAGES[:1]
 """Every command of a page starts a program; `make pages` runs all of them."""

@@ -21,6 +21,7 @@ FILE_NAME = "factur-x.xml"
 DECIMALS_MAX = 2
 INVOICE, AHEAD, CREDIT_NOTE = "380", "386", "381"
 """UNTDID 1001."""
+NAMELESS = "-"
 PIECE = "H87"
 """UNECE recommendation 20."""
 NOT_OF_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -117,7 +118,7 @@ def _line(issued: InvoiceIssued, number: int, line: InvoiceLine) -> str:
     return (
         "<ram:IncludedSupplyChainTradeLineItem>"
         f"<ram:AssociatedDocumentLineDocument><ram:LineID>{number}</ram:LineID></ram:AssociatedDocumentLineDocument>"
-        f"<ram:SpecifiedTradeProduct>{_tag('Name', line.text or '-')}</ram:SpecifiedTradeProduct>"
+        f"<ram:SpecifiedTradeProduct>{_tag('Name', line.text.strip() or NAMELESS)}</ram:SpecifiedTradeProduct>"
         "<ram:SpecifiedLineTradeAgreement><ram:NetPriceProductTradePrice>"
         f"<ram:ChargeAmount>{net}</ram:ChargeAmount>{basis}"
         "</ram:NetPriceProductTradePrice></ram:SpecifiedLineTradeAgreement>"

@@ -173,7 +173,7 @@ def _rate(share: Fraction) -> str:
 def code_of(taxed: Taxed, seller: v.SellerSet) -> v.TaxCode:
     if taxed.share:
         return "S"
-    return "E" if seller.exempt_reason else "Z"
+    return "E" if seller.exempt_reason.strip() else "Z"
 
 
 def _tax_in(amount: int, share: Fraction) -> int:

@@ -61,7 +61,7 @@ Quantity = Annotated[int, Field(ge=1)]
 class SellerParty(Message):
     """Who sells, as it stands on paper."""
 
-    name: Annotated[Text, Field(min_length=1)]
+    name: Annotated[Text, Field(pattern=r"\S")]
     address_line: Text = ""
     city: Text = ""
     postal_code: Text = ""

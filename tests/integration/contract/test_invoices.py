@@ -1,0 +1,222 @@
+"""Invoices through the whole engine: what was captured and refunded has its paper, whatever happens; numbers under
+writers that race, of documents that are asked for again, and after a person was forgotten."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from conftest import fresh_database
+from desk_story import OPEN, STOCK, order, shown
+from oms_es.aggregates.finance import invoice
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on, migrate
+from oms_es.app.finance.invoices import read_invoice
+from oms_es.app.invoicing.pdf import as_pdf
+from oms_es.app.privacy import erasing
+from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.exit_codes import Code
+from oms_es.gateways.simulated.modes import Chaos
+from oms_es.schemas import order as o
+from oms_es.schemas.finance import account as a
+from oms_es.schemas.finance import invoicing as v
+from oms_es.schemas.operations.document import RemoveDocument
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.statements.invoices.fields import Invoice
+from oms_es.store.documents import table as documents
+from oms_es.store.encoding.codec import Cause, Codec
+from oms_es.store.privacy import wrapping
+from oms_es.store.recorder import Recorder, datastore_of
+from oms_es.store.store import Store
+from oms_es.verification.verify import verify
+from own_invoices import content
+
+WRITERS = 60
+ACME = v.SetSeller(seller="ACME", name="Acme Ltd", country="DE", vat_id="DE123456789", included_tax="19", prefix="A-")
+KEY = b"\x07" * wrapping.KEY_BYTES
+RACED: Any = {"seller": "ACME", "year": 2026, "keep_until": "2036-12-31"}
+
+
+def test_of_writers_that_race_each_gets_the_next_number_and_asked_twice_none(database_url: str) -> None:
+    """Each has loaded the series before any of them writes, and every document is asked for by two."""
+    migrate(database_url)
+    with datastore_of(database_url, connections_max=20) as datastore:
+        ready = threading.Barrier(WRITERS)
+
+        def write(number: int) -> None:
+            mine = Store([invoice.decider], EVENTS, Recorder(datastore))
+            mine.state_of("invoice-ACME/2026")
+            ready.wait(300)
+            command = v.IssueInvoice(**RACED, content=content(f"capture/{number // 2}"))
+            mine.execute([(Cause("test"), [command])])
+
+        writers = [threading.Thread(target=write, args=(number,)) for number in range(WRITERS)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join(300)
+        state, version = Store([invoice.decider], EVENTS, Recorder(datastore)).state_of("invoice-ACME/2026")
+    assert version == WRITERS // 2
+    assert sorted(state.numbers.values()) == list(range(1, WRITERS // 2 + 1))
+
+
+@pytest.fixture(scope="module")
+def engine(embedded_server: EmbeddedPostgres) -> Iterator[Engine]:
+    """Each test has orders of its own. What they all made is verified in the end."""
+    with fresh_database(embedded_server) as url:
+        migrate(url, data_keys=[KEY])
+        with Engine(url) as an_engine:
+            give(an_engine, OPEN, STOCK.model_copy(update={"quantity": 100}), order(99), ACME)
+            yield an_engine
+            report = verify(url, DECIDERS, PROJECTIONS, Codec(EVENTS))
+        assert report.passed, [check for check in report.checks if check.failed]
+        of_invoices = {check.name: check.checked for check in report.checks if check.name.startswith("invoices:")}
+        assert min(of_invoices.values()) > 0, of_invoices
+
+
+def give(engine: Engine, *commands: Any) -> None:
+    for command in commands:
+        assert engine.submit("test", [command]) == []
+        engine.settle()
+
+
+def rows(engine: Engine, query: str, *values: Any) -> list[dict[str, Any]]:
+    with psycopg.connect(engine.database_url, row_factory=dict_row) as connection:
+        return connection.execute(query.encode(), values).fetchall()
+
+
+def read_of(engine: Engine, address: str) -> Invoice:
+    """As a reader of anyone's invoices reads it."""
+    return read_invoice(lambda: psycopg.connect(engine.database_url, row_factory=dict_row), address).invoice
+
+
+def issued(engine: Engine, placed: o.PlaceOrder) -> list[dict[str, Any]]:
+    return rows(engine, "SELECT * FROM invoices WHERE order_id = %s ORDER BY position", placed.order_id)
+
+
+def test_what_was_taken_before_a_seller_was_set_has_no_document(engine: Engine) -> None:
+    before = order(99)
+    assert issued(engine, before) == []
+    give(engine, o.RefundOrder(order_id=before.order_id, refund_id="r", goodwill_minor=100))
+    assert issued(engine, before) == []
+
+
+def test_a_capture_has_an_invoice_and_its_refund_a_credit_note_each_once(engine: Engine) -> None:
+    placed = order(1)
+    refund = o.RefundOrder(order_id=placed.order_id, refund_id="r-1", goodwill_minor=400, reason="scratched")
+    give(engine, placed, placed, refund, refund)
+    bill, note = issued(engine, placed)
+    assert (bill["kind"], bill["total_minor"], bill["tax_minor"]) == ("invoice", 1000, 160)
+    assert (note["kind"], note["total_minor"], note["tax_minor"]) == ("credit_note", 400, 64)
+    assert note["number"] == bill["number"] + 1
+    assert bill["name"].startswith("A-20")
+
+
+def test_the_document_is_kept_attached_and_says_what_was_issued(engine: Engine) -> None:
+    placed = order(2)
+    give(engine, placed)
+    (row,) = issued(engine, placed)
+    kept = rows(engine, "SELECT * FROM document_attachments WHERE reference = %s ORDER BY entity", row["name"])
+    assert [(one["entity"], one["entity_id"], one["kind"]) for one in kept] == [
+        ("order", placed.order_id, "invoice"),
+        ("payment", row["payment_id"], "invoice"),
+    ]
+    address = kept[0]["sha256"]
+    assert kept[0]["keep_until"] == row["keep_until"] == f"{row['year'] + 10}-12-31"
+    found = read_of(engine, address)
+    assert not found.differences
+    assert (found.invoice_number, found.total_minor, found.tax_minor) == (row["name"], 1000, 160)
+    (said,) = rows(engine, "SELECT * FROM document_fields WHERE sha256 = %s", address)
+    assert (said["invoice_number"], said["net_minor"], said["differences"]) == (row["name"], 840, [])
+    (event,) = engine.recorder.after(row["position"] - 1, 1)
+    made = engine.store.codec.decode(event, row["position"]).event
+    assert isinstance(made, v.InvoiceIssued)
+    assert made.buyer.name == "Ada Lovelace"
+    (bytes_kept,) = rows(engine, f"SELECT content FROM {documents.DOCUMENTS} WHERE sha256 = %s", address)
+    assert as_pdf(made) == bytes(bytes_kept["content"]), "made again, it has the same bytes"
+    refused = engine.submit("test", [RemoveDocument(sha256=address, reason="x", now=placed.placed_at)])
+    assert [str(one.reason) for _, one in refused] == ["document_retained"]
+
+
+def test_tenders_have_a_document_each_and_what_is_free_has_none(engine: Engine) -> None:
+    give(
+        engine,
+        a.OpenAccount(account_id="G-1", kind="store_credit", channel="web", currency="EUR"),
+        a.CreditAccount(account_id="G-1", entry_id="in", amount_minor=300),
+    )
+    tender = o.Tender(method="account", payment_token="G-1", amount_minor=300)
+    mixed = order(3).model_copy(update={"tenders": (tender,)})
+    line = mixed.lines[0].model_copy(update={"unit_price_minor": 0})
+    free = order(4).model_copy(update={"lines": (line,)})
+    give(engine, mixed, free)
+    assert sorted(row["total_minor"] for row in issued(engine, mixed)) == [300, 700]
+    assert issued(engine, free) == []
+
+
+def test_a_mistaken_document_is_cancelled_and_issued_again(engine: Engine) -> None:
+    placed = order(5)
+    give(engine, placed, ACME.model_copy(update={"name": "Acme & Co"}))
+    (bill,) = issued(engine, placed)
+    correct = v.CorrectInvoice(seller="ACME", year=bill["year"], number=bill["number"], reason="our name is another")
+    give(engine, correct, correct, o.RefundOrder(order_id=placed.order_id, refund_id="all", goodwill_minor=1000))
+    _, cancelled, again, note = issued(engine, placed)
+    assert (cancelled["kind"], cancelled["corrects"], cancelled["total_minor"]) == ("credit_note", bill["name"], 1000)
+    assert (again["kind"], again["corrects"], again["tax_minor"]) == ("invoice", "", bill["tax_minor"])
+    assert (note["kind"], note["tax_minor"]) == ("credit_note", again["tax_minor"])
+
+
+def test_a_person_is_forgotten_and_the_invoice_stays_for_its_term(engine: Engine) -> None:
+    placed = order(6, name="Grace Hopper")
+    give(engine, placed)
+    (row,) = issued(engine, placed)
+    erasing.ask(engine, "dpo", [placed.order_id], "request", "dsr-1")
+    engine.settle()
+    erasing.erase(engine.database_url, [placed.order_id], "dpo")
+    (event,) = engine.recorder.after(row["position"] - 1, 1)
+    with psycopg.connect(engine.database_url) as connection:
+        made = Codec(EVENTS).over(connection).decode(event, row["position"]).event
+    assert isinstance(made, v.InvoiceIssued)
+    assert (made.buyer.name, made.buyer.country) == ("", "DE")
+    assert made.total_minor == 1000
+    address = rows(engine, "SELECT sha256 FROM document_attachments WHERE reference = %s", row["name"])[0]["sha256"]
+    kept = read_of(engine, address)
+    assert kept.buyer == "Grace Hopper"
+
+
+def test_payments_that_are_answered_late_twice_and_otherwise_have_documents_of_what_moved(database_url: str) -> None:
+    with engine_on(database_url, chaos=Chaos(seed=11, timeout=0.2, duplicate=0.3, late=0.3, reordered=0.2)) as engine:
+        give(engine, OPEN, STOCK.model_copy(update={"quantity": 100}), ACME)
+        placed = [order(number) for number in range(20)]
+        assert engine.submit("test", placed) == []
+        engine.settle()
+        give(engine, *(o.RefundOrder(order_id=one.order_id, refund_id="r", goodwill_minor=99) for one in placed[:5]))
+        (said,) = rows(engine, "SELECT count(*) AS n, max(number) AS last FROM invoices")
+        (moved,) = rows(engine, "SELECT count(*) AS n FROM money_movements")
+    assert said["n"] == said["last"] == moved["n"] > 20
+    report = verify(database_url, DECIDERS, PROJECTIONS, Codec(EVENTS))
+    assert report.passed, [check for check in report.checks if check.failed]
+
+
+def test_the_terminal_lists_what_was_issued_and_who_sells(oms: Any, database_url: str) -> None:
+    code, _, err = oms("invoice", "list")
+    assert (code, "`oms-es seller set`" in err) == (Code.OK, True)
+    assert (
+        oms("seller", "set", "--seller", "ACME", "--name", "Acme", "--country", "DE", "--vat-id", "DE1234")[0]
+        == Code.OK
+    )
+    with Engine(database_url) as engine:
+        give(engine, OPEN, STOCK, order(1), order(2))
+    listed = shown(oms, "invoice", "list")
+    assert [row["number"] for row in listed["invoices"]] == [2, 1]
+    assert all(row["sha256"] for row in listed["invoices"])
+    assert [row["seller"] for row in shown(oms, "seller", "list")] == ["ACME"]
+    of_one = shown(oms, "invoice", "list", "--order", "web/W-1")
+    assert [row["order_id"] for row in of_one["invoices"]] == [order(1).order_id]
+    assert "Acme" in oms("seller", "list")[1]
+    year = str(listed["invoices"][0]["year"])
+    code, _, err = oms("invoice", "correct", "ACME", year, "--number", "9", "--reason", "x")
+    assert (code, "unknown_invoice" in err) == (Code.NOT_FOUND, True)
