@@ -18,6 +18,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
+from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.finance import reconciliation as f
 from oms_es.schemas.order.returns import OrderReturnRequested, RequestReturn
 from oms_es.schemas.shipment.base import MilestoneStatus
@@ -152,7 +153,16 @@ def _assigned(said: Fields, run: Sequence[Recorded]) -> Iterator[Fields]:
     yield said | {"assignments": sourced.assignments if sourced else ()}
 
 
+def _issued(said: Fields, run: Sequence[Recorded]) -> Iterator[Fields]:
+    first = run[0].event
+    if isinstance(first, v.InvoiceIssued):
+        before, _, number = first.name.rpartition("-")
+        how = {"prefix": before.removesuffix(str(first.year)), "digits": len(number)}
+        yield said | how | {"content": first.content}
+
+
 READINGS: Mapping[type[Command], Reading] = {
+    v.IssueInvoice: _issued,
     o.PlaceOrder: _placed,
     o.MergeOrders: _merged,
     o.AmendOrder: _kept_amendment,
