@@ -5,11 +5,11 @@ A document follows its movement once `invoicing` has read it. So one that is lac
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from oms_es.kernel import Recorded
+from oms_es.processing.bulk.overflow import Overflow, Overflowing
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.operations.document import DocumentAttached
@@ -24,20 +24,21 @@ DOCUMENTED = (p.PaymentCaptured, p.PaymentRefunded, p.PaymentRefundReversed)
 
 
 class InvoiceChecks:
-    def __init__(self) -> None:
+    def __init__(self, overflow: Overflow) -> None:
         self.numbered = Check("invoices: numbers of a seller's year have no gap, none is given twice, their days rise")
         self.summed = Check("invoices: net + tax = total = what moved; none credits more than was invoiced")
         self.complete = Check("invoices: each movement of money of a seller has one document, which is kept")
         self.numbers: dict[str, tuple[int, str]] = {}  # by series: the last, and its day
         self.sellers: dict[str, frozenset[str]] = {}  # their channels
-        self.is_due: dict[str, bool] = {}  # by payment
-        self.moved: dict[str, tuple[int, str]] = {}  # of payments that have documents: amount, currency
-        self.totals: dict[str, int] = {}  # by series and name
-        self.left: Counter[tuple[str, str]] = Counter()  # by payment: invoiced and not credited, net and tax
-        self.waiting: dict[str, Recorded] = {}  # movements without a document
-        self.issued = set[str]()
-        self.corrected = set[str]()  # payments
-        self.unkept: dict[tuple[str, str], Recorded] = {}  # by order and name
+        self.is_due: Overflowing[str, bool] = overflow.mapping()  # by payment
+        self.moved: Overflowing[str, tuple[int, str]] = overflow.mapping()  # amount and currency, if due
+        self.totals: Overflowing[str, int] = overflow.mapping()  # by series and name
+        self.left: Overflowing[str, tuple[int, int]] = overflow.mapping()  # of payments: net and tax not credited
+        self.waiting: Overflowing[str, Recorded] = overflow.mapping()  # movements without a document
+        self.issued: Overflowing[str, bool] = overflow.mapping()
+        self.documents = 0
+        self.corrected: Overflowing[str, bool] = overflow.mapping()  # payments
+        self.unkept: Overflowing[tuple[str, str], Recorded] = overflow.mapping()  # by order and name
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -57,10 +58,10 @@ class InvoiceChecks:
     def _moved(self, recorded: Recorded, states: Mapping[str, tuple[Any, int]]) -> None:
         event: Any = recorded.event
         if event.payment_id not in self.is_due:
-            order, _ = states.get(f"order-{event.order_id}", (None, 0))
-            known = order is not None and order.placed is not None
+            order: Any = (states.get(f"order-{event.order_id}") or (None, 0))[0]
+            placed: Any = order.placed if order else None
             first = isinstance(event, p.PaymentCaptured) and states[recorded.stream][0].captured == event.amount_minor
-            self.is_due[event.payment_id] = known and first and self._is_sold(order.placed.channel)
+            self.is_due[event.payment_id] = bool(placed) and first and self._is_sold(placed.channel)
         if self.is_due[event.payment_id]:
             name = movement_of(type(event), recorded.position)
             self.moved[name] = MOVEMENTS[type(event)][1] * event.amount_minor, event.currency
@@ -76,7 +77,8 @@ class InvoiceChecks:
             issued.number == last + 1 and issued.issued_on >= day and issued.movement not in self.issued,
             lambda: f"{at(recorded)}: number {issued.number} of {issued.movement} on {issued.issued_on} follows {last}",
         )
-        self.issued.add(issued.movement)
+        self.issued[issued.movement] = True
+        self.documents += 1
         self.waiting.pop(issued.movement, None)
         self.unkept[issued.order_id, issued.name] = recorded
         sign = 1 if issued.kind == "invoice" else -1
@@ -85,17 +87,17 @@ class InvoiceChecks:
         expected = self.moved.get(issued.about, (0, issued.currency))
         if issued.corrects:
             expected = -self.totals.get(f"{issued.seller} {issued.corrects}", 0), issued.currency
-        for part, amount in (("net", issued.net_minor), ("tax", issued.tax_minor)):
-            self.left[issued.payment_id, part] += sign * amount
+        net, tax = self.left.get(issued.payment_id, (0, 0))
+        left = net + sign * issued.net_minor, tax + sign * issued.tax_minor
+        self.left[issued.payment_id] = left
         lines = sum(line.net_minor + line.tax_minor for line in issued.lines)
         said = in_money(sign * total, issued.currency)
         self.summed.expect(
             expected == (sign * total, issued.currency) and lines == total,
             lambda: f"{at(recorded)}: {said} in all, {in_money(lines, issued.currency)} of lines, and {expected} moved",
         )
-        left = [self.left[issued.payment_id, part] for part in ("net", "tax")]
         if issued.corrects:
-            self.corrected.add(issued.payment_id)
+            self.corrected[issued.payment_id] = True
         self.summed.expect(
             min(left) >= 0 or issued.payment_id in self.corrected,  # it may be taxed otherwise now
             lambda: f"{at(recorded)}: of {issued.payment_id} {left} net and tax are left of what was invoiced",
@@ -103,10 +105,10 @@ class InvoiceChecks:
 
     def close(self, has_taken: HasTaken) -> None:
         """At the end of history: what is on its way is no fault."""
-        for name, moved in self.waiting.items():
+        for name, moved in self.waiting.entries():
             read = has_taken(INVOICING, moved.stream, moved.position)
             self.complete.expect(not read, lambda name=name, moved=moved: f"{at(moved)}: {name} has no document")  # type: ignore[misc] # bound here
-        for (_, name), issued in self.unkept.items():
+        for (_, name), issued in self.unkept.entries():
             read = has_taken(INVOICING, issued.stream, issued.position)
             self.complete.expect(not read, lambda name=name, issued=issued: f"{at(issued)}: {name} is not kept")  # type: ignore[misc] # bound here
-        self.complete.checked += len(self.issued)
+        self.complete.checked += self.documents
