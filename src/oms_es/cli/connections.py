@@ -23,19 +23,21 @@ from oms_es.store.encoding.codec import Cause
 from oms_es.store.http import webhook_secrets
 from oms_es.store.http.webhook_secrets import SECRET_LENGTH_MAX, generated
 
-Name = Annotated[str, typer.Argument(metavar="CONNECTION", help="Its name, as in /v1/webhooks/CONNECTION.")]
-Overlap = Annotated[float, typer.Option(min=0, max=720, help="The secret before is good for so long.")]
+Name = Annotated[
+    str, typer.Argument(metavar="CONNECTION", help="The connection's name, as in /v1/webhooks/CONNECTION.")
+]
+Overlap = Annotated[float, typer.Option(min=0, max=720, help="Hours for which the previous secret stays valid.")]
 Stdin = Annotated[
-    bool, typer.Option("--secret-stdin", help="Read the secret from standard input; without it one is made.")
+    bool, typer.Option("--secret-stdin", help="Read the secret from standard input; otherwise one is made.")
 ]
 
 
 def create_connection(
     name: Name,
     *,
-    dialect: Annotated[str, typer.Option(help=f"Whose webhooks they are: {', '.join(SENDERS)}.")],
+    dialect: Annotated[str, typer.Option(help=f"The sender of the webhooks: {', '.join(SENDERS)}.")],
     channel: Annotated[
-        str | None, typer.Option(help="Whose orders it brings: of WooCommerce always needed, of canonical a limit.")
+        str | None, typer.Option(help="The channel of its orders; required for WooCommerce, and a limit for canonical.")
     ] = None,
     secret_stdin: Stdin = False,
     json: Json = False,

@@ -41,15 +41,17 @@ def _format(dialects: Iterable[str], meaning: str) -> Any:
     return typer.Option("--format", callback=known, metavar=f"[{'|'.join(names)}]", help=meaning)
 
 
-InputName = Annotated[str, typer.Argument(metavar="FILE|-", help="A line each; gzip is unpacked; - is stdin.")]
+InputName = Annotated[
+    str, typer.Argument(metavar="FILE|-", help="The file, with one input per line; gzip is unpacked; - is stdin.")
+]
 Anyway = Annotated[
-    bool, typer.Option("--anyway", help="Go on although none of the first lines can be used: all become dead letters.")
+    bool, typer.Option("--anyway", help="Import even if none of the first lines can be used: all become dead letters.")
 ]
 SHOWN = ("placed", "repeated", "conflicting", "rejected")
 SELDOM = ("placed", "changed", "conflicting", "skipped")
 """Shown where there were any."""
 CALLBACKS_SHOWN = ("changed", "repeated", "rejected")
-NoRun = Annotated[bool, typer.Option("--no-run", help="Only take them in.")]
+NoRun = Annotated[bool, typer.Option("--no-run", help="Only import, and do not process what follows.")]
 
 
 REFUSALS_SHOWN = 20
@@ -136,7 +138,7 @@ def poll_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
 def subscribe_callbacks(
     *,
     booked_within_hours: Annotated[
-        int, typer.Option(min=1, max=HOURS_MAX, help="Parcels that were booked in the last so many hours.")
+        int, typer.Option(min=1, max=HOURS_MAX, help="Subscribe to parcels booked in the last so many hours.")
     ] = 48,
     json: Json = False,
 ) -> None:
@@ -260,7 +262,7 @@ def report(tally: Tally, *, json: bool, hint: str, shown: Sequence[str] = SHOWN)
         raise typer.Exit(Code.BURIED)
 
 
-callbacks_app = typer.Typer(help="What payment providers and carriers report.", no_args_is_help=True)
+callbacks_app = typer.Typer(help="Reports of payment providers and carriers.", no_args_is_help=True)
 callbacks_app.command("import")(import_callbacks)
 callbacks_app.command("poll")(poll_callbacks)
 callbacks_app.command("subscribe")(subscribe_callbacks)

@@ -56,7 +56,10 @@ def _version(*, asked: bool) -> None:
 def of_every_command(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=lambda asked: _version(asked=asked), is_eager=True, help="Say which.")
+        bool,
+        typer.Option(
+            "--version", callback=lambda asked: _version(asked=asked), is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """An event-sourced order processing engine: stock that cannot be oversold, orders that explain themselves."""

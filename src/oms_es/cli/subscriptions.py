@@ -21,17 +21,21 @@ from oms_es.store.http import subscriptions
 from oms_es.store.http.subscriptions import Delivery, DeliveryTables
 from oms_es.store.http.webhook_secrets import generated
 
-deliveries_app = typer.Typer(help="What was sent to subscriptions, and what still waits.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(metavar="SUBSCRIPTION", help="Its name.")]
+deliveries_app = typer.Typer(help="Deliveries of webhooks to subscriptions.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="SUBSCRIPTION", help="The subscription's name.")]
 Asymmetric = Annotated[bool, typer.Option("--asymmetric", help="Sign with Ed25519 (v1a); the public key is shown.")]
 
 
 def create_subscription(
     name: Name,
-    url: Annotated[str, typer.Argument(help="Where to, https://…")],
+    url: Annotated[str, typer.Argument(help="The receiver's URL, https://…")],
     *,
-    type_: Annotated[list[str], typer.Option("--type", help="Events of this type, as OrderShipped; may be repeated.")],
-    channel: Annotated[list[str] | None, typer.Option(help="Only of this channel; may be repeated.")] = None,
+    type_: Annotated[
+        list[str], typer.Option("--type", help="Send events of this type, such as OrderShipped; may be repeated.")
+    ],
+    channel: Annotated[
+        list[str] | None, typer.Option(help="Send events of orders of this channel only; may be repeated.")
+    ] = None,
     asymmetric: Asymmetric = False,
     json: Json = False,
 ) -> None:
@@ -67,7 +71,7 @@ def rotate_subscription(
     name: Name,
     *,
     overlap_hours: Annotated[
-        float, typer.Option(min=0, max=720, help="The secret before signs, too, for so long.")
+        float, typer.Option(min=0, max=720, help="Hours for which the previous secret signs, too.")
     ] = OVERLAP_HOURS,
     asymmetric: Asymmetric = False,
     json: Json = False,
@@ -83,7 +87,7 @@ def rotate_subscription(
 def list_deliveries(
     name: Name,
     *,
-    waiting: Annotated[bool, typer.Option("--waiting", help="Only what was not delivered.")] = False,
+    waiting: Annotated[bool, typer.Option("--waiting", help="List only deliveries that still wait.")] = False,
     json: Json = False,
 ) -> None:
     """Deliveries of one subscription, the newest first."""
@@ -103,7 +107,7 @@ def list_deliveries(
 
 @deliveries_app.command("send-again")
 def send_delivery_again(
-    name: Name, position: Annotated[int, typer.Argument(help="As `deliveries list` has it.")]
+    name: Name, position: Annotated[int, typer.Argument(help="The delivery's position, as `deliveries list` shows it.")]
 ) -> None:
     """Send a delivery again under the same id, also one that was delivered."""
     with connection() as rows:

@@ -40,12 +40,16 @@ from oms_es.store.sealing.keys import from_file
 
 log = structlog.get_logger(__name__)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
-At = Annotated[str | None, typer.Option(metavar="MOMENT", help="As it was then, such as 2026-01-05T12:00Z.")]
+OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id, or CHANNEL/EXTERNAL_ID.")]
+At = Annotated[
+    str | None, typer.Option(metavar="MOMENT", help="Use only what was recorded by then, such as 2026-01-05T12:00Z.")
+]
 AtPosition = Annotated[
     str | None,
     typer.Option(
-        "--at", metavar="MOMENT|POSITION", help="As of then, such as 2026-01-05T12:00Z, or a position of the log."
+        "--at",
+        metavar="MOMENT|POSITION",
+        help="Show the state as of a moment, such as 2026-01-05T12:00Z, or of a position of the log.",
     ),
 ]
 Level = Literal["debug", "info", "warning", "error"]

@@ -21,8 +21,8 @@ Limit = Annotated[int, typer.Option(min=1, max=customers.PAGE_MAX, help="Rows of
 
 def listed(
     *,
-    channel: Annotated[str | None, typer.Option(help="Those of it.")] = None,
-    email: Annotated[str | None, typer.Option(help="Those with this address.")] = None,
+    channel: Annotated[str | None, typer.Option(help="List customers of this channel.")] = None,
+    email: Annotated[str | None, typer.Option(help="List customers with this e-mail address.")] = None,
     after: After = None,
     limit: Limit = LIMIT,
     json: Json = False,
@@ -53,7 +53,9 @@ def _of(row: Row, columns: Sequence[str]) -> list[object]:
 
 
 def show(
-    customer: Annotated[str, typer.Argument(metavar="CHANNEL/ID", help="The channel, and its id of the customer.")],
+    customer: Annotated[
+        str, typer.Argument(metavar="CHANNEL/ID", help="The channel, and the channel's id of the customer.")
+    ],
     *,
     limit: Limit = LIMIT,
     json: Json = False,
@@ -80,6 +82,6 @@ def show(
     display.console_on(sys.stdout).print(display.facts(facts), spending, table("Newest orders", orders), sep="\n")
 
 
-app = typer.Typer(help="Who ordered, and what: the customers that channels name.", no_args_is_help=True)
+app = typer.Typer(help="Customers that channels name, with their orders.", no_args_is_help=True)
 app.command("list")(listed)
 app.command("show")(show)

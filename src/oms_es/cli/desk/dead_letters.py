@@ -21,18 +21,22 @@ from oms_es.store.dead_letters import Chosen
 PAYLOAD_CHARACTERS_SHOWN_MAX = 4_000
 DETAIL_CHARACTERS_SHOWN_MAX = 80
 Id = Annotated[int | None, typer.Argument(metavar="[ID]")]
-FromSource = Annotated[str | None, typer.Option("--source", help="Those of it, such as import:orders.jsonl.")]
-ForReason = Annotated[str | None, typer.Option("--reason", help="Those that could not be used for it.")]
-Every = Annotated[bool, typer.Option("--all", help="Every open one.")]
+FromSource = Annotated[
+    str | None, typer.Option("--source", help="Choose dead letters of this source, such as import:orders.jsonl.")
+]
+ForReason = Annotated[str | None, typer.Option("--reason", help="Choose dead letters with this reason.")]
+Every = Annotated[bool, typer.Option("--all", help="Choose every open dead letter.")]
 
 
 def listed(
     *,
     source: FromSource = None,
     reason: ForReason = None,
-    settled: Annotated[bool, typer.Option("--settled", help="Also those that were replayed or discarded.")] = False,
-    after: Annotated[int, typer.Option(metavar="ID", min=0, help="Go on after this one.")] = 0,
-    limit: Annotated[int, typer.Option(min=1, max=dead_letters.LISTED_MAX, help="How many.")] = dead_letters.LISTED_MAX,
+    settled: Annotated[bool, typer.Option("--settled", help="List replayed and discarded dead letters, too.")] = False,
+    after: Annotated[int, typer.Option(metavar="ID", min=0, help="Begin after this id.")] = 0,
+    limit: Annotated[
+        int, typer.Option(min=1, max=dead_letters.LISTED_MAX, help="Dead letters to list.")
+    ] = dead_letters.LISTED_MAX,
     json: Json = False,
 ) -> None:
     """Input that could not be used, with the reason; the oldest first."""
@@ -118,7 +122,7 @@ def replay(
 def discard(
     dead_letter_id: Id = None,
     *,
-    because: Annotated[str, typer.Option(help="Why it is not needed; kept with it.")],
+    because: Annotated[str, typer.Option(help="Why it is not needed; recorded with it.")],
     source: FromSource = None,
     reason: ForReason = None,
     every: Every = False,
@@ -159,7 +163,7 @@ def _as_json(dead_letter: dead_letters.StoredDeadLetter) -> dict[str, Any]:
     return {**dead_letter._asdict(), "payload": dead_letter.payload.decode(errors="replace")}
 
 
-app = typer.Typer(help="Input from outside that could not be used.", no_args_is_help=True)
+app = typer.Typer(help="Dead letters: input from outside that could not be used.", no_args_is_help=True)
 app.command("list")(listed)
 app.command("show")(show)
 app.command("replay")(replay)

@@ -26,18 +26,18 @@ from oms_es.store.encoding.codec import Cause, Codec
 
 GIVEN_HERE: tuple[type[Command], ...] = (AssignException, SnoozeException, ResolveException)
 """Commands of the vocabulary that these commands give; the fields that identify the exception are looked up."""
-Name = Annotated[str, typer.Argument(metavar="EXCEPTION", help="Its id, or KIND/ORDER.")]
-After = Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on where a page ended.")]
+Name = Annotated[str, typer.Argument(metavar="EXCEPTION", help="The exception's id, or KIND/ORDER.")]
+After = Annotated[str | None, typer.Option(metavar="CURSOR", help="The cursor that the previous page ended with.")]
 Limit = Annotated[int, typer.Option(min=1, max=exceptions.PAGE_MAX, help="Rows of a page.")]
 
 
 def listed(
     *,
-    kind: Annotated[str | None, typer.Option(help="Of this kind, such as backordered.")] = None,
-    order: Annotated[str | None, typer.Option(help="Of this order.")] = None,
-    assignee: Annotated[str | None, typer.Option(help="That this person sees to.")] = None,
-    resolved: Annotated[bool, typer.Option("--resolved", help="Those that people resolved instead.")] = False,
-    snoozed: Annotated[bool, typer.Option("--snoozed", help="Those that people put off instead.")] = False,
+    kind: Annotated[str | None, typer.Option(help="List exceptions of this kind, such as backordered.")] = None,
+    order: Annotated[str | None, typer.Option(help="List exceptions of this order.")] = None,
+    assignee: Annotated[str | None, typer.Option(help="List exceptions assigned to this person.")] = None,
+    resolved: Annotated[bool, typer.Option("--resolved", help="List resolved exceptions instead.")] = False,
+    snoozed: Annotated[bool, typer.Option("--snoozed", help="List snoozed exceptions instead.")] = False,
     after: After = None,
     limit: Limit = 100,
     json: Json = False,
@@ -132,8 +132,8 @@ def show(exception: Name, *, json: Json = False) -> None:
 def assign(
     exception: Name,
     *,
-    to: Annotated[str, typer.Option(help="Who sees to it.")],
-    note: Annotated[str, typer.Option(help="What they should know.")] = "",
+    to: Annotated[str, typer.Option(help="The person to assign it to.")],
+    note: Annotated[str, typer.Option(help="A note for that person.")] = "",
     json: Json = False,
 ) -> None:
     """Assign an open exception to a person."""
@@ -145,7 +145,7 @@ def assign(
 def snooze(
     exception: Name,
     *,
-    until: Annotated[str, typer.Option(metavar="MOMENT", help="When it comes back by itself.")],
+    until: Annotated[str, typer.Option(metavar="MOMENT", help="When it returns to the list.")],
     note: Annotated[str, typer.Option(help="Why.")] = "",
     json: Json = False,
 ) -> None:
@@ -165,7 +165,7 @@ def resolve(
 
 
 def take(
-    side: Annotated[Literal["ours", "theirs"], typer.Argument(help="Whose version of the order holds.")],
+    side: Annotated[Literal["ours", "theirs"], typer.Argument(help="The version of the order to keep.")],
     exception: Name,
     *,
     note: Annotated[str, typer.Option(help="Why.")] = "",
@@ -247,7 +247,7 @@ def _conflict(connection: Connection, exception_id: str) -> exceptions.Conflict 
     return exceptions.conflict_of_exception(connection, Codec(EVENTS).over(connection), exception_id)
 
 
-app = typer.Typer(help="What a person must look at, until it is settled.", no_args_is_help=True)
+app = typer.Typer(help="Open exceptions: what a person must look at, until it is settled.", no_args_is_help=True)
 app.command("list")(listed)
 app.command("show")(show)
 app.command("assign")(assign)

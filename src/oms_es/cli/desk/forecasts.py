@@ -21,16 +21,23 @@ BETWEEN = "eight of ten cases lie between low and high"
 
 def forecast_demand(
     *,
-    sku: Annotated[list[str] | None, typer.Option(help="May be repeated; without it, those wanted most.")] = None,
-    location: Annotated[str | None, typer.Option(help="Of what leaves there, instead of all that is ordered.")] = None,
-    by: Annotated[Literal["day", "week"], typer.Option(help="How long a period is.")] = "week",
-    horizon: Annotated[
-        int | None, typer.Option(help="How many periods; 13 weeks or 14 days unless it is said.")
+    sku: Annotated[
+        list[str] | None, typer.Option(help="A SKU; may be repeated. Without it, the SKUs with the highest demand.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, max=asking.SKUS_MAX, help="How many SKUs, where none is named.")] = 20,
-    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where days begin, such as Europe/Berlin.")] = "UTC",
+    location: Annotated[
+        str | None, typer.Option(help="Forecast what is shipped from this location, not what is ordered anywhere.")
+    ] = None,
+    by: Annotated[Literal["day", "week"], typer.Option(help="The length of a period.")] = "week",
+    horizon: Annotated[int | None, typer.Option(help="Periods to forecast; without it, 13 weeks or 14 days.")] = None,
+    top: Annotated[int, typer.Option(min=1, max=asking.SKUS_MAX, help="How many SKUs, if none is named.")] = 20,
+    timezone: Annotated[
+        str, typer.Option(metavar="ZONE", help="The time zone of days, such as Europe/Berlin.")
+    ] = "UTC",
     since: Annotated[
-        str | None, typer.Option("--from", metavar="DAY", help="As if it were that day; the current period otherwise.")
+        str | None,
+        typer.Option(
+            "--from", metavar="DAY", help="Forecast as if it were that day; without it, from the current period."
+        ),
     ] = None,
     at: At = None,
     json: Json = False,

@@ -19,15 +19,19 @@ from oms_es.reports import lists
 from oms_es.reports.queries import Row
 
 LIMIT = 50
-Order = Annotated[str | None, typer.Option(help="Those of this order.")]
-Since = Annotated[str | None, typer.Option(metavar="MOMENT", help="Asked for then or later, such as 2026-01-05.")]
-Until = Annotated[str | None, typer.Option(metavar="MOMENT", help="Asked for before then.")]
+Order = Annotated[str | None, typer.Option(help="List those of this order.")]
+Since = Annotated[
+    str | None, typer.Option(metavar="MOMENT", help="List those requested then or later, such as 2026-01-05.")
+]
+Until = Annotated[str | None, typer.Option(metavar="MOMENT", help="List those requested before then.")]
 Limit = Annotated[int, typer.Option(min=1, max=lists.PAGE_MAX, help="Rows of a page.")]
 
 
 def list_payments(
     *,
-    state: Annotated[str | None, typer.Option(help=f"Those in it. {', '.join(payments.STATES)}.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help=f"List payments in this state: {', '.join(payments.STATES)}.")
+    ] = None,
     order: Order = None,
     since: Since = None,
     until: Until = None,
@@ -45,7 +49,9 @@ def list_payments(
 
 def list_shipments(
     *,
-    status: Annotated[str | None, typer.Option(help=f"Those in it. {', '.join(shipments.STATUSES)}.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help=f"List parcels with this status: {', '.join(shipments.STATUSES)}.")
+    ] = None,
     order: Order = None,
     since: Since = None,
     until: Until = None,
@@ -63,7 +69,9 @@ def list_shipments(
 
 def list_returns(
     *,
-    status: Annotated[str | None, typer.Option(help=f"Those in it. {', '.join(returns.STATUSES)}.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help=f"List returns with this status: {', '.join(returns.STATUSES)}.")
+    ] = None,
     order: Order = None,
     since: Since = None,
     until: Until = None,

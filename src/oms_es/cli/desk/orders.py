@@ -21,27 +21,32 @@ from oms_es.store.encoding.codec import Codec
 
 LIMIT = 50
 Phase = Annotated[
-    list[str] | None, typer.Option("--phase", help=f"Those in it; may be repeated. {', '.join(order_list.PHASES)}.")
+    list[str] | None,
+    typer.Option("--phase", help=f"List orders in this phase; may be repeated. {', '.join(order_list.PHASES)}."),
 ]
-Since = Annotated[str | None, typer.Option(metavar="MOMENT", help="Placed then or later, such as 2026-01-05.")]
-Until = Annotated[str | None, typer.Option(metavar="MOMENT", help="Placed before then.")]
-Sku = Annotated[str | None, typer.Option(help="Those with a line of it, now or once.")]
-Hold = Annotated[str | None, typer.Option(help=f"Those that it keeps back. {', '.join(get_args(HoldKind))}.")]
-After = Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on where a page ended.")]
+Since = Annotated[
+    str | None, typer.Option(metavar="MOMENT", help="List orders placed then or later, such as 2026-01-05.")
+]
+Until = Annotated[str | None, typer.Option(metavar="MOMENT", help="List orders placed before then.")]
+Sku = Annotated[str | None, typer.Option(help="List orders that have, or had, a line with this SKU.")]
+Hold = Annotated[
+    str | None, typer.Option(help=f"List orders with a hold of this kind: {', '.join(get_args(HoldKind))}.")
+]
+After = Annotated[str | None, typer.Option(metavar="CURSOR", help="The cursor that the previous page ended with.")]
 Limit = Annotated[int, typer.Option(min=1, max=order_list.PAGE_MAX, help="Rows of a page.")]
 
 
 def listed(
     *,
     phase: Phase = None,
-    channel: Annotated[str | None, typer.Option(help="Those that came by it.")] = None,
+    channel: Annotated[str | None, typer.Option(help="List orders of this channel.")] = None,
     sku: Sku = None,
     hold: Hold = None,
-    name: Annotated[str | None, typer.Option(help="Those that go to a person of this name.")] = None,
-    postal_code: Annotated[str | None, typer.Option(help="Those that go to this postal code.")] = None,
-    country: Annotated[str | None, typer.Option(help="Those that go to this country, such as DE.")] = None,
-    customer: Annotated[str | None, typer.Option(metavar="CHANNEL/ID", help="Those of this customer.")] = None,
-    email: Annotated[str | None, typer.Option(help="Those of the person with this address.")] = None,
+    name: Annotated[str | None, typer.Option(help="List orders for a recipient of this name.")] = None,
+    postal_code: Annotated[str | None, typer.Option(help="List orders for this postal code.")] = None,
+    country: Annotated[str | None, typer.Option(help="List orders for this country, such as DE.")] = None,
+    customer: Annotated[str | None, typer.Option(metavar="CHANNEL/ID", help="List orders of this customer.")] = None,
+    email: Annotated[str | None, typer.Option(help="List orders with this e-mail address.")] = None,
     since: Since = None,
     until: Until = None,
     after: After = None,
@@ -149,7 +154,7 @@ def cursor(text: str | None) -> order_list.Cursor | None:
         raise typer.BadParameter(f"{text!r} is no cursor; copy the one that the page before ended with") from None
 
 
-app = typer.Typer(help="Orders, many at a time: take them in, list and find them.", no_args_is_help=True)
+app = typer.Typer(help="Orders: import, list and find them.", no_args_is_help=True)
 app.command("import")(import_orders)
 app.command("list")(listed)
 app.command("find")(found)

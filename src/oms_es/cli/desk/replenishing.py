@@ -27,7 +27,7 @@ from oms_es.history.proposing import (
 from oms_es.reports.forecasting.demand import FACTS
 from oms_es.reports.forecasting.replenishing import LEAD_TIMES_MIN, Proposal
 
-app = typer.Typer(help="What is asked for when stock runs low.", no_args_is_help=True)
+app = typer.Typer(help="Reorder points: when more is to be ordered.", no_args_is_help=True)
 
 
 @app.callback()
@@ -37,23 +37,35 @@ def replenish() -> None:
 
 @app.command("propose")
 def propose(
-    location: Annotated[str, typer.Argument(help="Where the stock is.")],
+    location: Annotated[str, typer.Argument(help="The location of the stock.")],
     *,
-    sku: Annotated[list[str] | None, typer.Option(help="May be repeated; without it, those that left most.")] = None,
+    sku: Annotated[
+        list[str] | None, typer.Option(help="A SKU; may be repeated. Without it, the SKUs that were shipped most.")
+    ] = None,
     service: Annotated[
-        str, typer.Option(metavar="A,B,C", help="In how many percent of lead times nothing may be missing, by class.")
+        str,
+        typer.Option(
+            metavar="A,B,C", help="Percent of lead times in which stock must suffice, for classes A, B and C."
+        ),
     ] = SERVICE,
     lead_days: Annotated[
         float | None,
-        typer.Option(min=LEAD_DAYS_MIN, max=LEAD_DAYS_MAX, help="Instead of what is learnt from inbounds that came."),
+        typer.Option(
+            min=LEAD_DAYS_MIN,
+            max=LEAD_DAYS_MAX,
+            help="Days of lead time, in place of those measured from past deliveries.",
+        ),
     ] = None,
     cover_weeks: Annotated[
-        float, typer.Option(min=0, max=COVER_WEEKS_MAX, help="How many weeks an order lasts.")
+        float, typer.Option(min=0, max=COVER_WEEKS_MAX, help="Weeks that an order of the proposed size lasts.")
     ] = COVER_WEEKS,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="DAY", help="As if it were that day; this week otherwise.")
+        str | None,
+        typer.Option("--from", metavar="DAY", help="Propose as if it were that day; without it, from this week."),
     ] = None,
-    commands: Annotated[bool, typer.Option(help="Print the commands that approve it, and nothing else.")] = False,
+    commands: Annotated[
+        bool, typer.Option(help="Print only the commands that set the proposed reorder points.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Reorder points from forecasts and lead times, with their arithmetic. Nothing is changed: a person

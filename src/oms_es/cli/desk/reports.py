@@ -36,7 +36,7 @@ Format = Literal["table", "csv", "json", "html", "xlsx", "pdf", "parquet"]
 FILES = ("xlsx", "pdf", "parquet")
 """Binary formats, which need a file."""
 
-app = typer.Typer(help="Reports.", no_args_is_help=True)
+app = typer.Typer(help="Reports: figures over many orders.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -51,14 +51,18 @@ def list_reports(*, json: Json = False) -> None:
 
 
 @app.command("show")
-def show_report(name: Annotated[str, typer.Argument(metavar="NAME", help="Of a report; see `report list`.")]) -> None:
+def show_report(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The report's name; see `report list`.")],
+) -> None:
     """The definition of a report, to copy for one of your own."""
     typer.echo(definition.text_of(name), nl=False)
 
 
 @app.command("words")
 def report_words(
-    source: Annotated[str | None, typer.Argument(metavar="SOURCE", help=f"One of {', '.join(SOURCES)}.")] = None,
+    source: Annotated[
+        str | None, typer.Argument(metavar="SOURCE", help=f"The source of facts, one of {', '.join(SOURCES)}.")
+    ] = None,
     *,
     json: Json = False,
 ) -> None:
@@ -89,25 +93,31 @@ def _words(one: Source) -> dict[str, object]:
 
 @app.command("run")
 def run_report(
-    report: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A report of the list, or a definition in TOML.")],
+    report: Annotated[
+        str,
+        typer.Argument(metavar="NAME|FILE", help="A report from `report list`, or a file with a definition in TOML."),
+    ],
     *,
     since: Annotated[
         str | None, typer.Option("--from", metavar="DAY", help="The first day, such as 2026-01-05.")
     ] = None,
-    until: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Up to this day, and without it.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="DAY", help="The day after the last one.")] = None,
     by: Annotated[
         str | None, typer.Option(metavar="WORDS", help="Dimensions, such as week,channel; see `report words`.")
     ] = None,
     where: Annotated[
-        list[str] | None, typer.Option(metavar="FILTER", help="Such as channel=web, country!=DE,AT; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="FILTER", help="A filter such as channel=web or country!=DE,AT; may be repeated."),
     ] = None,
-    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where days begin, such as Europe/Berlin.")] = "UTC",
+    timezone: Annotated[
+        str, typer.Option(metavar="ZONE", help="The time zone of days, such as Europe/Berlin.")
+    ] = "UTC",
     compare: Annotated[
-        Literal["previous", "last-year"] | None, typer.Option(help="Beside it, the period before, or a year before.")
+        Literal["previous", "last-year"] | None, typer.Option(help="Compare with the period before, or a year before.")
     ] = None,
     at: AtPosition = None,
-    format: Annotated[Format, typer.Option(help="What comes out.")] = "table",  # noqa: A002 - as the option is called
-    output: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
+    format: Annotated[Format, typer.Option(help="The format of the output.")] = "table",  # noqa: A002 - as the option is called
+    output: Annotated[Path | None, typer.Option(help="Write the report to this file.")] = None,
 ) -> None:
     """Run a report. Amounts of different currencies are in different rows; in CSV and JSON they are in minor units."""
     moment = at_of(at)
@@ -166,9 +176,9 @@ def _print_table(found: answering.Answer) -> None:
 
 @app.command("deliver")
 def deliver_reports(
-    reports: Annotated[list[str], typer.Argument(metavar="FILE...", help="Definitions that have a schedule.")],
+    reports: Annotated[list[str], typer.Argument(metavar="FILE...", help="Definitions with a schedule.")],
     *,
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder that the files go to.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder for the files.")],
 ) -> None:
     """Write the files that are due by the schedules of the definitions and are not in the folder yet. Run it from cron.
     Run again, it writes nothing twice, and it catches up on what fell due while it did not run."""
@@ -187,13 +197,22 @@ def deliver_reports(
 def odd_report(
     report: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME|FILE]...", help=f"A report, or one of {', '.join(series.TEXTS)}; these if none."),
+        typer.Argument(
+            metavar="[NAME|FILE]...",
+            help=f"A report, or one of these series: {', '.join(series.TEXTS)}; these if none.",
+        ),
     ] = None,
     *,
-    since: Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first day; seven days ago.")] = None,
-    until: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Up to this day, and without it.")] = None,
-    by: Annotated[str | None, typer.Option(metavar="WORDS", help="A series for each, such as channel.")] = None,
-    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where days begin, such as Europe/Berlin.")] = "UTC",
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="The first day; without it, seven days ago.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="DAY", help="The day after the last one.")] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="Dimensions with a series for each value, such as channel.")
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option(metavar="ZONE", help="The time zone of days, such as Europe/Berlin.")
+    ] = "UTC",
     json: Json = False,
 ) -> None:
     """Days that are far from their own past: from the median of the same weekday in the eight weeks before."""
@@ -235,7 +254,7 @@ def _whole(value: float, unit: str) -> float:
 @app.command("daily-sales")
 def daily_sales(
     *,
-    days: Annotated[int, typer.Option(min=1, max=3_660, help="How many of the newest days.")] = DAYS_SHOWN,
+    days: Annotated[int, typer.Option(min=1, max=3_660, help="Days to show, the newest ones.")] = DAYS_SHOWN,
     json: Json = False,
 ) -> None:
     """Orders and money per day of placing (UTC), by channel and currency."""

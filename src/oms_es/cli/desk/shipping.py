@@ -25,13 +25,15 @@ from oms_es.store.encoding.codec import Codec
 
 
 def quote_shipment(
-    origin: Annotated[str, typer.Argument(metavar="LOCATION", help="Where it is shipped from.")],
-    country: Annotated[str, typer.Argument(metavar="COUNTRY", help="Where it goes, such as DE.")],
-    weight_grams: Annotated[list[int], typer.Argument(min=1, metavar="GRAMS...", help="Of each carton.")],
+    origin: Annotated[str, typer.Argument(metavar="LOCATION", help="The location that ships it.")],
+    country: Annotated[str, typer.Argument(metavar="COUNTRY", help="The destination's country, such as DE.")],
+    weight_grams: Annotated[list[int], typer.Argument(min=1, metavar="GRAMS...", help="The weight of each carton.")],
     *,
     delivery_option: str = "standard",
-    region: Annotated[str, typer.Option(help="The state or province there, where rates differ by it.")] = "",
-    volume_ml: Annotated[list[int] | None, typer.Option(min=1, help="Of each carton, in the same order.")] = None,
+    region: Annotated[str, typer.Option(help="The destination's state or province, if rates depend on it.")] = "",
+    volume_ml: Annotated[
+        list[int] | None, typer.Option(min=1, help="The volume of each carton, in the same order.")
+    ] = None,
     latitude: float | None = None,
     longitude: float | None = None,
     json: Json = False,
@@ -56,9 +58,9 @@ def quote_shipment(
 
 
 def print_label(
-    shipment_id: Annotated[str, typer.Argument(metavar="SHIPMENT", help="Its id.")],
+    shipment_id: Annotated[str, typer.Argument(metavar="SHIPMENT", help="The shipment's id.")],
     *,
-    carton_id: Annotated[str, typer.Option(help="Of one carton, where each has a label of its own.")] = "",
+    carton_id: Annotated[str, typer.Option(help="The carton, if each has a label of its own.")] = "",
 ) -> None:
     """The carrier's label, as bytes on standard output: `oms-es shipment label ID > label.pdf`, or `| lp`."""
     with reading(set_up()) as connection:

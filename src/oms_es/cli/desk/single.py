@@ -166,7 +166,9 @@ def no_order(connection: queries.Connection, name: str) -> NotFound:
 
 
 def show_payment(
-    payment: Annotated[str, typer.Argument(metavar="PAYMENT", help="Its id, or its order where that has one.")],
+    payment: Annotated[
+        str, typer.Argument(metavar="PAYMENT", help="The payment's id, or its order if that has one payment.")
+    ],
     *,
     at: AtPosition = None,
     json: Json = False,
@@ -178,7 +180,10 @@ def show_payment(
 
 def show_shipment(
     shipment: Annotated[
-        str, typer.Argument(metavar="SHIPMENT", help="Its id, its tracking number, or its order where that has one.")
+        str,
+        typer.Argument(
+            metavar="SHIPMENT", help="The parcel's id, its tracking number, or its order if that has one parcel."
+        ),
     ],
     *,
     at: AtPosition = None,
@@ -189,7 +194,7 @@ def show_shipment(
 
 
 def show_return(
-    rma: Annotated[str, typer.Argument(metavar="RETURN", help="Its id, or its order where that has one.")],
+    rma: Annotated[str, typer.Argument(metavar="RETURN", help="The return's id, or its order if that has one return.")],
     *,
     at: AtPosition = None,
     json: Json = False,
@@ -281,7 +286,7 @@ def no_location(connection: queries.Connection, location: str) -> NotFound:
 
 
 def list_locations(
-    *, closed: Annotated[bool, typer.Option("--closed", help="Also those that are closed.")] = False, json: Json = False
+    *, closed: Annotated[bool, typer.Option("--closed", help="List closed locations, too.")] = False, json: Json = False
 ) -> None:
     """Locations that hold stock, the preferred ones first."""
     with reading(set_up()) as connection:
@@ -300,8 +305,10 @@ def list_locations(
 
 def list_stock(
     *,
-    location: Annotated[str | None, typer.Option(help="Of this place only.")] = None,
-    after: Annotated[str | None, typer.Option(metavar="SKU@LOCATION", help="Go on where a page ended.")] = None,
+    location: Annotated[str | None, typer.Option(help="List stock at this location only.")] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="SKU@LOCATION", help="The cursor that the previous page ended with.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=STOCK_PAGE_MAX, help="Rows of a page.")] = 100,
     json: Json = False,
 ) -> None:

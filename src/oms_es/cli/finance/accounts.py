@@ -17,15 +17,15 @@ from oms_es.reports.finance import customer_accounts as accounts
 from oms_es.reports.queries import Connection, Row
 
 LIMIT = 50
-Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its id.")]
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id.")]
 AMOUNTS = ("balance_minor", "held_minor", "available_minor")
 
 
 def list_accounts(
     *,
-    channel: Annotated[str | None, typer.Option(help="Those of it.")] = None,
+    channel: Annotated[str | None, typer.Option(help="List accounts of this channel.")] = None,
     low: Annotated[
-        bool, typer.Option("--low", help="Those with less available than they are topped up below.")
+        bool, typer.Option("--low", help="List accounts with less available than their top-up limit.")
     ] = False,
     after: After = None,
     limit: Annotated[int, typer.Option(min=1, max=accounts.PAGE_MAX, help="Rows of a page.")] = LIMIT,
@@ -84,8 +84,10 @@ def show_statement(
     account: Account,
     *,
     since: Annotated[str, typer.Option("--from", metavar="DAY", help="The first day, such as 2026-01-01 (UTC).")],
-    until: Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last day; else today.")] = None,
-    written_as: Annotated[Literal["table", "csv"], typer.Option("--format", help="For people, or a file.")] = "table",
+    until: Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last day; without it, today.")] = None,
+    written_as: Annotated[
+        Literal["table", "csv"], typer.Option("--format", help="The format of the output.")
+    ] = "table",
     json: Json = False,
 ) -> None:
     """Entries of an account in a period, with the balance before and after."""
@@ -127,7 +129,9 @@ def _print(found: accounts.Statement) -> None:
 def show_ageing(
     account: Account,
     *,
-    at: Annotated[str | None, typer.Option(metavar="DAY", help="At its end (UTC); else today.")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="DAY", help="The day at whose end (UTC) ages are computed; without it, today.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """An account's balance by the age of its credits; debits use up the oldest credits first."""

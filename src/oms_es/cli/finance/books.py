@@ -24,11 +24,11 @@ from oms_es.written_files import write_file
 LIMIT = 50
 Since = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first day, such as 2026-01-01 (UTC).")]
 Until = Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last day.")]
-Of = Annotated[str | None, typer.Option("--currency", help="Only it, such as EUR.")]
-After = Annotated[str | None, typer.Option(metavar="ENTRY", help="Where the page before ended.")]
+Of = Annotated[str | None, typer.Option("--currency", help="Only this currency, such as EUR.")]
+After = Annotated[str | None, typer.Option(metavar="ENTRY", help="The entry that the previous page ended with.")]
 Limit = Annotated[int, typer.Option(min=1, max=books.ENTRIES_MAX, help="Entries of a page.")]
 
-app = typer.Typer(help="What happened, as double-entry books.", no_args_is_help=True)
+app = typer.Typer(help="Double-entry books, folded from the events.", no_args_is_help=True)
 
 
 def _asked(connection: Connection, since: str | None, until: str | None, currency: str | None) -> Asked:
@@ -112,7 +112,12 @@ def show_journal(
 
 @app.command("account")
 def show_account(
-    name: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Such as assets:receivable; with all its parts.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ACCOUNT", help="The account, such as assets:receivable; its sub-accounts are included."
+        ),
+    ],
     *,
     since: Since = None,
     until: Until = None,
@@ -161,8 +166,10 @@ def _print_page(title: str, rows: list[tuple[Any, ...]], titles: tuple[str, ...]
 @app.command("export")
 def export_journal(
     *,
-    written_as: Annotated[str, typer.Option("--format", metavar=f"[{'|'.join(FORMATS)}]", help="For which program.")],
-    file: Annotated[Path | None, typer.Option(help="Where to write it; else it is printed.")] = None,
+    written_as: Annotated[
+        str, typer.Option("--format", metavar=f"[{'|'.join(FORMATS)}]", help="The program that reads the file.")
+    ],
+    file: Annotated[Path | None, typer.Option(help="The file to write; without it, the journal is printed.")] = None,
     since: Since = None,
     until: Until = None,
     currency: Of = None,

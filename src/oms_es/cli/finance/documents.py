@@ -30,25 +30,28 @@ from oms_es.store.encoding.codec import Cause
 from oms_es.written_files import write_file
 
 LIMIT = 50
-Sha256 = Annotated[str, typer.Argument(metavar="SHA256", help="Its address: the SHA-256 of its bytes.")]
+Sha256 = Annotated[str, typer.Argument(metavar="SHA256", help="The document's address: the SHA-256 of its bytes.")]
 EntityName = Annotated[
-    str | None, typer.Option("--entity", metavar=f"[{'|'.join(ENTITIES)}]", help="What it is about.")
+    str | None,
+    typer.Option("--entity", metavar=f"[{'|'.join(ENTITIES)}]", help="The kind of thing that the document belongs to."),
 ]
 EntityId = Annotated[
     str | None,
-    typer.Option("--entity-id", help="Its id; of an order also CHANNEL/EXTERNAL_ID, of a statement ACCOUNT/STATEMENT."),
+    typer.Option(
+        "--entity-id", help="The thing's id; for an order also CHANNEL/EXTERNAL_ID, for a statement ACCOUNT/STATEMENT."
+    ),
 ]
 
 
 def add_document(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="Kept as it is; - is stdin.")],
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The file to store; - is stdin.")],
     *,
     entity: EntityName = None,
     entity_id: EntityId = None,
-    kind: Annotated[str, typer.Option(metavar=f"[{'|'.join(KINDS)}]", help="What the paper is.")] = "other",
-    reference: Annotated[str, typer.Option(help="What is printed on it, such as its number.")] = "",
+    kind: Annotated[str, typer.Option(metavar=f"[{'|'.join(KINDS)}]", help="The kind of document.")] = "other",
+    reference: Annotated[str, typer.Option(help="A reference printed on the document, such as its number.")] = "",
     keep_until: Annotated[
-        str | None, typer.Option(metavar="DAY", help="Until when it must not be removed, such as 2036-12-31.")
+        str | None, typer.Option(metavar="DAY", help="The day until which it must not be removed, such as 2036-12-31.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -108,7 +111,10 @@ def get_document(
     sha256: Sha256,
     file: Annotated[
         str | None,
-        typer.Argument(metavar="[FILE|-]", help="Where to; - is stdout. If nothing is said: SHA256.pdf or so."),
+        typer.Argument(
+            metavar="[FILE|-]",
+            help="The file to write; - is stdout. Without it, SHA256 with the type's suffix, such as .pdf.",
+        ),
     ] = None,
 ) -> None:
     """Write a document's bytes to a file or to stdout, after their hash was verified."""
@@ -127,11 +133,15 @@ def get_document(
 
 def list_documents(
     *,
-    order: Annotated[str | None, typer.Option(help="Those of this order, its payments and its parcels.")] = None,
-    account: Annotated[str | None, typer.Option(help="Those of this account's statements.")] = None,
+    order: Annotated[
+        str | None, typer.Option(help="List documents of this order, its payments and its parcels.")
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="List documents of this account's statements.")] = None,
     entity: EntityName = None,
     entity_id: EntityId = None,
-    after: Annotated[int | None, typer.Option(metavar="POSITION", help="Go on where a page ended.")] = None,
+    after: Annotated[
+        int | None, typer.Option(metavar="POSITION", help="The cursor that the previous page ended with.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=attached.PAGE_MAX, help="Rows of a page.")] = LIMIT,
     json: Json = False,
 ) -> None:

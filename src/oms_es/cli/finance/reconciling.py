@@ -25,18 +25,26 @@ from oms_es.statements.reading import BYTES_MAX, ENCODINGS, Options
 
 LIMIT = 50
 Limit = Annotated[int, typer.Option(min=1, max=statements.PAGE_MAX, help="Rows of a page.")]
-Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="What the account is called here.")]
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Our name of the account.")]
 
 
 def import_statement(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="As it was sent; gzip is unpacked; - is stdin.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="The file as it was sent; gzip is unpacked; - is stdin.")
+    ],
     *,
-    written_as: Annotated[str, typer.Option("--format", metavar=f"[{'|'.join(FORMATS)}]", help="How it is written.")],
-    account: Annotated[str | None, typer.Option(help="What the account is called here, if not by its number.")] = None,
-    statement_id: Annotated[str | None, typer.Option(help="If not as the file calls it.")] = None,
-    mapping: Annotated[Path | None, typer.Option(help="Of a CSV: which column is what, in TOML.")] = None,
-    encoding: Annotated[str | None, typer.Option(help=f"{', '.join(ENCODINGS)}; if not as is usual.")] = None,
-    sha1: Annotated[str | None, typer.Option(help="What the provider says the file's SHA-1 is.")] = None,
+    written_as: Annotated[
+        str, typer.Option("--format", metavar=f"[{'|'.join(FORMATS)}]", help="The format of the file.")
+    ],
+    account: Annotated[str | None, typer.Option(help="Our name of the account; without it, its number.")] = None,
+    statement_id: Annotated[
+        str | None, typer.Option(help="The statement's id; without it, the one in the file.")
+    ] = None,
+    mapping: Annotated[Path | None, typer.Option(help="For CSV, a TOML file that maps the columns.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help=f"{', '.join(ENCODINGS)}; only needed if the format's usual encoding is wrong.")
+    ] = None,
+    sha1: Annotated[str | None, typer.Option(help="The file's SHA-1, as the provider states it.")] = None,
     json: Json = False,
 ) -> None:
     """Import a statement. The file is stored unchanged; imported again, it changes nothing."""
@@ -71,7 +79,7 @@ def _content_of(file: str) -> bytes:
 
 def list_statements(
     *,
-    account: Annotated[str | None, typer.Option(help="Those of it.")] = None,
+    account: Annotated[str | None, typer.Option(help="List statements of this account.")] = None,
     after: After = None,
     limit: Limit = LIMIT,
     json: Json = False,
@@ -105,9 +113,9 @@ def _money(row: Row, name: str) -> str:
 
 def show_lines(
     account: Account,
-    statement_id: Annotated[str, typer.Argument(metavar="STATEMENT", help="Its id.")],
+    statement_id: Annotated[str, typer.Argument(metavar="STATEMENT", help="The statement's id.")],
     *,
-    first: Annotated[int, typer.Option("--from", min=1, help="The first line that is shown.")] = 1,
+    first: Annotated[int, typer.Option("--from", min=1, help="The first line to show.")] = 1,
     limit: Limit = LIMIT,
     json: Json = False,
 ) -> None:
@@ -135,18 +143,20 @@ def show_lines(
 def run(
     account: Account,
     *,
-    until: Annotated[str | None, typer.Option(metavar="DAY", help="Only what was booked by then.")] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Match only lines that were booked by this day.")
+    ] = None,
     method: Annotated[
-        list[str] | None, typer.Option(help="Only payments by it, such as card; may be repeated.")
+        list[str] | None, typer.Option(help="Match only payments by this method, such as card; may be repeated.")
     ] = None,
     payouts_of: Annotated[
-        list[str] | None, typer.Option(help="A provider's account whose payouts come in at this bank; may be repeated.")
+        list[str] | None, typer.Option(help="A provider's account whose payouts arrive at this bank; may be repeated.")
     ] = None,
-    window_days: Annotated[int, typer.Option(min=0, max=60, help="How far the two sides may lie apart.")] = 5,
+    window_days: Annotated[int, typer.Option(min=0, max=60, help="Days that the two sides may be apart.")] = 5,
     fee_basis_points: Annotated[
-        int | None, typer.Option(min=0, max=10_000, help="The fee that was agreed, such as 140 for 1.4 %.")
+        int | None, typer.Option(min=0, max=10_000, help="The agreed fee in basis points, such as 140 for 1.4 %.")
     ] = None,
-    fee_fixed_minor: Annotated[int, typer.Option(min=0, help="And what is added for each payment.")] = 0,
+    fee_fixed_minor: Annotated[int, typer.Option(min=0, help="The agreed fixed fee for each payment.")] = 0,
     json: Json = False,
 ) -> None:
     """Match the lines of an account's statements with the money that moved here. Run again, it adds what is new."""
@@ -175,7 +185,7 @@ def day_of(text: str) -> str:
 def list_breaks(
     account: Account,
     *,
-    resolved: Annotated[bool, typer.Option("--resolved", help="Those that were resolved.")] = False,
+    resolved: Annotated[bool, typer.Option("--resolved", help="List resolved breaks instead.")] = False,
     after: After = None,
     limit: Limit = LIMIT,
     json: Json = False,
@@ -208,7 +218,7 @@ def list_breaks(
 
 def explain(
     account: Account,
-    line: Annotated[str, typer.Argument(metavar="STATEMENT/LINE", help="A line, as matches and breaks name it.")],
+    line: Annotated[str, typer.Argument(metavar="STATEMENT/LINE", help="The line, as matches and breaks name it.")],
     *,
     json: Json = False,
 ) -> None:

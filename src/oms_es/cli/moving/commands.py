@@ -56,7 +56,9 @@ def list_commands(*, json: Json = False) -> None:
 
 
 def show_command(
-    name: Annotated[str, typer.Argument(metavar="COMMAND", help="Such as CountStock; see `commands list`.")],
+    name: Annotated[
+        str, typer.Argument(metavar="COMMAND", help="The command's name, such as CountStock; see `commands list`.")
+    ],
     *,
     json: Json = False,
 ) -> None:

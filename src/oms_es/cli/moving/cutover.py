@@ -83,7 +83,7 @@ def compare(
 
 
 def export(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that the files go to.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder for the files.")],
     *,
     since: Annotated[
         str | None, typer.Option(metavar="MOMENT", help="Only orders that changed then or later, as since the cutover.")

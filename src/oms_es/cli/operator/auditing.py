@@ -29,7 +29,9 @@ from oms_es.store.sealing.seals import head_of
 from oms_es.verification.verify import check_log
 from oms_es.written_files import write_file
 
-app = typer.Typer(no_args_is_help=True, help="What the log proves: of an order, of itself, to others.")
+app = typer.Typer(
+    no_args_is_help=True, help="Proofs about orders and the log, for people who do not trust the database."
+)
 
 FIND: Mapping[str, Callable[[Connection, str], Sequence[StoredEvent]]] = {
     "order": lambda connection, name: subjects.of_order(connection, order_named(connection, name)["order_id"]),
@@ -44,14 +46,24 @@ FIND: Mapping[str, Callable[[Connection, str], Sequence[StoredEvent]]] = {
 @app.command("prove")
 def prove(
     *,
-    order: Annotated[str | None, typer.Option(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")] = None,
-    event: Annotated[int | None, typer.Option(metavar="POSITION", help="One event of the log.")] = None,
-    payment: Annotated[str | None, typer.Option(metavar="ID", help="Everything of a payment.")] = None,
-    stock: Annotated[str | None, typer.Option(metavar="SKU[@LOCATION]", help="Every movement and promise.")] = None,
-    stream: Annotated[str | None, typer.Option(metavar="STREAM", help="Any stream of the log.")] = None,
-    older: Annotated[Path | None, typer.Option(metavar="FILE", help="A checkpoint that this continues.")] = None,
-    newer: Annotated[Path | None, typer.Option(metavar="FILE", help="A checkpoint instead of the newest.")] = None,
-    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Without it, it is printed.")] = None,
+    order: Annotated[
+        str | None, typer.Option(metavar="ORDER", help="Prove an order, by its id or CHANNEL/EXTERNAL_ID.")
+    ] = None,
+    event: Annotated[int | None, typer.Option(metavar="POSITION", help="Prove the event at this position.")] = None,
+    payment: Annotated[str | None, typer.Option(metavar="ID", help="Prove all events of a payment.")] = None,
+    stock: Annotated[
+        str | None, typer.Option(metavar="SKU[@LOCATION]", help="Prove all events of a SKU's stock.")
+    ] = None,
+    stream: Annotated[str | None, typer.Option(metavar="STREAM", help="Prove all events of a stream.")] = None,
+    older: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="An older checkpoint: prove that the log continues it.")
+    ] = None,
+    newer: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The checkpoint to prove against; without it, the newest.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="The file to write; without it, the proof is printed.")
+    ] = None,
 ) -> None:
     """Write a file that proves events of the log to anyone who has the log's key, without the database. The file
     contains the events, names and addresses among them. With --older alone it proves only that the log continues."""
@@ -77,7 +89,7 @@ def _note_in(file: Path | None) -> str | None:
 
 @app.command("check")
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `oms-es audit prove` wrote it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof that `oms-es audit prove` wrote.")],
     *,
     key: Keys = None,
     witness: Witnesses = None,
@@ -126,10 +138,13 @@ def check_whole_log(*, key: Keys = None, against: Against = None, json: Json = F
 def checkpoint(
     *,
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="Write it there, with the tiles that are missing.")
+        Path | None,
+        typer.Option(
+            "--to", metavar="DIR", help="The folder to write to; tiles that are missing there are written, too."
+        ),
     ] = None,
     add: Annotated[
-        Path | None, typer.Option("--add", metavar="FILE", help="Keep the co-signatures of this checkpoint.")
+        Path | None, typer.Option("--add", metavar="FILE", help="Store the co-signatures in this copy of a checkpoint.")
     ] = None,
     witness: Witnesses = None,
 ) -> None:
@@ -153,8 +168,12 @@ def checkpoint(
 @app.command("key")
 def key(
     *,
-    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Make a new key, and write it there.")] = None,
-    name: Annotated[str | None, typer.Option(help="Of the new key: the log's, unless it is for a new log.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Make a new key, and write it to this file.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The new key's name; without it, the log's. Only a new log needs another.")
+    ] = None,
 ) -> None:
     """Show the public keys of this log, for people who verify it; or make a key to sign it with (OMS_LOG_KEY_FILE)."""
     if to is None:

@@ -47,7 +47,7 @@ def verify_history(
     json: Json = False,
     at_rest: Annotated[
         bool,
-        typer.Option("--at-rest", help="No reader may have more to do: the default where no engine runs."),
+        typer.Option("--at-rest", help="Fail if a reader has work left; the default if no engine runs."),
     ] = False,
     key: Keys = None,
     against: Against = None,
@@ -104,9 +104,11 @@ def _verify_until(settings: Settings, at: str, *, json: bool) -> None:
 def rebuild_read_models(
     names: Annotated[list[str] | None, typer.Argument(metavar="READ_MODEL...")] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Every read model, from one reading of history.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Rebuild every read model, from one reading of history.")
+    ] = False,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="How many share the read models out; without it, as many as cores.")
+        int | None, typer.Option(min=1, help="Processes that share the read models; without it, as many as cores.")
     ] = None,
     json: Json = False,
 ) -> None:

@@ -55,18 +55,20 @@ PREFIX = "oms-es-demo-"
 
 def demo(
     *,
-    orders: Annotated[int, typer.Option(min=1, help="How many orders come in.")] = 3_000,
-    seed: Annotated[int, typer.Option(help="Another seed is another world.")] = 1,
+    orders: Annotated[int, typer.Option(min=1, help="Orders to send.")] = 3_000,
+    seed: Annotated[int, typer.Option(help="The seed of the generated world.")] = 1,
     json: Json = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the database; the same demo again goes on.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the database; the same demo, run again, continues.")
+    ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="End with every table: phases, each step, sales per day, each question.")
+        bool, typer.Option("--all", help="Print every table at the end: phases, timeline, sales per day, each check.")
     ] = False,
     dataset: Annotated[
-        Literal["completejourney"] | None, typer.Option(help="Real baskets instead of a made-up world.")
+        Literal["completejourney"] | None, typer.Option(help="Real baskets in place of a generated world.")
     ] = None,
     kafka: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="By way of this Kafka, whose topics of ours must be unused.")
+        str | None, typer.Option(metavar="ADDRESS", help="Use this Kafka; the engine's topics on it must be unused.")
     ] = None,
     gateways: Annotated[
         Literal["simulated", "protocol"],

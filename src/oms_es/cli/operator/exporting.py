@@ -17,8 +17,8 @@ from oms_es.store.encoding.codec import Codec
 
 def export(
     *,
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Where its files are, or shall be.")],
-    check: Annotated[bool, typer.Option("--check", help="Only see whether its files are what was written.")] = False,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder of the export.")],
+    check: Annotated[bool, typer.Option("--check", help="Only compare the files with their checksums.")] = False,
     json: Json = False,
 ) -> None:
     """Write events and fact tables as Parquet files. Run again, it goes on where the last run ended or was killed. The

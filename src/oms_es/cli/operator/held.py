@@ -13,13 +13,15 @@ from oms_es.proof.tree import BadProof
 from oms_es.store.sealing import folder
 from oms_es.verification.seal_checks import Signed
 
-KEYS = typer.Option("--key", metavar="KEY", help="A public key, or a file with it; may be repeated.")
-WITNESSES = typer.Option("--witness", metavar="KEY", help="Of a witness that must have co-signed; may be repeated.")
+KEYS = typer.Option("--key", metavar="KEY", help="A trusted public key, or a file with it; may be repeated.")
+WITNESSES = typer.Option(
+    "--witness", metavar="KEY", help="The key of a witness that must have co-signed; may be repeated."
+)
 Keys = Annotated[list[str] | None, KEYS]
 Witnesses = Annotated[list[str] | None, WITNESSES]
 Against = Annotated[
     list[Path] | None,
-    typer.Option("--against", metavar="FILE", help="A checkpoint that was kept elsewhere, or a folder of them."),
+    typer.Option("--against", metavar="FILE", help="A checkpoint that you kept elsewhere, or a folder of checkpoints."),
 ]
 
 

@@ -25,18 +25,17 @@ from oms_es.store.privacy import rotation, wrapping
 from oms_es.store.privacy.wrapping import HOW, NoDataKey
 from oms_es.written_files import write_file
 
-app = typer.Typer(
-    help="The keys under which personal data is encrypted, and forgetting whose it is.", no_args_is_help=True
-)
+app = typer.Typer(help="Encryption of personal data, and forgetting people.", no_args_is_help=True)
 WAIT_SECONDS = 30.0
 LISTED_MAX = 20
 """Dead letters that are listed as possibly about a person."""
-OneOrder = Annotated[str | None, typer.Argument(metavar="[ORDER]", help="Its id, or CHANNEL/EXTERNAL_ID.")]
+OneOrder = Annotated[str | None, typer.Argument(metavar="[ORDER]", help="The order's id, or CHANNEL/EXTERNAL_ID.")]
 OfCustomer = Annotated[
-    str | None, typer.Option(metavar="CHANNEL/ID", help="Instead of an order: all orders of this customer.")
+    str | None, typer.Option(metavar="CHANNEL/ID", help="All orders of this customer, in place of one order.")
 ]
 Wait = Annotated[
-    float, typer.Option(metavar="SECONDS", min=0, help="How long at most until the engine has come as far.")
+    float,
+    typer.Option(metavar="SECONDS", min=0, help="How long to wait at most until the engine has processed the request."),
 ]
 DAYS_MAX = 36_500
 
@@ -88,10 +87,10 @@ def forget(
     *,
     customer: OfCustomer = None,
     reason: Annotated[ForgetReason, typer.Option(help="Why.")] = "request",
-    case: Annotated[str | None, typer.Option(help="Under which it is on file elsewhere, with who asked.")] = None,
+    case: Annotated[str | None, typer.Option(help="The case under which you filed the request and who asked.")] = None,
     wait: Wait = WAIT_SECONDS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print which orders these are.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Only finish what was interrupted.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Only finish interrupted requests.")] = False,
     json: Json = False,
 ) -> None:
     """Destroy the keys of a person's orders that have ended, and of orders that were split off, merged or sent in
@@ -125,11 +124,13 @@ def forget(
 
 @app.command("expire")
 def expire(
-    days: Annotated[int, typer.Option(min=1, max=DAYS_MAX, help="Since an order ended and nothing happened to it.")],
+    days: Annotated[
+        int, typer.Option(min=1, max=DAYS_MAX, help="Days since the last change of an order that has ended.")
+    ],
     *,
     wait: Wait = WAIT_SECONDS,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only print which orders these are, also what a case holds.")
+        bool, typer.Option("--dry-run", help="Only print which orders these are, including those under a legal hold.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -238,7 +239,7 @@ def hold(
     order: OneOrder = None,
     *,
     customer: OfCustomer = None,
-    case: Annotated[str, typer.Option(help="Under which it is on file elsewhere: by it the hold is lifted.")],
+    case: Annotated[str, typer.Option(help="The case under which you filed it; lifting the hold needs the same.")],
     reason: Annotated[LegalHoldReason, typer.Option(help="Why.")] = "dispute",
 ) -> None:
     """Place a legal hold: the person's orders are not forgotten until the case is over. Later orders are not held."""
@@ -254,7 +255,7 @@ def release(
     order: OneOrder = None,
     *,
     customer: OfCustomer = None,
-    case: Annotated[str, typer.Option(help="By which they were held.")],
+    case: Annotated[str, typer.Option(help="The case of the hold.")],
 ) -> None:
     """Lift a legal hold: the case no longer needs the person's data."""
     with writing(set_up()) as engine:
@@ -270,7 +271,8 @@ def export(
     *,
     customer: OfCustomer = None,
     to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Instead of to standard output; for you alone.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The file to write, readable by you alone; without it, standard output."),
     ] = None,
 ) -> None:
     """Everything that is stored about a person, as JSON: events, rows, dead letters, webhooks, and who saw it."""

@@ -16,8 +16,8 @@ from oms_es.reference import files, releases
 from oms_es.reference.json_schemas import messages, over_http
 from oms_es.reference.narrowings import NARROWINGS
 
-app = typer.Typer(help="What is published: message schemas, AsyncAPI, pages.", no_args_is_help=True)
-Directory = Annotated[Path, typer.Argument(file_okay=False, help="Where it is.")]
+app = typer.Typer(help="The published reference: message schemas, AsyncAPI, pages.", no_args_is_help=True)
+Directory = Annotated[Path, typer.Argument(file_okay=False, help="The folder of the reference.")]
 
 
 @app.command("write")

@@ -48,7 +48,7 @@ from oms_es.settings import Settings
 from oms_es.store import schema
 from oms_es.store.http import api_keys, link_keys, sessions
 
-keys_app = typer.Typer(help="Keys by which programs are known over HTTP.", no_args_is_help=True)
+keys_app = typer.Typer(help="API keys of the HTTP interface.", no_args_is_help=True)
 ENDING_SECONDS = 20.0
 OVERLAP_HOURS = 24.0
 
@@ -157,8 +157,8 @@ def connection() -> Iterator[queries.Connection]:
 def link_order(
     order: OrderName,
     *,
-    days: Annotated[int, typer.Option(min=1, max=links.DAYS_MAX, help="Good for so long.")] = links.DAYS,
-    base: Annotated[str, typer.Option(metavar="URL", help="Where customers reach the server.")] = "",
+    days: Annotated[int, typer.Option(min=1, max=links.DAYS_MAX, help="Days until the link expires.")] = links.DAYS,
+    base: Annotated[str, typer.Option(metavar="URL", help="The address at which customers reach the server.")] = "",
     json: Json = False,
 ) -> None:
     """A link for the customer to the order's status, without a name, an address or money."""
@@ -183,14 +183,14 @@ def revoke_links() -> None:
 
 @keys_app.command("create")
 def create_key(
-    label: Annotated[str, typer.Argument(help="Whom it is for.")],
+    label: Annotated[str, typer.Argument(help="Whom or what the key is for.")],
     *,
-    role: Annotated[list[str] | None, typer.Option(help=f"What it may, as one word: {', '.join(ROLES)}.")] = None,
-    scope: Annotated[list[str] | None, typer.Option(help="What it may; may be repeated.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help=f"The key's rights as a role: {', '.join(ROLES)}.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="A scope of the key; may be repeated.")] = None,
     channel: Annotated[
-        list[str] | None, typer.Option(help="Only what is of this channel; may be repeated; '*': of every one.")
+        list[str] | None, typer.Option(help="Limit the key to this channel; may be repeated; '*' is every channel.")
     ] = None,
-    days: Annotated[int | None, typer.Option(min=1, max=3_650, help="Good for so long.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=3_650, help="Days until the key expires.")] = None,
     json: Json = False,
 ) -> None:
     """Make a key. The key is shown once: only its hash is stored."""
@@ -239,7 +239,7 @@ def list_keys(*, json: Json = False) -> None:
 
 
 @keys_app.command("revoke")
-def revoke_key(key_id: Annotated[str, typer.Argument(metavar="KEY", help="Its id.")]) -> None:
+def revoke_key(key_id: Annotated[str, typer.Argument(metavar="KEY", help="The key's id.")]) -> None:
     """Revoke a key for ever; servers refuse it within seconds."""
     with connection() as writing:
         if api_keys.revoke(writing, key_id, datetime.now(UTC)) is None:
@@ -249,10 +249,10 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="KEY", help="Its id
 
 @keys_app.command("rotate")
 def rotate_key(
-    key_id: Annotated[str, typer.Argument(metavar="KEY", help="Its id.")],
+    key_id: Annotated[str, typer.Argument(metavar="KEY", help="The key's id.")],
     *,
     overlap_hours: Annotated[
-        float, typer.Option(min=0, max=720, help="The secret before is good for so long.")
+        float, typer.Option(min=0, max=720, help="Hours for which the previous secret stays valid.")
     ] = OVERLAP_HOURS,
     json: Json = False,
 ) -> None:

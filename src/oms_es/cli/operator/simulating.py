@@ -25,13 +25,17 @@ SEEDS_PER_LINE = 200
 
 def simulate(
     *,
-    seed: Annotated[int | None, typer.Option(help="Play this one, and print what happened last.")] = None,
-    seeds: Annotated[str, typer.Option(metavar="A..B", help="Play from A up to, and without, B.")] = "0..200",
-    minutes: Annotated[float, typer.Option(min=0.1, help="Simulated time in which things go wrong.")] = MINUTES,
+    seed: Annotated[int | None, typer.Option(help="Play this seed, and print its last events.")] = None,
+    seeds: Annotated[str, typer.Option(metavar="A..B", help="Play the seeds from A up to, and without, B.")] = "0..200",
+    minutes: Annotated[float, typer.Option(min=0.1, help="Simulated minutes with faults.")] = MINUTES,
     profile: Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")] = "stormy",
-    without: Annotated[list[str] | None, typer.Option(metavar="GUARD", help="Take a guard of the design out.")] = None,
-    guards: Annotated[bool, typer.Option("--guards", help="Take each guard out in turn: when is it missed?")] = False,
-    soak: Annotated[float, typer.Option(metavar="SECONDS", help="Go on with fresh seeds for so long instead.")] = 0.0,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="GUARD", help="Remove this guard of the design; may be repeated.")
+    ] = None,
+    guards: Annotated[
+        bool, typer.Option("--guards", help="Remove each guard in turn, and count the seeds until an invariant breaks.")
+    ] = False,
+    soak: Annotated[float, typer.Option(metavar="SECONDS", help="Play new seeds for so many seconds instead.")] = 0.0,
 ) -> None:
     """Play the whole engine in simulated time, with crashes, repeats and lost answers, and verify every invariant."""
     quiet(for_good=True)

@@ -25,7 +25,7 @@ from oms_es.store.dead_letters import DEAD_LETTERS as DEAD_LETTERS_TABLE
 from oms_es.store.recorder import TRACKING
 
 app = typer.Typer(invoke_without_command=True)
-TopicName = Annotated[str, typer.Argument(metavar="TOPIC", help="Its whole name.")]
+TopicName = Annotated[str, typer.Argument(metavar="TOPIC", help="The topic's whole name.")]
 log = structlog.get_logger(__name__)
 
 
@@ -49,7 +49,9 @@ def kafka_of(settings: Settings, bootstrap: str | None = None) -> Config:
 def make_topics(
     context: typer.Context,
     *,
-    partitions: Annotated[int, typer.Option(min=1, help="Of each topic; they can never be changed.")] = PARTITIONS,
+    partitions: Annotated[
+        int, typer.Option(min=1, help="Partitions of each topic; the number can never be changed.")
+    ] = PARTITIONS,
     replicas: Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in production.")] = 1,
 ) -> None:
     """Create the topics that are missing on the Kafka of OMS_KAFKA. Existing topics are not changed."""

@@ -20,7 +20,9 @@ from oms_es.kernel import Projection
 from oms_es.reports.queries import Connection
 
 SHOWN_MAX = 200
-Moment = Annotated[str, typer.Argument(metavar="MOMENT|POSITION", help="Such as 2026-01-05T12:00Z, or now.")]
+Moment = Annotated[
+    str, typer.Argument(metavar="MOMENT|POSITION", help="A moment such as 2026-01-05T12:00Z, a position, or now.")
+]
 
 
 def diff(
@@ -28,10 +30,11 @@ def diff(
     until: Moment,
     *,
     read_models: Annotated[
-        list[str] | None, typer.Option("--read-model", metavar="READ_MODEL", help="Of it; may be repeated.")
+        list[str] | None,
+        typer.Option("--read-model", metavar="READ_MODEL", help="Compare this read model; may be repeated."),
     ] = None,
-    order: Annotated[str | None, typer.Option(help="Whatever of an order is kept under its id.")] = None,
-    sku: Annotated[str | None, typer.Option(help="Whatever of a SKU is kept under it.")] = None,
+    order: Annotated[str | None, typer.Option(help="Compare all rows of an order.")] = None,
+    sku: Annotated[str | None, typer.Option(help="Compare all rows of a SKU.")] = None,
     json: Json = False,
 ) -> None:
     """Rows that were added, removed or changed between two moments: of read models, of an order, or of a SKU."""

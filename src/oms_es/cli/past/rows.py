@@ -22,8 +22,10 @@ from oms_es.reports.streams import At
 LIMIT, LIMIT_MAX = 50, 1_000
 COLUMNS_SHOWN_MAX = 8
 """Columns that are shown of several rows; of a single row all are shown."""
-ReadModel = Annotated[str, typer.Argument(metavar="READ_MODEL", help="Such as order_status.")]
-Where = Annotated[list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Rows with this value; may be repeated.")]
+ReadModel = Annotated[str, typer.Argument(metavar="READ_MODEL", help="A read model, such as order_status.")]
+Where = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Show rows with this value; may be repeated.")
+]
 
 
 def list_rows(
@@ -31,8 +33,10 @@ def list_rows(
     *,
     where: Where = None,
     at: AtPosition = None,
-    descending: Annotated[bool, typer.Option("--descending", help="From the end.")] = False,
-    after: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on where a page ended.")] = None,
+    descending: Annotated[bool, typer.Option("--descending", help="Show the last rows first.")] = False,
+    after: Annotated[
+        str | None, typer.Option(metavar="CURSOR", help="The cursor that the previous page ended with.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="Rows of a page.")] = LIMIT,
     json: Json = False,
 ) -> None:
@@ -74,7 +78,9 @@ def _print(projection: Projection, rows: Sequence[Row], nothing: str) -> None:
 
 def explain(
     name: ReadModel,
-    key: Annotated[list[str], typer.Argument(metavar="KEY...", help="The row's key, a value for each column of it.")],
+    key: Annotated[
+        list[str], typer.Argument(metavar="KEY...", help="The row's key, with a value for each of its columns.")
+    ],
     *,
     at: AtPosition = None,
     json: Json = False,

@@ -32,15 +32,17 @@ def sql(
     statement: Annotated[str, typer.Argument(metavar="QUERY", help='Such as "SELECT …"; - reads it from stdin.')],
     *,
     export: Annotated[
-        Path | None, typer.Option("--export", metavar="DIR", help="Of the files of this export, with DuckDB.")
+        Path | None, typer.Option("--export", metavar="DIR", help="Query the files of this export, with DuckDB.")
     ] = None,
     personal: Annotated[
-        bool, typer.Option("--personal", help="Also what says something of people: customers, recipients, events.")
+        bool, typer.Option("--personal", help="Allow tables with personal data: customers, recipients, events.")
     ] = False,
-    rows: Annotated[int, typer.Option(min=1, max=found.ROWS_MAX, help="So many at most.")] = ROWS,
-    seconds: Annotated[int, typer.Option(min=1, max=found.SECONDS_MAX, help="So long at most.")] = SECONDS,
-    format: Annotated[Format, typer.Option(help="What comes out.")] = "table",  # noqa: A002 - as the option is called
-    output: Annotated[Path | None, typer.Option(help="Write it to this file; Parquet needs one.")] = None,
+    rows: Annotated[int, typer.Option(min=1, max=found.ROWS_MAX, help="Rows of the answer at most.")] = ROWS,
+    seconds: Annotated[
+        int, typer.Option(min=1, max=found.SECONDS_MAX, help="Seconds for the query at most.")
+    ] = SECONDS,
+    format: Annotated[Format, typer.Option(help="The format of the output.")] = "table",  # noqa: A002 - as the option is called
+    output: Annotated[Path | None, typer.Option(help="Write the answer to this file; Parquet needs one.")] = None,
 ) -> None:
     """Query the read models, or an export, in SQL: one read-only query. Amounts are minor units, moments are in UTC.
     The data dictionary in the reference has every table and column."""

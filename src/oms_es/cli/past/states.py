@@ -18,7 +18,7 @@ from oms_es.reports.streams import end_of_log
 from oms_es.store import schema
 
 EVERY_MIN = 1_000
-app = typer.Typer(help="States of read models that are kept: the past is folded from them.", no_args_is_help=True)
+app = typer.Typer(help="Kept states of read models, from which past states are computed.", no_args_is_help=True)
 Names = Annotated[list[str] | None, typer.Argument(metavar="READ_MODEL...")]
 Everything = Annotated[bool, typer.Option("--all", help="Every read model.")]
 
@@ -43,7 +43,8 @@ def keep(
     *,
     everything: Everything = False,
     every: Annotated[
-        int | None, typer.Option(min=EVERY_MIN, metavar="EVENTS", help="As of every so many events of the log.")
+        int | None,
+        typer.Option(min=EVERY_MIN, metavar="EVENTS", help="Keep a state at every so many events of the log."),
     ] = None,
     at: AtPosition = None,
 ) -> None:

@@ -35,22 +35,34 @@ PLACED = "SKU@LOCATION=NUMBER, where * is any; may be repeated."
 def what_if(
     *,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="MOMENT|POSITION", help="From then; from the beginning if left out.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MOMENT|POSITION",
+            help="The moment from which history is replayed; without it, the beginning.",
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="MOMENT|POSITION", help="Up to then; up to now if left out.")
+        str | None,
+        typer.Option(
+            "--to", metavar="MOMENT|POSITION", help="The moment up to which history is replayed; without it, now."
+        ),
     ] = None,
-    rules: Annotated[Path | None, typer.Option(help="Sourcing rules: TOML or JSON, with the fields of rules.")] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="Sourcing rules, in a TOML or JSON file with their fields.")
+    ] = None,
     rates: Annotated[list[Path] | None, typer.Option(help="A carrier's rates, in a file; may be repeated.")] = None,
     policy: Annotated[list[Path] | None, typer.Option(help="A return policy, in a file; may be repeated.")] = None,
     delivery: Annotated[list[Path] | None, typer.Option(help="A delivery option, in a file; may be repeated.")] = None,
     safety_stock: Annotated[list[str] | None, typer.Option(metavar="UNITS", help=f"Safety stock: {PLACED}")] = None,
     presale_limit: Annotated[list[str] | None, typer.Option(metavar="UNITS", help=f"Presale limits: {PLACED}")] = None,
-    stock: Annotated[list[str] | None, typer.Option(metavar="UNITS", help=f"Units more, or fewer: {PLACED}")] = None,
+    stock: Annotated[list[str] | None, typer.Option(metavar="UNITS", help=f"More or fewer units: {PLACED}")] = None,
     capacity: Annotated[
         list[str] | None, typer.Option(metavar="ORDERS", help="Orders a day: LOCATION=NUMBER; may be repeated.")
     ] = None,
-    order: Annotated[str | None, typer.Option(help="Both stories of one order, by id or CHANNEL/EXTERNAL_ID.")] = None,
+    order: Annotated[
+        str | None, typer.Option(help="Show both histories of one order, by its id or CHANNEL/EXTERNAL_ID.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result as one page with charts.")] = None,
     json: Json = False,
 ) -> None:
