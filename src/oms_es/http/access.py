@@ -35,12 +35,12 @@ SYSTEM = "system"
 SCOPES: Mapping[str, str] = {
     **{f"{family}:read": f"Read {what}." for family, what in FAMILIES.items()},
     **{f"{family}:write": f"Give commands about {what}." for family, what in FAMILIES.items()},
-    PLACE: "Place orders, and say what a channel says of its own: changes, cancellations, what it fulfilled or "
-    "refunded itself, returns asked for.",
-    PERSONAL: "See names and addresses; every such reading is kept in the access log.",
+    PLACE: "Place orders, and give a channel's commands about its own orders: changes, cancellations, "
+    "fulfilments and refunds of its own, requests for returns.",
+    PERSONAL: "See names and addresses; the access log records every view.",
     EVENTS: "Follow the whole log.",
-    KEYS: "See, make, change and revoke keys, which may what the caller may at most.",
-    SYSTEM: "Give, in the engine's place, commands that only the engine gives. In no role.",
+    KEYS: "List, make, rotate and revoke keys, with at most the caller's own rights.",
+    SYSTEM: "Give commands that otherwise only the engine gives. No role has this scope.",
 }
 INCLUDED: Mapping[str, frozenset[str]] = {"orders:write": frozenset({PLACE})}
 """Scopes that a scope implies: keys that were made before `orders:write` was split keep the rights that they had."""

@@ -63,7 +63,16 @@ ROUTES = (
         tag="health",
         media="text/plain",
     ),
-    Route("GET", "/metrics", "metrics", "Numbers.", "operations:read", metrics, tag="health", media="text/plain"),
+    Route(
+        "GET",
+        "/metrics",
+        "metrics",
+        "Metrics of this process, for Prometheus.",
+        "operations:read",
+        metrics,
+        tag="health",
+        media="text/plain",
+    ),
     Route(
         "GET",
         "/v1/problems/{reason}",

@@ -47,14 +47,14 @@ PROBLEM: Mapping[str, Any] = {
 OF_COMMANDS = (
     (
         "Idempotency-Key",
-        "A name for this request: under it, it is answered once.",
+        "A name for this request: a repetition under the same name gets the same answer, and changes nothing.",
         r"^[\x21-\x7e]{1,255}$",
     ),
-    ("If-Match", "The version that the stream must have, as ETag has it.", r'^"(0|[1-9][0-9]{0,17})"$'),
+    ("If-Match", "The version that the stream must have, as in an ETag.", r'^"(0|[1-9][0-9]{0,17})"$'),
 )
 OF_READS = (
     "Oms-Min-Position",
-    "Wait until this shows what was answered with this Oms-Position.",
+    "Wait until the answer includes the position that an earlier answer gave as Oms-Position.",
     r"^(0|[1-9][0-9]{0,17})$",
 )
 
@@ -234,8 +234,18 @@ td{padding:.1rem .7rem .1rem 0;vertical-align:top}nav a{margin-right:.7rem}
 <p>The document for programs: <a href="/openapi.json">openapi.json</a> (OpenAPI 3.1).</p>
 <nav>{index}</nav>{body}</body></html>"""
 ROUTES = (
-    Route("GET", "/openapi.json", "openapi", "This interface, for programs.", None, show_document, tag="health"),
-    Route("GET", "/docs", "docs", "This interface, for people.", None, show_page, tag="health", media="text/html"),
+    Route(
+        "GET",
+        "/openapi.json",
+        "openapi",
+        "This interface as an OpenAPI document, for programs.",
+        None,
+        show_document,
+        tag="health",
+    ),
+    Route(
+        "GET", "/docs", "docs", "This interface as a page for people.", None, show_page, tag="health", media="text/html"
+    ),
 )
 
 

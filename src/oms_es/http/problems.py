@@ -29,9 +29,9 @@ POINTER_LENGTH_MAX = 200
 DETAIL_LENGTH_MAX = 1_000
 
 WORDED_HERE: Mapping[str, str] = {
-    "invalid_request": "fields are not as they must be; see `errors`",
+    "invalid_request": "some fields are not valid; see `errors`",
     "unavailable": "the database does not answer; send it again",
-    "unexpected": "a mistake of ours; report it with the request_id",
+    "unexpected": "an error in this program; report it with the request_id",
 }
 """The descriptions of reasons that no error class of this program has."""
 

@@ -600,7 +600,7 @@ def test_history_is_verified_from_a_page_that_follows_it(operator: httpx.Client)
     wait_for(lambda: "Verify now" in operator.get("/console/verify").text)
     page = operator.get("/console/verify").text
     assert "Everything holds" in page
-    assert "<caption>Questions</caption>" in page
+    assert "<caption>Checks</caption>" in page
     assert sent(operator, "/console/verify:cancel", {}, of="/console/verify").status_code == 303
 
 

@@ -80,7 +80,7 @@ ROUTES = (
         "GET",
         f"{JOBS}/{{job}}",
         "show-finance-job",
-        "What a request came to that was answered 202: its answer, or its refusal.",
+        "The result of a request that was answered 202: its answer, or its error.",
         READ,
         look,
         answers={200: "It came to this.", 202: LATER, 404: "There is none, or it ended more than a minute ago."},

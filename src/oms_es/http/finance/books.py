@@ -155,17 +155,17 @@ TOO_MANY = f"A parameter is wrong, or there are more than {ORDERS_MAX:,} orders:
 PARAMETERS = (
     Parameter("from", "The first day, in UTC.", DAY),
     Parameter("to", "The last day.", DAY),
-    Parameter("currency", "Only it.", {"type": "string", "pattern": "^[A-Z]{3}$"}),
+    Parameter("currency", "Only this currency.", {"type": "string", "pattern": "^[A-Z]{3}$"}),
 )
 AFTER = Parameter(
-    "after", "The entry that the page before ended with.", {"type": "string", "pattern": "^[0-9]{1,18}/[0-9]{1,9}$"}
+    "after", "The entry that the previous page ended with.", {"type": "string", "pattern": "^[0-9]{1,18}/[0-9]{1,9}$"}
 )
 ROUTES: Sequence[Route] = (
     Route(
         "GET",
         "/v1/books/trial-balance",
         "trial-balance",
-        "The balance of every account of the books, a debit positive; those of a currency sum to zero.",
+        "The balance of every account of the books; a debit is positive, and the accounts of a currency sum to zero.",
         READ,
         trial_balance,
         PARAMETERS,
@@ -177,7 +177,8 @@ ROUTES: Sequence[Route] = (
         "GET",
         "/v1/books/accounts/{account}",
         "show-book-account",
-        "The postings of an account of the books and its parts, as they were recorded, with its balance after each.",
+        "The postings of an account of the books and its sub-accounts, in the order of their recording, "
+        "with the balance after each.",
         READ,
         account,
         (*PARAMETERS, LIMIT, AFTER),

@@ -91,26 +91,30 @@ ROUTES: Sequence[Route] = (
         WRITE,
         import_file,
         (
-            Parameter("format", "How it is written.", {"type": "string", "enum": list(FORMATS)}),
+            Parameter("format", "The format of the file.", {"type": "string", "enum": list(FORMATS)}),
             Parameter(
                 "account",
-                "What the account is called here, if not by its number.",
+                "Our name of the account; without it, its number.",
                 {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"},
             ),
             Parameter(
                 "statement_id",
-                "If not as the file calls it.",
+                "The statement's id; without it, the one in the file.",
                 {"type": "string", "minLength": 1, "maxLength": SHORT_NAME_LENGTH_MAX},
             ),
-            Parameter("encoding", "If not as is usual.", {"type": "string", "enum": list(ENCODINGS)}),
+            Parameter(
+                "encoding",
+                "The encoding; only needed if the format's usual one is wrong.",
+                {"type": "string", "enum": list(ENCODINGS)},
+            ),
             Parameter(
                 "mapping",
-                "Of a CSV: which column is what, in TOML. The whole query may have 8,192 bytes, percent-encoded.",
+                "For CSV, a mapping of the columns in TOML. The whole query may have 8,192 bytes, percent-encoded.",
                 {"type": "string", "maxLength": MAPPING_LENGTH_MAX},
             ),
             Parameter(
                 "sha1",
-                "What the provider says the file's SHA-1 is.",
+                "The file's SHA-1, as the provider states it.",
                 {"type": "string", "pattern": "^[0-9A-Fa-f]{40}$"},
             ),
         ),

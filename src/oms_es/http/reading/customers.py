@@ -78,7 +78,7 @@ def routes() -> Iterator[Route]:
         "GET",
         "/v1/customers/{customer}",
         "get-customer",
-        "What a customer has ordered, spent, sent back and said. Named as CHANNEL~ID.",
+        "A customer's orders, spending, returns and ratings. The customer is named as CHANNEL~ID.",
         PERSONAL,
         show_customer,
         (AT,),

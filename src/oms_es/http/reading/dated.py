@@ -22,7 +22,7 @@ from oms_es.reports.streams import At
 
 AT = Parameter(
     "at",
-    "As it was then: a moment, or a position of the log.",
+    "The state as of a moment, or of a position of the log.",
     {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": "^[0-9]{1,18}$"}]},
 )
 FOLDED_MAX = 100_000

@@ -117,7 +117,7 @@ ROUTES = (
         "GET",
         "/v1/orders/{order}/events",
         "order-events",
-        "Everything that happened to an order, as the log has it, in order, of whichever stream.",
+        "The events of an order from all streams, in the log's order.",
         EVENTS_SCOPE,
         of_order,
         (LIMIT, Parameter("after", "The position after which to begin.", POSITION)),
@@ -130,14 +130,19 @@ ROUTES = (
         "GET",
         "/v1/events",
         "list-events",
-        "The log after a position, in its order. `wait` seconds for more where there is none; go on from `next`.",
+        "The events after a position, in the log's order. If there are none, wait for up to `wait` "
+        "seconds. Continue from `next`.",
         EVENTS_SCOPE,
         follow,
         (
-            Parameter("after", "The position after which to begin: 0, or the last `next`.", POSITION),
-            Parameter("type", "Events of this type; may be repeated.", TYPE, many=True),
-            Parameter("stream", "Events of this stream, such as order-ID."),
-            Parameter("wait", "Seconds.", {"type": "integer", "minimum": 0, "maximum": WAIT_SECONDS_MAX}),
+            Parameter("after", "The position after which to begin: 0, or the `next` of the last answer.", POSITION),
+            Parameter("type", "Only events of this type; may be repeated.", TYPE, many=True),
+            Parameter("stream", "Only events of this stream, such as order-ID."),
+            Parameter(
+                "wait",
+                "Seconds to wait for events if there are none.",
+                {"type": "integer", "minimum": 0, "maximum": WAIT_SECONDS_MAX},
+            ),
             Parameter("limit", "Events of a page.", {"type": "integer", "minimum": 1, "maximum": EVENTS_MAX}),
         ),
         answer={

@@ -27,7 +27,7 @@ from oms_es.kernel import Projection
 from oms_es.reports.queries import Connection
 
 POSITION_MAX = 10**17
-AFTER_POSITION = Parameter("after", "Go on after this position.", {"type": "integer", "minimum": 0})
+AFTER_POSITION = Parameter("after", "Begin after this position.", {"type": "integer", "minimum": 0})
 
 
 async def explained(projection: Projection, asked: Asked) -> Response:

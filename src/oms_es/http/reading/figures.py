@@ -94,24 +94,27 @@ ANSWER = {
 PARAMETERS = (
     AT,
     Parameter("from", "The first day of the period.", DAY),
-    Parameter("to", "Up to this day, and without it.", DAY),
+    Parameter("to", "The day after the last one.", DAY),
     Parameter(
         "by",
-        "Dimensions, with commas between them; `GET /v1/reports` lists them.",
+        "Dimensions, separated by commas; `GET /v1/reports` lists them.",
         {"type": "string", "pattern": "^[a-z_]+(,[a-z_]+)*$", "maxLength": WORDS_LENGTH_MAX},
     ),
     Parameter(
         "timezone",
-        "Where days begin; UTC if nothing is said.",
+        "The time zone of days; without it, UTC.",
         {"type": "string", "pattern": "^[A-Za-z0-9_+/-]+$", "maxLength": ZONE_LENGTH_MAX},
     ),
     Parameter(
         "compare",
-        "Beside each measure, that of the period before, or of a year before. Needs `from` and `to`.",
+        "Compare each measure with that of the period before, or of a year before. It needs `from` and `to`.",
         {"type": "string", "enum": list(COMPARISONS)},
     ),
     Parameter(
-        "where", "Such as `channel=web`, or `country!=DE,AT`.", {"type": "string", "pattern": "^[a-z_]+!?=."}, many=True
+        "where",
+        "A filter such as `channel=web`, or `country!=DE,AT`.",
+        {"type": "string", "pattern": "^[a-z_]+!?=."},
+        many=True,
     ),
 )
 
@@ -126,7 +129,7 @@ def routes() -> Iterator[Route]:
         "GET",
         "/v1/reports",
         "list-reports",
-        "The reports that the caller may read, and their words.",
+        "The reports that the caller may read, with their dimensions and measures.",
         "orders:read",
         reports,
         answer=names,

@@ -130,26 +130,25 @@ def routes() -> Iterator[Route]:
         "GET",
         "/v1/forecasts/{sku}",
         "forecast-demand",
-        "What will be wanted of a SKU: expected units, the counts that a tenth, a half and nine tenths of cases do not "
-        "exceed, and how wrong that was in the past. `not_enough` says why where nothing can be said.",
+        "The expected demand for a SKU: mean units, the counts that a tenth, a half and nine tenths of "
+        "cases do not exceed, and the error of such forecasts in the past. `not_enough` says why there is "
+        "no forecast.",
         "stock:read",
         forecast,
         (
-            Parameter(
-                "by", "How long a period is; a week unless it is said.", {"type": "string", "enum": ["day", "week"]}
-            ),
-            Parameter("horizon", "How many periods.", {"type": "integer", "minimum": 1, "maximum": 90}),
+            Parameter("by", "The length of a period; without it, a week.", {"type": "string", "enum": ["day", "week"]}),
+            Parameter("horizon", "Periods to forecast.", {"type": "integer", "minimum": 1, "maximum": 90}),
             Parameter(
                 "location",
-                "What leaves there, instead of all that is ordered.",
+                "Forecast what is shipped from this location, not what is ordered anywhere.",
                 {"type": "string", "maxLength": asking.TEXT_LENGTH_MAX},
             ),
             Parameter(
                 "timezone",
-                "Where days begin; UTC if nothing is said.",
+                "The time zone of days; without it, UTC.",
                 {"type": "string", "maxLength": ZONE_LENGTH_MAX},
             ),
-            Parameter("from", "As if it were that day; the current period otherwise.", DAY),
+            Parameter("from", "Forecast as if it were that day; without it, from the current period.", DAY),
         ),
         answer=ANSWER,
         answers={200: "It is this.", 422: "The question has words that a forecast does not have."},
@@ -160,19 +159,21 @@ def routes() -> Iterator[Route]:
         "GET",
         "/v1/reorder-proposals/{location}",
         "propose-reorder-points",
-        "Reorder points for what leaves a location, from forecasts and lead times, with their arithmetic. Nothing is "
-        "changed: approve one by its set-reorder-point.",
+        "Proposed reorder points for a location, from forecasts and lead times, with their arithmetic. "
+        "Nothing is changed: set-reorder-point approves one.",
         "stock:read",
         propose,
         (
-            Parameter("sku", "Of which; without it, of those that left most.", many=True),
-            Parameter("lead_days", "Instead of what is learnt from inbounds that came.", {"type": "number"}),
+            Parameter("sku", "A SKU; may be repeated. Without it, the SKUs that were shipped most.", many=True),
+            Parameter(
+                "lead_days", "Days of lead time, in place of those measured from past deliveries.", {"type": "number"}
+            ),
             Parameter(
                 "service",
-                "In how many percent of lead times nothing may be missing, of the classes A, B and C.",
+                "Percent of lead times in which stock must suffice, for the classes A, B and C.",
                 {"type": "string", "default": proposing.SERVICE},
             ),
-            Parameter("from", "As if it were that day; this week otherwise.", DAY),
+            Parameter("from", "Propose as if it were that day; without it, from this week.", DAY),
         ),
         answer=PROPOSED,
         answers={200: "They are these.", 422: "The question has words that a proposal does not have."},

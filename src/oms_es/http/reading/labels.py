@@ -33,8 +33,8 @@ ROUTES: Sequence[Route] = (
         "GET",
         "/v1/shipments/{shipment}/labels",
         "list-labels",
-        "The labels of a parcel that hold now: of each carton, or, without `carton_id`, of the whole. Their bytes are "
-        "`GET /v1/documents/{sha256}`.",
+        "The current labels of a parcel: one for each carton, or, without `carton_id`, one for the whole. "
+        "Their bytes are at `GET /v1/documents/{sha256}`.",
         "shipments:read",
         list_labels,
         answers={200: "They are these.", 404: "It has none now."},

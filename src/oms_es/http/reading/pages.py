@@ -50,7 +50,10 @@ EXPANSIONS = (
 )
 OF_A_PERSON = frozenset({"ship_to", "notes"})
 EXPAND = Parameter(
-    "expand", "What else is shown; may be repeated.", {"type": "string", "enum": list(EXPANSIONS)}, many=True
+    "expand",
+    "A further part of the order to show; may be repeated.",
+    {"type": "string", "enum": list(EXPANSIONS)},
+    many=True,
 )
 PHASE: Mapping[str, Any] = {"type": "string", "enum": list(order_list.PHASES)}
 TABLES = {projection.name: projection.table for projection in PROJECTIONS}
@@ -295,23 +298,26 @@ ROUTES = (
         "GET",
         "/v1/orders",
         "list-orders",
-        "Orders, the newest first, a page at a time; `q` finds them by any name that they have.",
+        "Orders, the newest first, a page at a time; `q` finds orders by any of their names.",
         "orders:read",
         list_orders,
         (
             Parameter(
-                "phase", "Those in it; may be repeated.", {"type": "string", "enum": list(order_list.PHASES)}, many=True
+                "phase",
+                "Only orders in this phase; may be repeated.",
+                {"type": "string", "enum": list(order_list.PHASES)},
+                many=True,
             ),
-            Parameter("channel", "Those that came by it."),
-            Parameter("sku", "Those with a line of it, now or once."),
-            Parameter("hold", "Those that it keeps back."),
-            Parameter("name", f"Those that go to a person of this name; needs {PERSONAL}."),
-            Parameter("postal_code", f"Those that go there; needs {PERSONAL}."),
-            Parameter("country", "Those that go there."),
-            Parameter("customer", f"Those of this customer, named as CHANNEL~ID; needs {PERSONAL}."),
-            Parameter("email", f"Those of the person with this address; needs {PERSONAL}."),
-            Parameter(f"placed_at{SINCE}", "Placed then or later.", MOMENT),
-            Parameter(f"placed_at{UNTIL}", "Placed before then.", MOMENT),
+            Parameter("channel", "Only orders of this channel."),
+            Parameter("sku", "Only orders that have, or had, a line with this SKU."),
+            Parameter("hold", "Only orders with a hold of this kind."),
+            Parameter("name", f"Only orders for a recipient of this name; needs {PERSONAL}."),
+            Parameter("postal_code", f"Only orders for this postal code; needs {PERSONAL}."),
+            Parameter("country", "Only orders for this country."),
+            Parameter("customer", f"Only orders of this customer, named as CHANNEL~ID; needs {PERSONAL}."),
+            Parameter("email", f"Only orders with this e-mail address; needs {PERSONAL}."),
+            Parameter(f"placed_at{SINCE}", "Only orders placed then or later.", MOMENT),
+            Parameter(f"placed_at{UNTIL}", "Only orders placed before then.", MOMENT),
             AT,
             Parameter("q", f"A number, an id, a tracking number, a reference, a SKU or a name; needs {PERSONAL}."),
             LIMIT,
@@ -326,7 +332,7 @@ ROUTES = (
         "GET",
         "/v1/orders/{order}",
         "get-order",
-        "Where an order stands, or stood. Named by its id, or as CHANNEL~EXTERNAL_ID.",
+        "An order's status, now or as of a moment. The order is named by its id, or as CHANNEL~EXTERNAL_ID.",
         "orders:read",
         show_order,
         (EXPAND, AT),
@@ -349,9 +355,9 @@ ROUTES = (
             tag="orders",
         )
         for name, what in (
-            ("timeline", "Everything that happened to an order, each with what it follows from."),
-            ("why", "Why an order ships from where it does: every attempt, and what was weighed."),
-            ("exceptions", "What a person must look at."),
+            ("timeline", "The timeline of an order: each event with its cause."),
+            ("why", "Why an order ships from where it does: every sourcing attempt with its candidates."),
+            ("exceptions", "The open exceptions of an order."),
         )
     ),
     *(
@@ -373,7 +379,7 @@ ROUTES = (
         "GET",
         "/v1/stock/{sku}",
         "get-stock-of-sku",
-        "What is where of a SKU, now or at a moment.",
+        "The stock of a SKU at each location, now or as of a moment.",
         "stock:read",
         show_stock,
         (AT,),

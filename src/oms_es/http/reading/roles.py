@@ -49,7 +49,7 @@ ROUTES: Sequence[Route] = (
         "GET",
         "/v1/roles",
         "list-roles",
-        "Where every role stands, how many events it has still to take, and why it stopped, if it did.",
+        "Each role's position and backlog, and why a stopped role stopped.",
         "operations:read",
         show_roles,
         answer={

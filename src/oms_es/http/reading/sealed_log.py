@@ -101,12 +101,14 @@ ROUTES: Sequence[Route] = (
         "GET",
         "/v1/orders/{order}/proof",
         "order-proof",
-        "What `oms-es audit prove` writes of an order, for others to check. Needs personal-data:read, too.",
+        "The proof of an order, as `oms-es audit prove` writes it. It needs personal-data:read, too.",
         EVENTS_SCOPE,
         prove_order,
         (
             Parameter(
-                "older", "The size of an older checkpoint that the log continues.", {"type": "integer", "minimum": 1}
+                "older",
+                "The size of an older checkpoint: prove that the log continues it.",
+                {"type": "integer", "minimum": 1},
             ),
         ),
         answers={200: "It is this.", 404: "There is no such order, or no such checkpoint."},

@@ -110,16 +110,16 @@ def _position(asked: Asked) -> int | None:
     return int(text)
 
 
-AFTER = Parameter("after", "The position after which to begin; as Last-Event-ID.", {"type": "integer", "minimum": 0})
+AFTER = Parameter("after", "The position after which to begin, as in Last-Event-ID.", {"type": "integer", "minimum": 0})
 ROUTES = (
     Route(
         "GET",
         "/v1/streams/orders",
         "stream-orders",
-        "Where orders stand, from now on or after a position, as Server-Sent Events.",
+        "Changes of orders' status, from now on or after a position, as Server-Sent Events.",
         "orders:read",
         follow_orders,
-        (Parameter("channel", "Those that came by it."), AFTER),
+        (Parameter("channel", "Only orders of this channel."), AFTER),
         tag="streams",
         is_stream=True,
         media="text/event-stream",
@@ -128,7 +128,7 @@ ROUTES = (
         "GET",
         "/v1/streams/orders/{order}",
         "stream-order",
-        "Where one order stands, as Server-Sent Events.",
+        "Changes of one order's status, as Server-Sent Events.",
         "orders:read",
         follow_order,
         (AFTER,),
@@ -141,10 +141,10 @@ ROUTES = (
         "GET",
         "/v1/streams/stock",
         "stream-stock",
-        "What is where, as Server-Sent Events.",
+        "Changes of stock, as Server-Sent Events.",
         "stock:read",
         follow_stock,
-        (Parameter("sku", "Of it only."), Parameter("location", "There only."), AFTER),
+        (Parameter("sku", "Only changes of this SKU."), Parameter("location", "Only changes at this location."), AFTER),
         tag="streams",
         is_stream=True,
         media="text/event-stream",

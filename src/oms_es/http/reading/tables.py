@@ -50,11 +50,11 @@ INTEGER_MAX = 2**63 - 1
 DIGITS_MAX = 20
 SINCE, UNTIL = "[gte]", "[lt]"
 LIMIT = Parameter(
-    "limit", f"Rows of a page; {PAGE} if nothing is said.", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX}
+    "limit", f"Rows of a page; without it, {PAGE}.", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX}
 )
 CURSOR: Mapping[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": CURSOR_LENGTH_MAX}
-AFTER = Parameter("after", "Go on where a page ended: its `next`.", CURSOR)
-DESCENDING = Parameter("descending", "From the end.", {"type": "boolean"})
+AFTER = Parameter("after", "The cursor that the previous page ended with: its `next`.", CURSOR)
+DESCENDING = Parameter("descending", "The last rows first.", {"type": "boolean"})
 
 
 class Way(NamedTuple):
@@ -360,12 +360,12 @@ def _routes(projection: Projection) -> Iterator[Route]:
     family = family_of(projection)
     scope = PERSONAL if table.name in OF_PEOPLE else f"{family}:read"
     filters = tuple(
-        Parameter(name, "Rows with this value.", asked_for(table.columns[name])) for name in listing.filters
+        Parameter(name, "Only rows with this value.", asked_for(table.columns[name])) for name in listing.filters
     )
     bounds = tuple(
         Parameter(name + end, what, asked_for(table.columns[name]))
         for name in listing.ranges
-        for end, what in ((SINCE, "From then or there on."), (UNTIL, "Up to, and without."))
+        for end, what in ((SINCE, "Rows from this value on."), (UNTIL, "Rows before this value."))
     )
     name, path = table.name.replace("_", "-"), path_of(table)
     row = row_schema(table)

@@ -30,9 +30,9 @@ ID_DIGITS_MAX = 18
 ID_MAX = 10**ID_DIGITS_MAX - 1
 OF_ITS_CONTENT = frozenset({"payload", "detail", "place"})
 """Fields that may repeat personal data."""
-SOURCE = Parameter("source", "Those of it, such as import:orders.jsonl.")
-REASON = Parameter("reason", "Those that could not be used for it.")
-SETTLED = Parameter("settled", "Also those that were replayed or discarded.", {"type": "boolean"})
+SOURCE = Parameter("source", "Only dead letters of this source, such as import:orders.jsonl.")
+REASON = Parameter("reason", "Only dead letters with this reason.")
+SETTLED = Parameter("settled", "Whether to list replayed and discarded dead letters, too.", {"type": "boolean"})
 
 
 REPLAYED_MAX = 100
@@ -222,7 +222,7 @@ ROUTES: Sequence[Route] = (
         "GET",
         "/v1/dead-letters",
         "list-dead-letters",
-        "Input that could not be used, and why; the oldest first, without what came.",
+        "Dead letters with their reason, the oldest first, without their content.",
         READ,
         list_dead_letters,
         (SOURCE, REASON, SETTLED, LIMIT, AFTER),
@@ -243,7 +243,7 @@ ROUTES: Sequence[Route] = (
         "GET",
         ONE,
         "get-dead-letter",
-        "One dead letter; what came is shown to those who may see personal data, and noted.",
+        "One dead letter. Its content is shown to callers who may see personal data, and each view is recorded.",
         READ,
         show_dead_letter,
         answers={200: "It is this.", 404: "There is none."},
@@ -254,7 +254,7 @@ ROUTES: Sequence[Route] = (
         "POST",
         f"{ONE}:replay",
         "replay-dead-letter",
-        "Try it again, as if it had just come.",
+        "Replay a dead letter, as if it had just come.",
         WRITE,
         replay,
         (PREVIEW,),
@@ -276,7 +276,7 @@ ROUTES: Sequence[Route] = (
         "POST",
         "/v1/dead-letters:replay",
         "replay-dead-letters",
-        "Try those of a source, of a reason or of both again, the oldest first.",
+        "Replay the dead letters of a source, of a reason or of both, the oldest first.",
         WRITE,
         replay_group,
         (PREVIEW,),
@@ -296,7 +296,7 @@ ROUTES: Sequence[Route] = (
         "POST",
         f"{ONE}:replace",
         "replace-dead-letter",
-        "Take a corrected message in the place of what came.",
+        "Replay a dead letter with a corrected message as its content.",
         WRITE,
         replace,
         (),
@@ -313,7 +313,7 @@ ROUTES: Sequence[Route] = (
         "POST",
         f"{ONE}:discard",
         "discard-dead-letter",
-        "Take it off the list; it is kept, with who said so, when and why.",
+        "Discard a dead letter. It is kept, with who discarded it, when and why.",
         WRITE,
         discard,
         (),

@@ -202,7 +202,7 @@ ROUTES: Sequence[Route] = (
         "POST",
         "/v1/documents",
         "add-document",
-        "Keep a document, so that it can be attached. The same bytes are kept once.",
+        "Store a document, so that it can be attached. The same bytes are stored once.",
         WRITE,
         add,
         body=Body(lambda: {"type": "string"}, str, (BYTES,)),
@@ -214,20 +214,26 @@ ROUTES: Sequence[Route] = (
         "GET",
         "/v1/documents",
         "list-documents",
-        "Documents and what they are attached to, the newest first.",
+        "Documents with what they are attached to, the newest first.",
         READ,
         listed,
         (
             Parameter(
-                "order", "Those of this order, its payments and its parcels.", {"type": "string", "minLength": 1}
+                "order",
+                "Only documents of this order, its payments and its parcels.",
+                {"type": "string", "minLength": 1},
             ),
-            Parameter("account", "Those of this account's statements.", {"type": "string", "minLength": 1}),
-            Parameter("entity", "With `entity_id`: those of this.", {"type": "string", "enum": list(ENTITIES)}),
-            Parameter("entity_id", "Of a statement ACCOUNT/STATEMENT.", {"type": "string", "minLength": 1}),
+            Parameter("account", "Only documents of this account's statements.", {"type": "string", "minLength": 1}),
+            Parameter(
+                "entity", "With `entity_id`: only documents of this thing.", {"type": "string", "enum": list(ENTITIES)}
+            ),
+            Parameter(
+                "entity_id", "The thing's id; for a statement ACCOUNT/STATEMENT.", {"type": "string", "minLength": 1}
+            ),
             Parameter("limit", "Rows of a page.", LIMIT),
             Parameter(
                 "after",
-                "Go on where a page ended: its `next`.",
+                "The cursor that the previous page ended with: its `next`.",
                 {"type": "string", "pattern": "^(0|[1-9][0-9]{0,17})$"},
             ),
         ),
@@ -239,8 +245,8 @@ ROUTES: Sequence[Route] = (
         "POST",
         "/v1/documents/{sha256}:read",
         "read-document",
-        "Read what an invoice says, check it, and say which orders and payments it may be of. Without "
-        f"{PERSONAL} its buyer is left out, and of its references those that are not ours.",
+        "Read the fields of an invoice, verify its totals, and propose orders and payments that it may belong to. "
+        f"Without {PERSONAL} its buyer is left out, and so are references that name nothing here.",
         WRITE,
         read,
         answers={
@@ -256,7 +262,7 @@ ROUTES: Sequence[Route] = (
         "GET",
         "/v1/documents/{sha256}",
         "get-document",
-        f"A document's bytes, to be saved; needs {READ}, too. Who had it is kept in the access log.",
+        f"A document's bytes, as a download. Needs {READ}, too; the access log records who downloaded it.",
         PERSONAL,
         show,
         answers={200: "All of it; the connection breaks where its bytes turn out to be others.", 404: "There is none."},

@@ -34,7 +34,7 @@ BATCH_MAX = 250
 BATCH_BYTES_MAX = 4_000_000
 LINES = "application/x-ndjson"
 NAMED = ("order_id", "channel", "external_id")
-PREVIEW = Parameter("preview", "Only say what would happen.", {"type": "boolean"})
+PREVIEW = Parameter("preview", "Only say what would happen, and change nothing.", {"type": "boolean"})
 
 
 async def place(asked: Asked) -> Response:
@@ -210,7 +210,7 @@ ROUTES = (
         "POST",
         "/v1/orders",
         "place-order",
-        "Place an order. Sent again it is the same order; answered once it is durable.",
+        "Place an order. The answer comes once the order is durable; the same order sent again changes nothing.",
         PLACE,
         place,
         (PREVIEW,),

@@ -26,7 +26,7 @@ from oms_es.store.http.webhook_secrets import SECRET_LENGTH_MAX, generated
 READ, WRITE = "operations:read", "catalog:write"
 SETS_NOTHING_UP = "a key of some channels sets nothing up"
 POSITION_MAX = 2**63 - 1
-WAITING = Parameter("waiting", "Only what was not delivered.", {"type": "boolean"})
+WAITING = Parameter("waiting", "Whether to list only deliveries that still wait.", {"type": "boolean"})
 
 
 class NewSecret(BaseModel):
@@ -119,7 +119,8 @@ ROUTES: Sequence[Route] = (
         "POST",
         "/v1/webhook-secrets",
         "keep-webhook-secret",
-        "Keep a secret that signs webhooks, or make one, which is shown in the answer only; it is named by its id.",
+        "Store a secret that signs webhooks, or make one, which only this answer shows. Other requests "
+        "name it by its id.",
         WRITE,
         keep_secret,
         (),
@@ -132,7 +133,7 @@ ROUTES: Sequence[Route] = (
         "GET",
         "/v1/subscriptions/{name}/deliveries",
         "list-deliveries",
-        "What was sent to a subscription, and what waits; the newest first.",
+        "Deliveries to a subscription, sent and waiting, the newest first.",
         READ,
         list_deliveries,
         (WAITING, LIMIT, AFTER),
@@ -140,13 +141,21 @@ ROUTES: Sequence[Route] = (
         tag="webhooks",
     ),
     Route(
-        "GET", ONE, "get-delivery", "One delivery.", READ, show_delivery, answers=FOUND, answer=DELIVERY, tag="webhooks"
+        "GET",
+        ONE,
+        "get-delivery",
+        "One delivery to a subscription.",
+        READ,
+        show_delivery,
+        answers=FOUND,
+        answer=DELIVERY,
+        tag="webhooks",
     ),
     Route(
         "POST",
         f"{ONE}:send-again",
         "send-delivery-again",
-        "Send one once more, under the same id: also what was delivered.",
+        "Send a delivery again under the same id, also one that was delivered.",
         WRITE,
         send_again,
         (),

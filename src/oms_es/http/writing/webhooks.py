@@ -164,7 +164,8 @@ ROUTES: Sequence[Route] = (
         "POST",
         "/v1/webhooks/{connection}",
         "receive-webhook",
-        "What a shop, a provider or a carrier reports, signed with a secret of the connection; without a key.",
+        "Receive a webhook of a shop, a provider or a carrier, signed with a secret of the connection. It "
+        "needs no key.",
         None,
         receive,
         (),
