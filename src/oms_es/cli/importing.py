@@ -129,7 +129,7 @@ def poll_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
     else:
         typer.echo(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in polled._asdict().items()))
     if polled.unanswered:
-        raise GatewayUnavailable(f"of {polled.unanswered} parcels the carrier said nothing: ask again later")
+        raise GatewayUnavailable(f"for {polled.unanswered} parcels the carrier gave no answer: run it again later")
     if polled.rejected:
         say("see why with `oms-es dead-letters list`")
         raise typer.Exit(Code.BURIED)
@@ -159,7 +159,7 @@ def subscribe_callbacks(
             if answer.outcome == "refused":
                 say(f"{number.carrier} {number.tracking_number}: {answer.reason}")
     if outcomes["unknown"]:
-        raise GatewayUnavailable(f"of {outcomes['unknown']} parcels it is not known: run it again later")
+        raise GatewayUnavailable(f"for {outcomes['unknown']} parcels no answer came: run it again later")
     if outcomes["refused"]:
         raise typer.Exit(Code.REFUSED)
 

@@ -257,7 +257,7 @@ def past_moment_of(text: str) -> datetime:
     """Parse a moment in the past; a future one is an error."""
     moment = moment_of(text)
     if moment > datetime.now(UTC):
-        raise typer.BadParameter(f"{text} is still to come; leave --at out for what is so now")
+        raise typer.BadParameter(f"{text} is still to come; leave --at out for the current state")
     return moment
 
 
@@ -265,7 +265,7 @@ def at_of(text: str | None) -> streams.At | None:
     """Parse a position of the log or a moment in the past. Raise NoMoment or StillToCome."""
     at = moments.at_in(text) if text is not None else None
     if isinstance(at, datetime) and at > datetime.now(UTC):
-        raise moments.StillToCome(f"{text} is still to come; leave --at out for what is so now")
+        raise moments.StillToCome(f"{text} is still to come; leave --at out for the current state")
     return at
 
 

@@ -28,7 +28,7 @@ async def read(request: Request) -> tuple[Mapping[str, str], bytes]:
     """Return the fields and the file's bytes. Raise Malformed, TooLong or TooSlow."""
     length = request.headers.get("content-length", "")
     if not NUMBER.fullmatch(length):
-        raise Malformed("say how long the form is, in Content-Length")
+        raise Malformed("send the length of the form in Content-Length")
     bytes_max = max(BYTES_MAX, SHELF.bytes_max)
     if int(length) > bytes_max + AROUND_MAX:
         raise TooLong(f"a file may have {bytes_max} bytes")

@@ -72,7 +72,7 @@ def position_of(connection: Connection, at: At | None) -> int:
             raise StillToCome(f"the log ends at position {end}; {at} is still to come")
         return at
     if at > datetime.now(UTC):
-        raise StillToCome(f"{at:%Y-%m-%dT%H:%M:%S%z} is still to come; leave the moment out for what is so now")
+        raise StillToCome(f"{at:%Y-%m-%dT%H:%M:%S%z} is still to come; leave the moment out for the current state")
     return _last_by(connection, at, _searched(connection, at, end))
 
 

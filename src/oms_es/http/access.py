@@ -154,7 +154,7 @@ class Keys:
         parts = parts_of(token)
         key = self._key(parts[0]) if parts else None
         if parts is None or key is None or not key.is_valid(parts[1], datetime.now(UTC)):
-            raise NoAccess("the key is not good; ask for another, and send it as Authorization: Bearer KEY")
+            raise NoAccess("the key is not valid; ask for another, and send it as Authorization: Bearer KEY")
         return _caller(key)
 
     def caller_of(self, key_id: str, secret_sha256: bytes) -> Caller | None:

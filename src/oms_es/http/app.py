@@ -193,6 +193,6 @@ def require_this_machine(request: Request) -> None:
         raise Forbidden("without keys only 127.0.0.1 and localhost are served; make one with `oms-es keys create`")
     origin = request.headers.get("origin")
     if origin is not None and origin != f"{request.url.scheme}://{host}":
-        raise Forbidden("a page of another origin asks; make a key with `oms-es keys create`")
+        raise Forbidden("the request comes from a page of another origin; make a key with `oms-es keys create`")
     if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        raise Forbidden("a page of another site asks; make a key with `oms-es keys create`")
+        raise Forbidden("the request comes from a page of another site; make a key with `oms-es keys create`")

@@ -51,7 +51,7 @@ class Progress:
         """Record that `done` of `total` events are processed. Raise Cancelled if the job was cancelled."""
         self.done, self.total = done, total
         if self._cancelled.is_set():
-            raise Cancelled("it was ended before it was done; ask for it again")
+            raise Cancelled("it was cancelled before it was done; send the request again")
 
     def cancel(self) -> None:
         self._cancelled.set()

@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 def refused() -> NoAccess:
     """Return the error for an answer that is not valid: the same message for every reason."""
-    return NoAccess("the provider's answer is not good, or too late; sign in again")
+    return NoAccess("the provider's answer is not valid, or too late; sign in again")
 
 
 class Begun(NamedTuple):

@@ -105,7 +105,7 @@ class Router:
         if colon and method == "POST" and (verbs := self._verbs([*pieces[:-1], name])):
             raise NoVerb(verbs)
         if not found:
-            raise NoResource("nothing is served there; GET /openapi.json lists what is")
+            raise NoResource("nothing is served under this path; GET /openapi.json lists all paths")
         raise WrongMethod(_allowed(found))
 
     def _verbs(self, pieces: Sequence[bytes]) -> dict[str, str | None]:
@@ -130,7 +130,7 @@ def _pieces(raw_path: bytes) -> list[bytes]:
         raise Malformed("the path is too long")
     pieces = raw_path.strip(b"/").split(b"/") if raw_path.strip(b"/") else [b""]
     if len(pieces) > SEGMENTS_MAX:
-        raise NoResource("nothing is served there; GET /openapi.json lists what is")
+        raise NoResource("nothing is served under this path; GET /openapi.json lists all paths")
     return pieces
 
 

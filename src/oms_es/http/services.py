@@ -129,7 +129,7 @@ class Services:
                 return states.asked_of(connection, models, position, question)
             with suppress(states.NotKept):
                 self._keep(models, position)
-        raise Busy("so much is asked of the past that its states do not stay; ask again in a moment")
+        raise Busy("too many past states are requested at once; send the request again in a moment")
 
     def _keep(self, models: Collection[Projection], position: int) -> None:
         """Make a past state, one at a time since it takes a core. Few wait: they hold threads that all

@@ -59,7 +59,7 @@ class IssuerUnavailable(OmsError):
 
 def refused() -> NoAccess:
     """Return the error for a token that is not valid: the same message for every reason."""
-    return NoAccess("the token is not good; sign in again, and send it as Authorization: Bearer TOKEN")
+    return NoAccess("the token is not valid; sign in again, and send it as Authorization: Bearer TOKEN")
 
 
 class _NoRedirects(HTTPRedirectHandler):

@@ -47,7 +47,7 @@ ORDER BY notification_id LIMIT %(limit)s
 async def follow(asked: Asked) -> Response:
     """Answer with the events after a position. Raise BadParameter, or Forbidden for a key of some channels."""
     if asked.caller.channels is not None:
-        raise Forbidden("the log is of all channels, and the key is for some; follow /v1/streams/orders")
+        raise Forbidden("the log has events of all channels, and the key is limited to some; follow /v1/streams/orders")
     types = asked.many("type")
     for name in types:
         if name not in VOCABULARY:

@@ -60,7 +60,7 @@ async def show_exception(asked: Asked) -> Response:
 
     row, past, conflict = await asked.read(read)
     if row is None or (asked.caller.channels is not None and row["channel"] not in asked.caller.channels):
-        raise NoResource("no such exception is open, or it has settled itself; GET /v1/exceptions lists those that are")
+        raise NoResource("no such exception is open any more; GET /v1/exceptions lists those that are")
     differences = [_difference(one) for one in conflict.differences] if conflict else []
     return asked.json({**row, "history": past, "differences": differences})
 

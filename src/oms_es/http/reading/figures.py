@@ -69,7 +69,7 @@ def of_channels(question: Question, caller: Caller) -> Question:
     if caller.channels is None:
         return question
     if CHANNEL not in question.definition.facts.dimensions:
-        caller.require_all_channels("this says nothing of any channel, and the key is for some")
+        caller.require_all_channels("this has no channel, and the key is limited to some channels")
     theirs = Filter.model_construct(dimension=CHANNEL, of=tuple(sorted(caller.channels)), others=None)
     return question._replace(filters=(*question.filters, theirs))
 

@@ -146,7 +146,7 @@ async def _status(asked: Asked) -> dict[str, Any]:
 
     status = await asked.read(found)
     if status is None:
-        raise NoResource("this link is not good any more; ask the shop for another")
+        raise NoResource("this link is no longer valid; ask the shop for another")
     return status
 
 
@@ -235,7 +235,7 @@ ROUTES = (
         "The status of an order as a page for phones, for the customer who has the link.",
         None,
         status_page,
-        answers={200: "The page.", 404: "The link is not good any more."},
+        answers={200: "The page.", 404: "The link is no longer valid."},
         tag="customers",
         media="text/html",
     ),
@@ -246,7 +246,7 @@ ROUTES = (
         "The status of an order as JSON for apps and mini-programs, for the customer who has the link.",
         None,
         status_json,
-        answers={200: "It is this.", 404: "The link is not good any more."},
+        answers={200: "The status.", 404: "The link is no longer valid."},
         answer=STATUS,
         tag="customers",
     ),

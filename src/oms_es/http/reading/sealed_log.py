@@ -40,7 +40,7 @@ async def show_tile(asked: Asked) -> Response:
     tile, width = found
     hashes = (await asked.read(lambda connection: tiles(connection, [tile]))).get(tile, b"")[: width * HASH_BYTES]
     if len(hashes) < width * HASH_BYTES:
-        raise NotFound("the log has not so many tiles yet, or not so wide a one; see /v1/log/checkpoint")
+        raise NotFound("the log does not have this tile yet, or not with this width; see /v1/log/checkpoint")
     headers = {"Cache-Control": "private, max-age=31536000, immutable"}
     return Response(hashes, media_type="application/octet-stream", headers=headers)
 

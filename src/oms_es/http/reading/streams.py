@@ -106,7 +106,7 @@ def _position(asked: Asked) -> int | None:
     if text is None:
         return None
     if not NUMBER.fullmatch(text):
-        raise Malformed("Last-Event-ID is a position, as the stream had it")
+        raise Malformed("Last-Event-ID must be a position that the stream sent")
     return int(text)
 
 

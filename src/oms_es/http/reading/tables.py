@@ -282,7 +282,7 @@ def require_visible(table: Table, caller: Caller) -> None:
     """Raise Forbidden if the caller is of some channels and the table's rows name none."""
     own = {"channel", "order_id"} & {column.name for column in table.columns}
     if caller.channels is not None and not own and table.name not in SHARED:
-        raise Forbidden("this says nothing of any channel, and the key is for some; ask for a key of all channels")
+        raise Forbidden("this has no channel, and the key is limited to some channels; ask for a key of all channels")
 
 
 def visible(table: Table, caller: Caller) -> Composed:

@@ -125,7 +125,7 @@ class Tail:
         """Count the caller as a follower within the context. Raise Busy if too many streams are open."""
         mine = self.followers.get(caller.actor, 0)
         if sum(self.followers.values()) >= STREAMS_MAX or mine >= STREAMS_PER_CALLER_MAX:
-            raise Busy("as many streams are open as may be; close one")
+            raise Busy("too many streams are open; close one")
         self.followers[caller.actor] = mine + 1
         try:
             yield

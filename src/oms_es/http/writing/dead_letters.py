@@ -131,7 +131,7 @@ async def replace(asked: Asked) -> Response:
     body = Replacing.model_validate_json(await asked.json_body())
     found = await _named(asked)
     if found.replayed_at or found.discarded_at:
-        raise NoResource("the dead letter is settled; send what should come as a new message")
+        raise NoResource("the dead letter is settled; send the corrected message as a new one")
     return await _answered(asked, found._replace(payload=body.payload.encode(), detail=""))
 
 

@@ -97,7 +97,7 @@ def _scopes(body: Making) -> frozenset[str]:
             raise BadParameter("scopes", f"write some of {', '.join(SCOPES)}")
     found = frozenset(body.scopes).union(*(ROLES[one] for one in body.roles))
     if not found:
-        raise BadParameter("scopes", "say what it may, with roles or scopes")
+        raise BadParameter("scopes", "name its rights, with roles or scopes")
     return found
 
 
@@ -112,7 +112,9 @@ def _channels(body: Making) -> list[str] | None:
 def _require_own(caller: Caller, scopes: frozenset[str]) -> None:
     """Raise Forbidden if the scopes exceed the caller's own."""
     if more := sorted(with_included(scopes) - caller.scopes):
-        raise Forbidden(f"it may more than this key, such as {more[0]}; ask a person with a key that has it")
+        raise Forbidden(
+            f"it would have rights that your key does not have, such as {more[0]}; ask a person whose key has them"
+        )
 
 
 async def rotate(asked: Asked) -> Response:
@@ -125,7 +127,7 @@ async def rotate(asked: Asked) -> Response:
         asked.services.write, lambda connection: api_keys.rotate(connection, key.key_id, until, now)
     )
     if made is None:
-        raise NoResource("the key is revoked or over; make another")
+        raise NoResource("the key is revoked or has expired; make another")
     log.info("key rotated", key=key.key_id, actor=asked.caller.actor)
     return _with_secret(asked, made, 200)
 

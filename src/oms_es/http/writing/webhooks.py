@@ -82,7 +82,7 @@ async def _opened(asked: Asked, connection: Connection, good: Sequence[str], hea
         answer, why = await _taken(asked, connection, headers, content), ""
     except Forged as error:
         log.warning("refused", connection=connection.name, why=str(error))
-        answer, why = _answered(asked, 401, "forged"), "the signature is not good"
+        answer, why = _answered(asked, 401, "forged"), "the signature is not valid"
     except CannotDecide as error:
         log.warning("cannot be verified yet", connection=connection.name, why=str(error))
         answer, why = _answered(asked, 503, "unknown"), "send it again"

@@ -34,7 +34,7 @@ class Kuaidi100Notices:
             raise Forged("a field is there twice")
         param, sign = fields.get("param", ""), fields.get("sign", "").upper().encode()
         if not any(hmac.compare_digest(digest(param, salt).encode(), sign) for salt in secrets if salt):
-            raise Forged("its signature is not good")
+            raise Forged("its signature is not valid")
         return param.encode()
 
     def answer(self, *, taken: bool, why: str) -> Reply:

@@ -39,7 +39,7 @@ class AlipayNotices:
             raise CannotDecide("no secret of the connection is a public key of Alipay's, in base64 on one line")
         said = joined(fields, "sign", "sign_type").encode(charset)
         if not any(is_signed(key, fields.get("sign", ""), said) for key in keys):
-            raise Forged("its signature is not good")
+            raise Forged("its signature is not valid")
         if fields.get("app_id") != self._app_id:
             raise NotForUs("it is of another app")
         if self._seller_id and fields.get("seller_id") != self._seller_id:

@@ -100,7 +100,7 @@ def verify(headers: Headers, body: bytes, key_of: Callable[[str], RSAPublicKey],
         raise Forged("its body is no text") from None
     signature = one_header(headers, "wechatpay-signature")
     if not is_signed(key_of(one_header(headers, "wechatpay-serial")), signature, said):
-        raise Forged("its signature is not good")
+        raise Forged("its signature is not valid")
 
 
 def decrypted(api_key: str, resource: Mapping[str, Any]) -> bytes:
