@@ -37,7 +37,7 @@ def offered(deciders: Sequence[Decider[Any]]) -> Mapping[str, type[Command]]:
 
 
 def reader(deciders: Sequence[Decider[Any]]) -> Callable[[bytes], Command]:
-    """Parses a line. Raises BadInput."""
+    """Return a function that parses a line. It raises BadInput."""
 
     shapes = offered(deciders)
     of_the_engine = {command.__name__ for decider in deciders for command in decider.accepts} - shapes.keys()
@@ -58,7 +58,7 @@ def reader(deciders: Sequence[Decider[Any]]) -> Callable[[bytes], Command]:
 
 
 def name_of(line: bytes) -> str:
-    """The name of the line's command; empty where the line has none."""
+    """Return the name of the line's command, or an empty string if it has none."""
     try:
         return _parts(line)[0]
     except BadInput:
@@ -66,7 +66,7 @@ def name_of(line: bytes) -> str:
 
 
 def _parts(line: bytes) -> tuple[str, Mapping[str, Any]]:
-    """The name of the command and its fields. Raises BadInput."""
+    """Return the name of the command and its fields. Raise BadInput."""
     check_sent(line)
     try:
         given = from_json(line, allow_inf_nan=False)
@@ -87,7 +87,7 @@ def _unknown(name: str, shapes: Mapping[str, type[Command]]) -> str:
 
 
 def _with_order_ids(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Orders may be named as CHANNEL/EXTERNAL_ID, as they may in the terminal."""
+    """Return the fields with orders' ids in place of CHANNEL/EXTERNAL_ID, as the terminal allows, too."""
     return {name: _order_ids(value) if name in ORDER_FIELDS else value for name, value in fields.items()}
 
 
@@ -112,7 +112,7 @@ class BulkIntake(Intake):
 
 
 def screened(asking: existence.Asking, screen: Screen) -> Screen:
-    """Screens a command, and refuses it if what it names does not exist."""
+    """Return a screen that also refuses a command if what it names does not exist."""
 
     def screened_one(command: Command) -> Sequence[Command] | BadInput:
         try:

@@ -80,7 +80,7 @@ def show_command(
 
 
 def example_of(shape: type[Command]) -> dict[str, object]:
-    """The fields that must be there, each with a value that is accepted."""
+    """Return the required fields, each with a value that is accepted."""
     required = ((name, field) for name, field in shape.model_fields.items() if field.is_required())
     return {name: EXAMPLES[name] if name in EXAMPLES else from_json(example(name, field)) for name, field in required}
 

@@ -109,7 +109,7 @@ def export(
 
 
 def _named(text: str | None) -> frozenset[str] | None:
-    """The figures to compare; None: all that the files have."""
+    """Return the figures to compare, or None for all that the files have."""
     known = (*OrderFigures.compared(), *StockFigures.compared())
     names = None if text is None else frozenset(name.strip() for name in text.split(",") if name.strip())
     for name in sorted(names or ()):
@@ -123,7 +123,7 @@ def _read(file: str, kind: type[F]) -> dict[Key, F]:
 
 
 def _expected(since: datetime | None, until: datetime | None, *, only_listed: bool) -> Callable[[OrderFigures], bool]:
-    """Whether the other system should have listed an order that it did not list."""
+    """Return a function that says whether the other system should have listed an order that it did not list."""
 
     def expected(order: OrderFigures) -> bool:
         placed = order.placed_at
@@ -134,7 +134,7 @@ def _expected(since: datetime | None, until: datetime | None, *, only_listed: bo
 
 
 def _counted(lines: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """The same lines; how many of the orders are written is shown on a terminal."""
+    """Yield the same lines, and show on a terminal how many orders are written."""
     with display.progress_on(display.console_on(sys.stderr)) as progress:
         task = progress.add_task("writing orders", total=count)
         for line in lines:

@@ -26,7 +26,7 @@ Read = Callable[[str], Any]
 
 
 def batches_of(source: Input, shape: type[Command]) -> Iterator[LineBatch]:
-    """The rows as lines of JSON, at the line numbers at which they end. Raises BadFile."""
+    """Yield the rows as lines of JSON, at the line numbers at which they end. Raise BadFile."""
     rows = _rows(source)
     try:
         _, header = next(rows)
@@ -48,7 +48,7 @@ def batches_of(source: Input, shape: type[Command]) -> Iterator[LineBatch]:
 
 
 def _rows(source: Input) -> Iterator[tuple[int, Sequence[str]]]:
-    """Each row with the number of the line at which it ends."""
+    """Yield each row with the number of the line at which it ends."""
     text = io.TextIOWrapper(source.stream, encoding="utf-8-sig", newline="")
     reader = None
     try:
@@ -67,7 +67,7 @@ def _rows(source: Input) -> Iterator[tuple[int, Sequence[str]]]:
 
 
 def _readers(name: str, header: Sequence[str], shape: type[Command]) -> Mapping[str, Read]:
-    """How the cells of each column are read. Raises BadFile."""
+    """Return how the cells of each column are read. Raise BadFile."""
     columns = [column.strip() for column in header]
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice or len(columns) > COLUMNS_MAX:
@@ -92,7 +92,8 @@ def _is_text(declared: Mapping[str, Any]) -> bool:
 
 
 def _value(cell: str) -> Any:
-    """A number, a truth value or JSON; anything else stays text, so that the check of the field names the mistake."""
+    """Return a number, a boolean or JSON; anything else stays text, so that the check of the field names
+    the mistake."""
     try:
         check_sent(cell)
         return from_json(cell)
@@ -101,7 +102,7 @@ def _value(cell: str) -> Any:
 
 
 def _line(name: str, number: int, row: Sequence[str], readers: Mapping[str, Read], shape: type[Command]) -> bytes:
-    """An empty cell is a field that is left out. Raises BadFile."""
+    """Return the row as a line of JSON; an empty cell is a field that is left out. Raise BadFile."""
     if len(row) != len(readers):
         raise BadFile(
             f"{name}, line {number}: {len(row)} cells where the header has {len(readers)} columns; mend the row, and "
