@@ -52,7 +52,7 @@ UNNAMED = f"UPDATE {ACCESS_LOG} SET subject = %s WHERE subject = ANY(%s)"
 Connection = psycopg.Connection[dict[str, Any]]
 
 
-class Letters(NamedTuple):
+class FoundDeadLetters(NamedTuple):
     """Dead letters of a person. `like_theirs`: those that a person has to look at."""
 
     theirs: list[int]
@@ -140,21 +140,21 @@ def _order_in(payload: bytes) -> tuple[str, str] | None:
     return (named[0], named[1]) if isinstance(named[0], str) and isinstance(named[1], str) else None
 
 
-def take_away(connection: Connection, said: Said, touched: Touched, actor: str) -> Letters:
+def take_away(connection: Connection, said: Said, touched: Touched, actor: str) -> FoundDeadLetters:
     """Empty the person's dead letters, reasons and accesses, and return the dead letters; done while the keys exist, so
     that it can be repeated."""
-    letters = letters_with(connection, said)
-    connection.execute(TAKE_AWAY, {"ids": letters.theirs, "actor": actor, "why": FORGOTTEN})
+    found = dead_letters_of(connection, said)
+    connection.execute(TAKE_AWAY, {"ids": found.theirs, "actor": actor, "why": FORGOTTEN})
     stops = connection.execute(f"SELECT name, why FROM {STOPS}".encode()).fetchall()
     quoting = [row["name"] for row in stops if said.is_like_theirs(row["why"].encode())]
     connection.execute(QUIET, [FORGOTTEN, quoting])
     connection.execute(UNNAMED, [FORGOTTEN, list(named(touched))])
-    return letters
+    return found
 
 
-def letters_with(connection: Connection, said: Said) -> Letters:
+def dead_letters_of(connection: Connection, said: Said) -> FoundDeadLetters:
     """Return the dead letters of the person. It reads every dead letter once, and needs a transaction."""
-    found = Letters([], [])
+    found = FoundDeadLetters([], [])
     if not said.searched:
         return found
     with connection.cursor(name="letters") as curs:

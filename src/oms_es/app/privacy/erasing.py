@@ -172,11 +172,11 @@ def erase(database_url: str, orders: Collection[str], actor: str, wait_seconds: 
         set_json_loads(from_json, connection)
         connection.execute("SET TIME ZONE 'UTC'")
         require_passed(connection, orders, wait_seconds)
-        letters = _empty(connection, orders, actor)
+        found = _empty(connection, orders, actor)
         for _ in range(ATTEMPTS_MAX):
             with suppress(LockNotAvailable, DeadlockDetected):
                 destroyed, changed, gone = _erase(connection, orders)
-                return Erased(destroyed, changed, gone, len(letters.theirs), letters.like_theirs)
+                return Erased(destroyed, changed, gone, len(found.theirs), found.like_theirs)
             time.sleep(POLL_SECONDS)
         raise NotPassed(
             "it is recorded, and others hold the rows that are to be written again, as a rebuild does, or a long "
@@ -184,7 +184,7 @@ def erase(database_url: str, orders: Collection[str], actor: str, wait_seconds: 
         )
 
 
-def _empty(connection: Rows, orders: Collection[str], actor: str) -> elsewhere.Letters:
+def _empty(connection: Rows, orders: Collection[str], actor: str) -> elsewhere.FoundDeadLetters:
     """Empty the person's dead letters. This reads every dead letter, and so comes before rows are locked."""
     with connection.transaction():
         said = elsewhere.said_in(rows.events_of(connection, orders, rows.PERSONAL_EVENTS))

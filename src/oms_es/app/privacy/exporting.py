@@ -52,7 +52,7 @@ def exported(connection: Connection, orders: Sequence[str], now: datetime) -> di
         customers = rows.customers_in(touched)
         said = elsewhere.said_in(rows.events_of(connection, orders, rows.PERSONAL_EVENTS))
         names = [*orders, *elsewhere.named(touched)]
-        letters = elsewhere.letters_with(connection, said)
+        found = elsewhere.dead_letters_of(connection, said)
         return {
             "format": FORMAT,
             "exported_at": now,
@@ -61,8 +61,8 @@ def exported(connection: Connection, orders: Sequence[str], now: datetime) -> di
             "read_models": dict(_rows(connection, orders, customers)),
             "webhooks": connection.execute(DELIVERED, [list(orders)]).fetchall(),
             "access_log": connection.execute(LOOKED_AT, [names]).fetchall(),
-            "dead_letters": [_as_text(row) for row in connection.execute(LETTERS, [letters.theirs])],
-            "dead_letters_like_theirs": letters.like_theirs,
+            "dead_letters": [_as_text(row) for row in connection.execute(LETTERS, [found.theirs])],
+            "dead_letters_like_theirs": found.like_theirs,
         }
 
 
