@@ -18,7 +18,7 @@ from oms_es.simulation.scenario import MINUTES, Profile
 from oms_es.simulation.shrink import Shrinker
 
 COLLECTED_EVERY_SEEDS = 200
-"""How often the garbage collector runs over all generations; after every other seed it collects the youngest only."""
+"""How often the garbage collector runs over all generations; after the other seeds it collects the youngest only."""
 
 
 @dataclass

@@ -53,7 +53,7 @@ def verify_history(
     against: Against = None,
     at: AtPosition = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="How many share the questions out; without it, as many as cores.")
+        int | None, typer.Option(min=1, help="Processes that share the work; by default as many as there are cores.")
     ] = None,
 ) -> None:
     """Read the whole history, and verify every invariant and every read model. With --at, only the invariants up to
