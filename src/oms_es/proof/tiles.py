@@ -92,7 +92,11 @@ class Edge:
         """Full tiles that have been completed by this object."""
 
     def add(self, leaf: bytes) -> None:
-        self.extend([leaf])
+        if self.levels and len(self.levels[0]) < WIDTH - 1:
+            self.levels[0].append(leaf)
+            self.size += 1
+        else:
+            self.extend([leaf])
 
     def extend(self, leaves: Sequence[bytes]) -> None:
         """Add leaves, a tile at a time."""

@@ -128,10 +128,13 @@ class SealBook:
         self._take(leaf)
 
     def _take(self, leaf: Leaf) -> None:
-        self._edge.add(leaf.hash)
-        self._full |= {tile: hashes for tile, hashes in self._edge.changed.items() if tile.level}
-        self._edge.changed.clear()
-        self._compare_roots(leaf.position)
+        edge = self._edge
+        edge.add(leaf.hash)
+        if edge.changed:
+            self._full |= {tile: hashes for tile, hashes in edge.changed.items() if tile.level}
+            edge.changed.clear()
+        if edge.size in self._expected:
+            self._compare_roots(leaf.position)
         self._next = next(self._leaves, None)
 
     def _compare_roots(self, position: int) -> None:

@@ -16,8 +16,9 @@ from typing import Any, Generic, TypeVar
 
 from rpds import Queue
 
-ENTRIES_HELD_MAX = 200_000
-"""In memory, of all mappings of a process together."""
+ENTRIES_HELD_MAX = 500_000
+"""In memory, of all mappings of a process together: 1 to 2.3 KB each. One that goes into the file and comes back costs
+65 µs."""
 PAGES_KIB_MAX = 16 * 1024
 """Of the file, in memory."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 from typing import Any, TypeVar
 
 from oms_es.processing.garbage import collect_seldom
@@ -95,7 +95,11 @@ def _begin(counters: Any, data_keys: Sequence[bytes]) -> None:
 
 
 def _work(work: Work[Share, Result], share: Share, number: int) -> Result:
+    parent = parent_process()
+
     def reached(position: int) -> None:
+        if parent and not parent.is_alive():
+            os._exit(1)  # killed, it ended none of us, and no one waits for what we do
         _counters[number] = position
 
     done = work(share, reached)
