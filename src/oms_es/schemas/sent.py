@@ -6,6 +6,7 @@ take the first value and some the last, so that a proxy may have checked another
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from json import JSONDecoder
 from typing import Any
@@ -44,8 +45,8 @@ def refuse_named_twice(text: str) -> None:
 def _once(pairs: Sequence[tuple[str, Any]]) -> None:
     if len(dict(pairs)) == len(pairs):
         return
-    names = [name for name, _ in pairs]
-    twice = next(name for at, name in enumerate(names) if name in names[:at])
+    counts = Counter(name for name, _ in pairs)
+    twice = next(name for name, count in counts.items() if count > 1)
     raise BadInput(
         Input.NAME_TWICE,
         f"{quoted(twice)}: it stands twice in the same object; leave one of them out and send it again",
