@@ -341,11 +341,12 @@ def _expelled(play: Play, _: Fault, node: Node) -> None:
 
 
 def _retention(play: Play, _: Fault, __: Node) -> None:
-    """Delete the older half of every topic, whether or not every reader has read it; orders from channels are kept."""
+    """Delete all but the newest message of every partition, whether or not every reader has read it; orders from
+    channels are kept."""
     for topic, partitions in play.broker.partitions.items():
         if topic != CHANNEL_ORDERS:
             for partition in partitions:
-                partition.forget(partition.base + len(partition.messages) // 2)
+                partition.forget(partition.end - 1)
 
 
 def _redelivered(play: Play, _: Fault, node: Node) -> None:
