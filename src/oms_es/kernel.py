@@ -239,9 +239,8 @@ class GatewayUnavailable(OmsError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, message: str, answered: Sequence[Sequence[Command] | None] = ()) -> None:
-        """Create the error with the commands of the intents that were answered:
-
-        None for an intent without an answer, and empty if there were no answers at all.
+        """Create the error with the commands of the intents that were answered: None for an intent without an answer,
+        and empty if there were no answers at all.
         """
         super().__init__(message)
         self.answered = answered

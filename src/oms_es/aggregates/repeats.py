@@ -122,7 +122,7 @@ def _plain(value: Any) -> Any:
 
 
 def done_before(known: str | None, command: Command) -> bool:
-    """Return whether the command took effect already;
+    """Return whether the command took effect already.
 
     `known` is what is remembered under its name. Raise Refused if its content differs.
     """

@@ -32,14 +32,14 @@ LATER: Mapping[str, type[Command]] = {
 TYPES = (PlaceOrder.__name__, *LATER)
 ESCAPE = b"\\u"
 """An escape with which the name of a field may be written."""
-SAID_OTHERWISE = frozenset({"order_id", "keep", "called"})
+FIELDS_LEFT_OUT = frozenset({"order_id", "keep", "called"})
 """Fields that a message does not have: channel and external id name the order, and an early message always waits."""
 
 
 def _shape_of(name: str, command: type[Command]) -> type[Message]:
     fields = {field: (info.annotation, info) for field, info in command.model_fields.items()}
     named = {"type": (Literal[name], ...), "channel": (Channel, ...), "external_id": (Identifier, ...)}
-    stated = {field: info for field, info in fields.items() if field not in SAID_OTHERWISE}
+    stated = {field: info for field, info in fields.items() if field not in FIELDS_LEFT_OUT}
     shape: type[Message] = create_model(name, __base__=Message, __doc__=command.__doc__, **{**named, **stated})  # type: ignore[call-overload] # the same
     shape.described_as = command
     return shape
@@ -62,7 +62,7 @@ def of_channel(channel: str) -> Callable[[bytes], Command]:
         if stated != channel:
             raise BadInput(
                 Input.OTHER_CHANNEL,
-                f"only channel {channel} speaks here, and the message is of another; send it to that channel's topic",
+                f"this topic takes messages of channel {channel} only; send this one to the topic of its own channel",
             )
         return command
 
@@ -91,7 +91,7 @@ def _read(line: bytes | str) -> tuple[str, Command]:
 
 
 def _typed(line: bytes | str) -> Mapping[str, Any] | None:
-    """Return the fields if the message may name its type;
+    """Return the fields if the message may name its type.
 
     None for a plain order. Nearly all messages are orders, and are parsed once.
     """

@@ -92,9 +92,8 @@ def verify_stripe(headers: Headers, body: bytes, secrets: Sequence[str], now: fl
 
 
 def verify_standard(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> None:
-    """Verify a signature of Standard Webhooks:
-
-    `v1` with a shared secret, `v1a` with the sender's public key. Raise BadSignature otherwise.
+    """Verify a signature of Standard Webhooks: `v1` with a shared secret, `v1a` with the sender's public key. Raise
+    BadSignature otherwise.
     """
     message_id, moment = _one(headers, "webhook-id"), _one(headers, "webhook-timestamp")
     if not MESSAGE_ID.fullmatch(message_id):

@@ -177,7 +177,7 @@ def keep(
             connection.execute(MAKING, [lock_of(MADE)])
             connection.execute(LOCKED, [lock_of(f"states/{position}")])
             if kind == "kept":
-                _keep_what_was_asked(connection, projections, position)
+                _keep_asked_states(connection, projections, position)
             to_make = missing(connection, projections, position)
             if to_make:
                 _require_room(kept(connection), to_make, kind)
@@ -188,7 +188,7 @@ def keep(
     return [one for one in states if one.position == position and one.read_model in {p.name for p in to_make}]
 
 
-def _keep_what_was_asked(connection: Connection, projections: Collection[Projection], position: int) -> None:
+def _keep_asked_states(connection: Connection, projections: Collection[Projection], position: int) -> None:
     """Mark states that questions made as kept by a person, so that they are not dropped as the oldest."""
     versions = {one.name: one.version for one in projections}
     for one in kept(connection):

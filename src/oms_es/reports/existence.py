@@ -168,7 +168,10 @@ def _require_mergeable(asking: Asking, command: MergeOrders) -> None:
             terms = terms or order.content
     if len({*command.order_ids}) - len(reasons) < 2:  # noqa: PLR2004 - to be one
         said = "; ".join(f"order {order_id}: {reason}" for order_id, reason in reasons.items())
-        raise Refused(OrderRefusal.NOT_MERGEABLE, f"{said or 'it is one order'}; name two that can become one")
+        raise Refused(
+            OrderRefusal.NOT_MERGEABLE,
+            f"{said or 'only one order is named'}; name at least two orders that can be merged",
+        )
 
 
 def _require_own_name(asking: Asking, command: RequestReturn) -> None:
@@ -266,9 +269,9 @@ def _missing(asking: Asking, command: Command) -> Missing:
 
 
 WORDS: Mapping[str, tuple[str, str]] = {
-    "payment": ("payment", "`oms-es payment show ORDER` names those of an order"),
-    "shipment": ("parcel", "`oms-es shipment show ORDER` names those of an order"),
-    "rma": ("return", "`oms-es return show ORDER` names those of an order"),
+    "payment": ("payment", "`oms-es payment show ORDER` lists the payments of an order"),
+    "shipment": ("parcel", "`oms-es shipment show ORDER` lists the parcels of an order"),
+    "rma": ("return", "`oms-es return show ORDER` lists the returns of an order"),
     "rates": ("carrier with rates", "publish them with `oms-es rates publish`"),
     "document": ("document", "`oms-es documents list` names those that are attached"),
     "statement": ("statement", "`oms-es reconcile statements` names them, as ACCOUNT/STATEMENT"),
@@ -277,6 +280,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "account": ("account", "`oms-es account list` names them; open it with `oms-es account open`"),
     "invoice": ("series of invoices", "`oms-es invoice list` names those that were issued"),
     "reconciliation": ("reconciled account", "run it first with `oms-es reconcile run`"),
-    "location": ("location", "see which there are with `oms-es location list`"),
+    "location": ("location", "`oms-es location list` lists them"),
 }
 """For each kind of stream its name in messages, and where a person finds the existing ones."""

@@ -73,7 +73,7 @@ def shipments_under(connection: Connection, tracking_number: str) -> list[str]:
 def order_like(connection: Connection, name: str) -> str | None:
     """Return the order with the most similar name; None if none is similar."""
     external_id = name.partition("/")[2] or name
-    rows = _around(connection, "order_status", "external_id", external_id, "channel, external_id")
+    rows = _rows_near(connection, "order_status", "external_id", external_id, "channel, external_id")
     known = {f"{row['channel']}/{row['external_id']}": None for row in rows}
     same = (one for one in known if one.partition("/")[2] == external_id)
     return most_alike(name, known) or next(same, None)
@@ -81,13 +81,13 @@ def order_like(connection: Connection, name: str) -> str | None:
 
 def sku_like(connection: Connection, sku: str) -> str | None:
     """Return the most similar SKU that has ever been in stock; None if none is similar."""
-    rows = _around(connection, "stock_levels", "sku", sku, "sku")
+    rows = _rows_near(connection, "stock_levels", "sku", sku, "sku")
     return most_alike(sku, [row["sku"] for row in rows])
 
 
 def stocked_or_described_like(connection: Connection, sku: str) -> str | None:
     """Return the most similar SKU that has been in stock or is described; None if none is similar."""
-    rows = [row for table in ("stock_levels", "items") for row in _around(connection, table, "sku", sku, "sku")]
+    rows = [row for table in ("stock_levels", "items") for row in _rows_near(connection, table, "sku", sku, "sku")]
     return most_alike(sku, [row["sku"] for row in rows])
 
 
@@ -107,7 +107,7 @@ def _form(name: str) -> str:
     return normalize("NFKC", name).casefold()
 
 
-def _around(connection: Connection, table: str, column: str, name: str, shown: str) -> list[Row]:
+def _rows_near(connection: Connection, table: str, column: str, name: str, shown: str) -> list[Row]:
     """Return the rows near a name in an index, where names that differ at the end are close together."""
     plain = normalize("NFKC", name)
     near = list(dict.fromkeys((name, plain, plain.upper(), plain.lower())))

@@ -35,5 +35,5 @@ def at_position(connection: Connection, position: int) -> Sequence[StoredEvent]:
 
 def _some(events: Sequence[StoredEvent], what: str) -> Sequence[StoredEvent]:
     if not events:
-        raise NotFound(f"history has no event of {what}; is it spelled so?")
+        raise NotFound(f"history has no event of {what}; compare the spelling")
     return events

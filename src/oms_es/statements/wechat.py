@@ -70,7 +70,7 @@ def read_trade(content: bytes, options: Options) -> Sequence[Statement]:
     lines = tuple(_trade(number, row) for number, row in bill.rows)
     require_few(lines)
     first, last = period_of(lines, bill.line)
-    number = _only({row["商户号"] for _, row in bill.rows if "商户号" in row})
+    number = _only_number({row["商户号"] for _, row in bill.rows if "商户号" in row})
     return [Statement("wechat-trade", number, f"trade/{first}..{last}", CNY, first, last, None, None, lines)]
 
 
@@ -201,5 +201,5 @@ def _fund(number: int, row: Mapping[str, str]) -> tuple[int, StatementLine, int]
     return number, line, minor(row.get("账户结余(元)", ""), CNY, number)
 
 
-def _only(numbers: set[str]) -> str:
+def _only_number(numbers: set[str]) -> str:
     return clean(numbers.pop()) if len(numbers) == 1 else ""

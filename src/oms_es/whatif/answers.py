@@ -85,7 +85,7 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def _no(shape: Callable[..., Command], *names: str) -> Callable[[Any, datetime], Command]:
+def _negative_answer(shape: Callable[..., Command], *names: str) -> Callable[[Any, datetime], Command]:
     """Return a function that repeats a negative answer with the fields that history has."""
     of = ("payment_id", "shipment_id", "reason", *names)
     return lambda e, _: shape(**{name: getattr(e, name) for name in of if hasattr(e, name)})
@@ -98,19 +98,19 @@ def _came_back(event: Any, at: datetime) -> Command:
 
 
 BADLY: Mapping[type[Event], tuple[type[Event], Callable[[Any, datetime], Command]]] = {
-    p.PaymentDeclined: (p.PaymentRequested, _no(p.RecordDecline, "retriable")),
-    p.PaymentFailed: (p.PaymentRequested, _no(p.RecordFailure)),
+    p.PaymentDeclined: (p.PaymentRequested, _negative_answer(p.RecordDecline, "retriable")),
+    p.PaymentFailed: (p.PaymentRequested, _negative_answer(p.RecordFailure)),
     p.PaymentReauthorizationDeclined: (
         p.PaymentReauthorizationRequested,
-        _no(p.RecordReauthorizationDecline, "capture_id", "retriable"),
+        _negative_answer(p.RecordReauthorizationDecline, "capture_id", "retriable"),
     ),
-    p.PaymentCaptureFailed: (p.PaymentCaptureRequested, _no(p.RecordCaptureFailure, "capture_id")),
-    p.PaymentVoidFailed: (p.PaymentVoidRequested, _no(p.RecordVoidFailure, "void_id")),
-    p.PaymentRefundFailed: (p.PaymentRefundRequested, _no(p.RecordRefundFailure, "refund_id")),
-    sh.ShipmentBookingFailed: (sh.ShipmentBookingRequested, _no(sh.RecordBookingFailure)),
+    p.PaymentCaptureFailed: (p.PaymentCaptureRequested, _negative_answer(p.RecordCaptureFailure, "capture_id")),
+    p.PaymentVoidFailed: (p.PaymentVoidRequested, _negative_answer(p.RecordVoidFailure, "void_id")),
+    p.PaymentRefundFailed: (p.PaymentRefundRequested, _negative_answer(p.RecordRefundFailure, "refund_id")),
+    sh.ShipmentBookingFailed: (sh.ShipmentBookingRequested, _negative_answer(sh.RecordBookingFailure)),
     sh.ShipmentBookingCancellationRefused: (
         sh.ShipmentBookingCancellationRequested,
-        _no(sh.RecordBookingCancellationRefused),
+        _negative_answer(sh.RecordBookingCancellationRefused),
     ),
     sh.ShipmentReturnedToSender: (sh.ShipmentDispatched, _came_back),
 }

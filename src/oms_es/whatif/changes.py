@@ -110,7 +110,7 @@ def number_of(text: str, *, located: bool = True) -> tuple[Place, int]:
     found = (LOCATED if located else NUMBERED).fullmatch(text)
     if found is None:
         shape = "SKU@LOCATION=NUMBER, where * is any" if located else "LOCATION=NUMBER"
-        raise Unreadable(f"{text!r} says nothing that can be changed; write {shape}")
+        raise Unreadable(f"{text!r} is not a change that can be tried; write {shape}")
     sku, location, number = found.groups() if located else (ANY, *found.groups())
     return (sku, location), int(number)
 

@@ -37,14 +37,17 @@ class Comparison(NamedTuple):
         return {
             "begins": self.begins,
             "ends": self.ends,
-            "total": {name: _both(name, self.before.total, self.after.total) for name in MEASURES},
+            "total": {name: _before_and_after(name, self.before.total, self.after.total) for name in MEASURES},
             "by_day": {
-                day: {name: _both(name, self.before.by_day.get(day), self.after.by_day.get(day)) for name in BY_DAY}
+                day: {
+                    name: _before_and_after(name, self.before.by_day.get(day), self.after.by_day.get(day))
+                    for name in BY_DAY
+                }
                 for day in days_of(self.before, self.after)
             },
             "by_location": {
                 at: {
-                    name: _both(name, self.before.by_location.get(at), self.after.by_location.get(at))
+                    name: _before_and_after(name, self.before.by_location.get(at), self.after.by_location.get(at))
                     for name in BY_LOCATION
                 }
                 for at in locations_of(self.before, self.after)
@@ -87,6 +90,6 @@ def _happened(history: Sequence[Recorded] | None) -> list[Any]:
     return [outcome_of(recorded.event) for recorded in history or ()]
 
 
-def _both(name: str, before: Numbers | None, after: Numbers | None) -> dict[str, float]:
+def _before_and_after(name: str, before: Numbers | None, after: Numbers | None) -> dict[str, float]:
     was, would_be = (side.get(name, 0.0) if side else 0.0 for side in (before, after))
     return {"before": round(was, 2), "after": round(would_be, 2)}

@@ -208,7 +208,7 @@ def test_what_cannot_be_merged_is_refused_and_says_of_each_why(engine: Engine) -
         require(asking, MergeOrders(channel="web", merge_id="m", order_ids=(one, two, gone)))
         for channel, ids, why in (
             ("web", (one, gone), "it is cancelled"),
-            ("web", (one, one), "it is one order"),
+            ("web", (one, one), "only one order is named"),
             ("pos", (one, two), "it is of channel web"),
         ):
             with pytest.raises(Refused, match=why) as refused:

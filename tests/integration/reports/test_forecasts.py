@@ -156,7 +156,7 @@ def test_it_is_said_in_the_terminal(shop: Any, monkeypatch: pytest.MonkeyPatch, 
         (("--timezone", "Nowhere"), "no time zone"),
         (("--from", "yesterday"), "is no day"),
         (("--at", "2999-01-01"), "still to come"),
-        (("--sku", "x" * 300), "no name of a SKU"),
+        (("--sku", "x" * 300), "cannot be the name of a SKU"),
     ):
         code, out, err = run(*wrong)
         assert (code, out, says in err) == (Code.USAGE, "", True), err

@@ -43,7 +43,7 @@ def decide(rates: Rates, command: r.RatesCommand) -> Iterator[r.RatesEvent]:
             elif before != published:
                 raise Refused(
                     CatalogRefusal.VERSION_REUSED,
-                    f"version {command.version} of {command.carrier}'s rates says otherwise; publish under another",
+                    f"version {command.version} of {command.carrier}'s rates has other content; publish under another",
                 )
         case r.WithdrawRates():
             if rates.current:

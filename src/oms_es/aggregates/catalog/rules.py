@@ -27,12 +27,12 @@ def decide(rules: Rules, command: PublishSourcingRules) -> Iterator[SourcingRule
     content, version = _content(command), command.version
     if rules.versions.get(version, content) != content:
         raise Refused(
-            CatalogRefusal.VERSION_TAKEN, f"version {version} says something else; publish this under a new version"
+            CatalogRefusal.VERSION_TAKEN, f"version {version} has other content; publish this under a new version"
         )
     if version not in rules.versions and len(rules.versions) >= VERSIONS_MAX:
         raise Refused(
             CatalogRefusal.TOO_MANY_VERSIONS,
-            f"there are {VERSIONS_MAX} versions already; make an earlier one hold again",
+            f"there are {VERSIONS_MAX} versions already; publish the content of an earlier version under its name",
         )
     if version != rules.current:
         yield SourcingRulesPublished.model_construct(**command.__dict__, supersedes=rules.current)

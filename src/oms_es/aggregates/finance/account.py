@@ -173,7 +173,9 @@ def _by_hand(account: Account, command: Any) -> a.AccountEvent:
         case a.HoldAccount():
             _require_available(account, n)
             if command.hold_id in account.holds:
-                raise Refused(FinanceRefusal.HOLD_OF_PAYMENT, f"{command.hold_id} is a payment; use another name")
+                raise Refused(
+                    FinanceRefusal.HOLD_OF_PAYMENT, f"{command.hold_id} is the id of a payment; use another hold_id"
+                )
             return _entry(account, a.AccountHeld, n, 0, n, **own, hold_id=command.hold_id)
     hold = _hold_by_hand(account, command)
     if n > hold.left:

@@ -60,14 +60,16 @@ def amend(order: Order, command: o.AmendOrder, asked: str = "") -> Iterator[o.Or
         yield o.OrderReportDisputed(
             order_id=order.order_id,
             report=command.amendment_id,
-            detail=_two_things(order.content, after, revision, sorted(tied)),
+            detail=_difference_in_words(order.content, after, revision, sorted(tied)),
         )
 
 
 DETAIL_CHARACTERS_MAX = 400
 
 
-def _two_things(before: o.OrderContent, after: o.OrderContent, revision: int | None, names: Iterable[str]) -> str:
+def _difference_in_words(
+    before: o.OrderContent, after: o.OrderContent, revision: int | None, names: Iterable[str]
+) -> str:
     """Return a sentence about the fields that differ, with both values and what a person can do."""
     sides = ((name, getattr(before, name), getattr(after, name)) for name in names)
     said = "; ".join(f"{name} {_short(name, a, before)} and {_short(name, b, before)}" for name, a, b in sides)

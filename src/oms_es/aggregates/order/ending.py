@@ -42,8 +42,8 @@ def cancel_order(order: Order, command: o.CancelOrder) -> Iterator[o.OrderEvent]
 def is_merged(order: Order) -> Refused:
     return Refused(
         OrderRefusal.MERGED,
-        f"order {order.order_id} is part of order {order.merged_into} now, where its lines are; ask it of that one: "
-        "cancel lines of it, amend it, or ask for a return",
+        f"order {order.order_id} was merged into order {order.merged_into}, which has its lines now; name that order "
+        "to cancel lines, amend it or ask for a return",
     )
 
 

@@ -113,13 +113,13 @@ def _sourcing_requested(order: Order, event: o.OrderSourcingRequested) -> Order:
 
 def _exploded(order: Order, event: o.OrderBundlesExploded) -> Order:
     return order._replace(
-        to_source=_apart(order.to_source, event.bundles),
-        backordered=_apart(order.backordered, event.bundles),
+        to_source=_bundles_exploded(order.to_source, event.bundles),
+        backordered=_bundles_exploded(order.backordered, event.bundles),
         bundles=order.bundles.update(event.bundles),
     )
 
 
-def _apart(counts: HashTrieMap[str, int], bundles: Mapping[str, Mapping[str, int]]) -> HashTrieMap[str, int]:
+def _bundles_exploded(counts: HashTrieMap[str, int], bundles: Mapping[str, Mapping[str, int]]) -> HashTrieMap[str, int]:
     """Replace bundles by their components, which count as plain units even if a bundle is sold under their SKU."""
     ordered = {bundle: counts.get(bundle, 0) for bundle in bundles}
     for bundle, components in bundles.items():

@@ -34,7 +34,7 @@ def forget(order: Order, command: o.ForgetOrder) -> Iterator[o.OrderEvent]:
 
     Raise Refused while a parcel is on its way to or from the customer, or a legal hold applies.
     """
-    if waits := "; ".join(_waits_for(order)):
+    if waits := "; ".join(_reasons_to_wait(order)):
         raise Refused(
             OrderRefusal.STILL_RUNNING, f"order {command.order_id} cannot be forgotten yet: {waits}; end that first"
         )
@@ -65,7 +65,7 @@ def lift_hold(order: Order, command: o.LiftLegalHold) -> Iterator[o.OrderEvent]:
         yield o.OrderLegalHoldLifted(**command.model_dump())
 
 
-def _waits_for(order: Order) -> Iterator[str]:
+def _reasons_to_wait(order: Order) -> Iterator[str]:
     if order.phase not in o.FINAL_PHASES:
         yield f"it is {order.phase}"
     elif parcels := order.in_status("open", "held", "dispatched"):

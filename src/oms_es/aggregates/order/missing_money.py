@@ -76,9 +76,8 @@ def _held(order: Order, gone: o.OrderMoneyGone) -> Iterator[o.OrderHeld]:
 
 
 class Paid(NamedTuple):
-    """Amounts in minor units:
-
-    `asked` of a payment, or granted as an exchange's credit; `given_back` is the part refunded.
+    """Amounts in minor units: `asked` of a payment, or granted as an exchange's credit; `given_back` is the part
+    refunded.
     """
 
     asked: int

@@ -59,7 +59,7 @@ def _complete_anyway(order: Order, command: o.OverrideOrder) -> Iterator[o.Order
     if order.phase != "shipped":
         raise Refused(
             OrderRefusal.NOT_SHIPPED,
-            f"order {command.order_id} is {order.phase}; what has not left cannot have arrived",
+            f"order {command.order_id} is {order.phase}; it can be completed only after it was shipped",
         )
     overridden = _overridden(command)
     yield overridden

@@ -64,7 +64,7 @@ def require_granted(command: o.PlaceOrder) -> None:
     if names.is_made(command.external_id):
         raise Refused(
             OrderRefusal.RESERVED_NAME,
-            f"external_id {command.external_id} begins as only names do that are made here; give it another name",
+            f"external_id {command.external_id} begins with a prefix that is reserved for generated orders; rename it",
         )
 
 

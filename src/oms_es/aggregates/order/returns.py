@@ -67,7 +67,7 @@ def require_own_name(field: str, name: str) -> None:
     if names.is_made(name):
         raise Refused(
             OrderRefusal.RESERVED_NAME,
-            f"{field} {name} begins as only names do that are made here; give it another name",
+            f"{field} {name} begins with a prefix that is reserved for generated names; use another name",
         )
 
 

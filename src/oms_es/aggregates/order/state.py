@@ -206,9 +206,8 @@ def number_of(payment_id: str) -> int:
 
 
 def resting(order: Order) -> Order:
-    """Return the order in its resting phase:
-
-    "backordered" if nothing is requested and units are lacking, else "allocating".
+    """Return the order in its resting phase: "backordered" if nothing is requested and units are lacking, else
+    "allocating".
     """
     if order.phase in ("sourcing", "allocating") and not order.to_source:
         waits = order.backordered and not order.requested

@@ -30,7 +30,8 @@ def decide(feedback: Feedback, command: RecordFeedback) -> Iterator[FeedbackReco
         return
     if known is not None:
         raise Refused(
-            ReturnsRefusal.ALREADY_RECORDED, f"feedback {command.feedback_id} says something else; use another id"
+            ReturnsRefusal.ALREADY_RECORDED,
+            f"feedback {command.feedback_id} was recorded with other content; use another feedback_id",
         )
     if (command.subject == "order") == bool(command.about):
         raise Refused(

@@ -82,7 +82,8 @@ def _set_share(stock: Stock, command: s.SetChannelShare) -> Iterator[s.StockEven
     share, shares = Share(command.share_percent, command.buffer_units), stock.policy.shares
     if share != NO_SHARE and command.channel not in shares and len(shares) >= CHANNELS_MAX:
         raise Refused(
-            StockRefusal.TOO_MANY_CHANNELS, f"{CHANNELS_MAX} channels have a share already; lift one with 100 and 0"
+            StockRefusal.TOO_MANY_CHANNELS,
+            f"{CHANNELS_MAX} channels have a share already; end one by setting share_percent 100 and buffer_units 0",
         )
     if share != shares.get(command.channel, NO_SHARE):
         yield s.ChannelShareSet(

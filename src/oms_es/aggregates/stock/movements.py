@@ -167,7 +167,7 @@ def move(stock: Stock, command: s.MoveStock) -> Iterator[s.StockEvent]:
     if command.to_location == command.location:
         raise Refused(
             StockRefusal.SAME_LOCATION,
-            f"{command.location} is where they are; use `oms-es stock move-to-bin` within it",
+            f"the units are at {command.location} already; use `oms-es stock move-to-bin` to move them within it",
         )
     place = StockPlace(command.bin, command.lot, command.condition)
     serials = _leaving(stock.physical, command, place, command.quantity)

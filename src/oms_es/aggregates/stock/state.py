@@ -165,7 +165,7 @@ def _moved(stock: Stock, name: str, physical: PhysicalStock, asked: str = "") ->
     return stock._replace(movements=stock.movements.add(name, MOVEMENTS_REMEMBERED_MAX, asked), physical=physical)
 
 
-def _came(stock: Stock, name: str, event: s.StockReceived | s.StockReturned | s.StockMovedIn) -> Stock:
+def _units_arrived(stock: Stock, name: str, event: s.StockReceived | s.StockReturned | s.StockMovedIn) -> Stock:
     place = StockPlace(event.bin, event.lot, event.condition)
     physical = stock.physical.put(place, event.quantity, event.lot_expires_at)
     there = _moved(stock, name, physical.name(event.serials, place) if event.serials else physical, event.asked)
@@ -174,16 +174,16 @@ def _came(stock: Stock, name: str, event: s.StockReceived | s.StockReturned | s.
 
 
 def _received(stock: Stock, event: s.StockReceived) -> Stock:
-    return _came(stock, f"receipt/{event.receipt_id}", event)
+    return _units_arrived(stock, f"receipt/{event.receipt_id}", event)
 
 
 def _returned(stock: Stock, event: s.StockReturned) -> Stock:
-    return _came(stock, f"return/{event.return_id}", event)
+    return _units_arrived(stock, f"return/{event.return_id}", event)
 
 
 def _moved_in(stock: Stock, event: s.StockMovedIn) -> Stock:
     name = f"receipt/{event.receipt_id}" if event.receipt_id else f"in/{event.from_location}/{event.move_id}"
-    return _came(stock, name, event)
+    return _units_arrived(stock, name, event)
 
 
 def _counted_there(stock: Stock, event: s.StockCounted) -> Stock:

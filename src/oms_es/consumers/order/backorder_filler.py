@@ -119,11 +119,11 @@ def wake_next_backorder_on_stock_reserved_or_order_cancelled(
         yield from _wake(results["backorder_queue"][sku], 1, _free(sku, results), results)
 
 
-EVERYBODY = Lookup("backorder_queue", by="waiting", keys=lambda _: (True,), limit=WAITING_MAX, order_by="turn")
+ALL_WAITING = Lookup("backorder_queue", by="waiting", keys=lambda _: (True,), limit=WAITING_MAX, order_by="turn")
 
 
 @consumer.on(
-    LocationOpened, SourcingRulesPublished, lookups=(EVERYBODY, sourcing_lookups.LOCATIONS, sourcing_lookups.RULES)
+    LocationOpened, SourcingRulesPublished, lookups=(ALL_WAITING, sourcing_lookups.LOCATIONS, sourcing_lookups.RULES)
 )
 def wake_first_backorders_on_sources_changed(
     event: LocationOpened | SourcingRulesPublished, results: LookupResults

@@ -50,13 +50,13 @@ def match_report_on_provider_reported(event: ProviderReported, results: LookupRe
 )
 def match_earlier_reports_on_reference_known(event: Any, results: LookupResults) -> Iterator[Command]:
     for name in name_of(event):
-        if _is_the_only_one(event.payment_id, results["payment_references"][name]):
+        if _is_only_match(event.payment_id, results["payment_references"][name]):
             for row in results["provider_reports"][name]:
                 report = p.Report.model_validate(row["report"])
                 yield from _matched(event.payment_id, row["provider"], row["report_id"], report)
 
 
-def _is_the_only_one(payment_id: str, rows: Iterable[Row]) -> bool:
+def _is_only_match(payment_id: str, rows: Iterable[Row]) -> bool:
     return {row["payment_id"] for row in rows} <= {payment_id}
 
 

@@ -123,10 +123,10 @@ def _unable(carrier: str, service: Service, reason: str) -> CarrierCandidate:
 
 def _reaches(zone: Zone, freight: Freight) -> bool:
     near = zone.distance_km_max is None or freight.distance_km <= zone.distance_km_max
-    return near and _goes_to(zone.countries, zone.regions, freight)
+    return near and _serves_address(zone.countries, zone.regions, freight)
 
 
-def _goes_to(countries: Sequence[str], regions: Sequence[str], freight: Freight) -> bool:
+def _serves_address(countries: Sequence[str], regions: Sequence[str], freight: Freight) -> bool:
     """Return whether the freight's address is served; if regions are named, an address without a region is not."""
     within = not regions or region_key(freight.region) in map(region_key, regions)
     return within and (not countries or freight.country in countries)
@@ -151,7 +151,7 @@ def _parts(service: Service, zone: Zone, freight: Freight, grams: int) -> Parts 
     base = sum(parts.values())
     for extra in service.surcharges:
         heavy = extra.above_grams is None or grams > extra.above_grams
-        if heavy and _goes_to(extra.countries, extra.regions, freight):
+        if heavy and _serves_address(extra.countries, extra.regions, freight):
             parts[f"surcharge {extra.name}"] = extra.amount_minor + (base * extra.permille + 500) // 1_000
     return parts
 

@@ -92,7 +92,7 @@ def _quoted(
     request: SourcingRequest,
     rates: Sequence[RatesPublished],
 ) -> Quoted | None:
-    """Return the cheapest quote for a parcel with all units that the location could give;
+    """Return the cheapest quote for a parcel with all units that the location could give.
 
     None if a weight is not known or no carrier serves the address.
     """

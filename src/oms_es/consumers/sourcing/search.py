@@ -120,7 +120,7 @@ def plan(
     scored = sorted(_feasible(demand, weighed, request, rules), key=lambda pair: pair[0])
     if not scored:
         return Plan((), dict(demand), (), ruled_out)
-    best = _worth_it(scored, rules.split)
+    best = _worth_its_parcels(scored, rules.split)
     kept = [best, *(pair for pair in scored[:CANDIDATES_KEPT_MAX] if pair is not best)][:CANDIDATES_KEPT_MAX]
     assignments, lacking = _assign(demand, best[1])
     return Plan(assignments, lacking, tuple(_candidate(demand, pair) for pair in kept), ruled_out)
@@ -265,7 +265,7 @@ def score(demand: Mapping[str, int], chosen: Sequence[Weighed]) -> Score:
     )
 
 
-def _worth_it(scored: Sequence[Scored], policy: SplitPolicy) -> Scored:
+def _worth_its_parcels(scored: Sequence[Scored], policy: SplitPolicy) -> Scored:
     """Return the best set with the fewest parcels, or one with more parcels if each further parcel brings enough."""
     best_with: dict[int, Scored] = {}
     for pair in scored:

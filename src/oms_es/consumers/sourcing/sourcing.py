@@ -84,7 +84,7 @@ def _exploded(
     known: Mapping[str, Mapping[str, int]],
     results: LookupResults,
 ) -> ExplodeBundles | None:
-    """Return the bundles to explode;
+    """Return the bundles to explode.
 
     None if there are none. A component counts as a plain unit, even if a bundle is sold under its SKU.
     """

@@ -63,13 +63,13 @@ def on_lines_changed(row: Row | None, event: Changed, recorded: Recorded, key: K
     stated = [line for line in event.lines if line.line_id == key[1]]
     if row is None:
         return _begun(event, stated[0], recorded) if stated else None
-    changed: dict[str, Any] = {**row, **_gone(row, event, key), "quantity": 0, "said_version": recorded.version}
+    changed: dict[str, Any] = {**row, **_units_gone(row, event, key), "quantity": 0, "said_version": recorded.version}
     for line in stated:
         changed |= {"sku": line.sku, "unit_price_minor": line.unit_price_minor, "quantity": line.quantity}
     return changed
 
 
-def _gone(row: Row, event: Changed, key: Key) -> Row:
+def _units_gone(row: Row, event: Changed, key: Key) -> Row:
     """Return the changed counts of units that are gone, at the price that the line had then."""
     match event:
         case o.OrderLinesCancelled(cancelled=lines):

@@ -89,7 +89,7 @@ def said(code: str, **parameters: object) -> Said:
 
 
 def said_of(event: Event) -> Said:
-    """Return the code and parameters of an event: the template's names are fields of the event;
+    """Return the code and parameters of an event: the template's names are fields of the event.
 
     `money` is its amount with the currency.
     """

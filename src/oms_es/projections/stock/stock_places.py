@@ -37,10 +37,10 @@ def key_of_picks(event: s.StockShipped) -> Iterable[Key]:
 
 def key_of_both_places(event: s.StockMovedToBin | s.StockConditionChanged) -> Iterable[Key]:
     """Return the place that the units are taken from first, as its expiry goes with them."""
-    return (_was(event), *key_of_place(event)) if isinstance(event, s.StockConditionChanged) else _bins(event)
+    return (_place_before(event), *key_of_place(event)) if isinstance(event, s.StockConditionChanged) else _bins(event)
 
 
-def _was(event: s.StockConditionChanged) -> Key:
+def _place_before(event: s.StockConditionChanged) -> Key:
     return (event.sku, event.location, event.bin, event.lot, event.was)
 
 

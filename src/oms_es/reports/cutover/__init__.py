@@ -1,4 +1,5 @@
-"""Moving from another system, and back: what stands here in figures that both systems know, and where they differ.
+"""Moving from another system, and back: orders and stock in figures that both systems know, and where the figures
+differ.
 
 Read-only, as all of `reports`.
 """

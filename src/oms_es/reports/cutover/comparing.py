@@ -1,4 +1,4 @@
-"""Two systems side by side: what one has and the other has not, and the figures that differ.
+"""Compares two systems: which orders or stock only one of them has, and which figures differ.
 
 Invariant: every key of both sides is judged once, and only figures that the other system has given are compared.
 """
@@ -22,16 +22,19 @@ from oms_es.schemas.problems import problems
 from oms_es.schemas.sent import check_sent
 
 ROWS_MAX = 1_000_000
-"""Rows of a file, which are held in memory."""
+"""Maximum number of rows of a file; the rows are held in memory."""
 DIFFERENCES_MAX = 10_000
-"""Differences that are kept; all are counted."""
+"""Maximum number of differences that are kept in detail; all differences are counted."""
 DELIMITERS = ",;\t"
 Kind = Literal["missing_here", "missing_there", "differs"]
 F = TypeVar("F", bound=Figures)
 
 
 class Difference(NamedTuple):
-    """`field` is empty where one side does not have the thing at all."""
+    """What differs between the two systems under one key.
+
+    `field` is empty if one system does not have the key at all.
+    """
 
     key: Key
     kind: Kind
@@ -42,7 +45,7 @@ class Difference(NamedTuple):
 
 @dataclass
 class Comparison:
-    """`fields`: how many differ, by figure."""
+    """Counts and details of what differs. `fields` counts, for each figure, the keys whose figure differs."""
 
     listed: int = 0
     equal: int = 0
@@ -55,7 +58,7 @@ class Comparison:
         return not self.kinds
 
     def note(self, found: list[Difference]) -> None:
-        """The differences of one key."""
+        """Add the differences that one key has."""
         if not found:
             self.equal += 1
             return
@@ -71,8 +74,11 @@ def compared(
     is_expected: Callable[[F], bool],
     names: Collection[str] | None = None,
 ) -> Comparison:
-    """`is_expected`: whether the other system should have listed what only this one has. `names`: the figures that are
-    compared; all where it is None."""
+    """Return the comparison of both systems.
+
+    `is_expected` returns whether the other system should have listed a row that only this system has. `names` are the
+    figures to compare; None compares all.
+    """
     found = Comparison(listed=len(there))
     unseen = dict(there)
     for ours in here:
@@ -94,7 +100,9 @@ def _differences(theirs: Figures, ours: Figures) -> Iterator[Difference]:
 
 
 def read(name: str, stream: BinaryIO, kind: type[F]) -> dict[Key, F]:
-    """The rows of CSV with a header, or of one JSON object per line. Raises BadFile."""
+    """Return the rows of a file by key: CSV with a header, or one JSON object per line. Raise BadFile if a row is not
+    valid.
+    """
     found: dict[Key, F] = {}
     lines: dict[Key, int] = {}
     for number, fields in _fields(name, stream, kind):

@@ -1,6 +1,6 @@
 """Orders and stock in figures that any order system knows, so that two systems can be compared.
 
-Invariant: what is exported here and read back is equal to itself. Amounts are integers in minor units.
+Invariant: figures that are exported here and read back are equal to themselves. Amounts are integers in minor units.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from oms_es.reports.queries import Connection, Row, readable
 from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
 FETCHED = 5_000
-"""Rows that are read from the database at a time."""
+"""Number of rows that are read from the database at once."""
 Key = tuple[str, str]
 State = Literal["open", "completed", "cancelled", "merged"]
 ENDED: Mapping[str, State] = {"completed": "completed", "cancelled": "cancelled", "merged": "merged"}
@@ -25,12 +25,12 @@ Count = Annotated[int, Field(ge=-AMOUNT_MINOR_MAX, le=AMOUNT_MINOR_MAX)]
 
 
 class Figures(BaseModel):
-    """One thing in the figures of one system. A figure that is None is not compared."""
+    """The figures of one order, or of one SKU at a location, in one system. A figure that is None is not compared."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, str_strip_whitespace=True)
     KEY: ClassVar[tuple[str, str]]
     NOTED: ClassVar[frozenset[str]] = frozenset()
-    """Fields that are only for people, and are not compared."""
+    """Fields that are written for people only and are not compared."""
 
     @property
     def key(self) -> Key:
@@ -42,17 +42,17 @@ class Figures(BaseModel):
         return tuple(name for name in cls.model_fields if name not in (*cls.KEY, *cls.NOTED))
 
     def is_nothing(self) -> bool:
-        """Whether a system that has none of it may leave it out."""
+        """Return whether a system that has none of this may leave the row out."""
         return False
 
     @classmethod
     def of_row(cls, row: Row) -> Self:
-        """Figures of ours, which are not validated."""
+        """Return the figures in a row of the own database, without validation."""
         return cast("Self", cls.model_construct(**{name: row[name] for name in cls.model_fields}))
 
 
 class OrderFigures(Figures):
-    """An order. `units` and `total_minor`: without what was cancelled before it left."""
+    """Figures of an order. `units` and `total_minor` leave out what was cancelled before it was shipped."""
 
     KEY = ("channel", "external_id")
     NOTED = frozenset({"placed_at", "changed_at"})
@@ -66,13 +66,13 @@ class OrderFigures(Figures):
     total_minor: Count | None = None
     units: Count | None = None
     dispatched: Count | None = None
-    """Parcels that have left."""
+    """Number of parcels that were shipped."""
     captured_minor: Count | None = None
     refunded_minor: Count | None = None
 
 
 class StockFigures(Figures):
-    """A SKU at a location, in units."""
+    """Figures of a SKU at a location, in units."""
 
     KEY = ("sku", "location")
 
@@ -102,7 +102,7 @@ STOCK = """
 SELECT sku, location, on_hand, reserved, damaged, quarantine, inbound FROM stock_levels ORDER BY sku, location
 """
 TABLES = ("order_status", "payments", "stock_levels")
-"""What the figures are read from."""
+"""Read models that the figures are read from."""
 
 
 def orders(

@@ -1,6 +1,8 @@
-"""What another system needs to take over: figures as CSV, and each order as the canonical message that places it.
+"""Exports what another system needs to take over: figures as CSV, and each order as the canonical message that places
+it.
 
-Invariant: an order says what of it has left already, so that the system that takes over ships no unit twice.
+Invariant: an exported order states which units were shipped already, so that the system that takes over ships no unit
+twice.
 """
 
 from __future__ import annotations
@@ -24,15 +26,15 @@ from oms_es.schemas.order import OrderCancelled, OrderLine, PlaceOrder, order_id
 from oms_es.store.encoding.codec import Codec
 
 ORDERS_AT_ONCE = 100
-"""Orders whose events are read together."""
+"""Number of orders whose events are read together."""
 CONTENT = tuple(name for name in PlaceOrder.model_fields if name not in ("fulfilled", "cancelled", "revision"))
 
 OF_A_PRESALE = frozenset({"kind", "deposit_minor", "available_by", "balance_due_seconds", "deposit_kept"})
-"""What is over once units of a presale have left: it goes on like any order."""
+"""Fields that are left out once units of a presale were shipped: the order then continues as a standard order."""
 
 
 def as_csv(kind: type[Figures], rows: Iterable[Figures]) -> Iterator[bytes]:
-    """A header, and a line for each."""
+    """Return the lines of a CSV file: a header, then one line for each row."""
     columns = list(kind.model_fields)
     yield _line(columns)
     for row in rows:
@@ -42,7 +44,9 @@ def as_csv(kind: type[Figures], rows: Iterable[Figures]) -> Iterator[bytes]:
 def as_orders(
     connection: Connection, codec: Codec, figures: Sequence[OrderFigures], position: int | None
 ) -> Iterator[bytes]:
-    """One JSON object per line: the content of each order, with what of it was shipped, or that it was cancelled."""
+    """Return one line of JSON for each order: its content with the units that were shipped, or with the reason for
+    which it was cancelled.
+    """
     for some in _batches(figures):
         ids = [order_id_of(*one.key) for one in some]
         histories = streams.histories(connection, codec, [f"order-{order_id}" for order_id in ids], position)
@@ -74,7 +78,10 @@ def _as_placed(order: Order, history: Sequence[Recorded]) -> dict[str, Any]:
 
 
 def _shipped(order: Order, line: OrderLine) -> int:
-    """Everything that a completed order still has was shipped, here or elsewhere."""
+    """Return the shipped units of a line.
+
+    All units that a completed order still has were shipped, here or elsewhere.
+    """
     return line.quantity if order.phase == "completed" else shipped_units(order, line.line_id)
 
 

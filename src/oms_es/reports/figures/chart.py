@@ -131,7 +131,7 @@ def lines_of(lines: Mapping[str, Sequence[Point]], unit: str, wanted: float | No
     def y(value: float) -> float:
         return bottom - (bottom - top) * (value - marks[0]) / (marks[-1] - marks[0])
 
-    parts = [_across(mark, y(mark)) for mark in marks]
+    parts = [_horizontal_line(mark, y(mark)) for mark in marks]
     if wanted is not None:
         parts.append(_wanted(LEFT, y(wanted), WIDTH - RIGHT, y(wanted)))
         parts.append(f'<text x="{WIDTH - RIGHT}" y="{y(wanted) - 4:.1f}" text-anchor="end">target</text>')
@@ -154,7 +154,7 @@ def _anchor(at: float, times: Sequence[float]) -> str:
     return "end" if at == times[-1] and len(times) > 1 else "middle"
 
 
-def _across(mark: float, y: float) -> str:
+def _horizontal_line(mark: float, y: float) -> str:
     line = f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"{"" if mark else NOUGHT}/>'
     return f'{line}<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(mark)}</text>'
 

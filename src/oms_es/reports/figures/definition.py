@@ -183,11 +183,13 @@ def _require_targets(definition: Definition) -> None:
     for one in definition.target:
         require(one.measure, units, "measure of this report")
         if one.measure in seen:
-            raise BadReport(f"{one.measure} has two targets; it has one, or is measured twice")
+            raise BadReport(f"{one.measure} has two targets; keep one, or define the measure twice under two names")
         if (units[one.measure] == "minor") != (one.currency is not None):
             raise BadReport(f"the target of {one.measure}: an amount needs its `currency`, and nothing else has one")
         if f"{one.measure}{TARGET}" in (*units, *definition.facts.words):
-            raise BadReport(f"{one.measure}{TARGET} says whether the target is met; call the measure otherwise")
+            raise BadReport(
+                f"{one.measure}{TARGET} is the column that says whether the target is met; rename the other one"
+            )
         seen.add(one.measure)
 
 
@@ -196,7 +198,9 @@ def require_dimensions(definition: Definition, by: Sequence[str]) -> None:
     for word in by:
         require(word, [*GRAINS, *definition.facts.words], f"dimension of {definition.source}")
     if definition.facts.of_period and set(by) & set(GRAINS):
-        raise BadReport(f"{definition.source} are made of the whole period, not by day; give --from and --to instead")
+        raise BadReport(
+            f"{definition.source} are computed over the whole period, not by day; give --from and --to instead"
+        )
     if len(set(by)) != len(by):
         raise BadReport(f"a dimension is named twice: {', '.join(by)}")
     if len([word for word in by if word in GRAINS]) > 1:
@@ -218,7 +222,7 @@ def _require_measures(definition: Definition) -> None:
         if one.name in before:
             raise BadReport(f"two measures are called {one.name}")
         if one.name in (*definition.facts.words, *GRAINS):
-            raise BadReport(f"the measure {one.name} is called as a dimension is; call it otherwise")
+            raise BadReport(f"the measure {one.name} has the name of a dimension; rename the measure")
         if one.how == "ratio":
             for word in (one.of, one.per or ""):
                 require(word, before, "measure before it in this report")
@@ -235,9 +239,9 @@ def read(text: str, named: str) -> Definition:
         declared = tomllib.loads(text)
         return checked(Definition.model_validate(declared))
     except tomllib.TOMLDecodeError as error:
-        raise BadReport(f"{named} is no TOML: {error}") from None
+        raise BadReport(f"{named} is not valid TOML: {error}") from None
     except RecursionError:
-        raise BadReport(f"{named} is no definition: it is nested too deeply") from None
+        raise BadReport(f"{named} is not readable: it is nested too deeply") from None
     except ValidationError as error:
         raise BadReport(f"{named}: {_in_words(error)}") from None
     except BadReport as error:

@@ -88,7 +88,7 @@ def question(
     require_zone(zone)
     for text in (*skus, location or ""):
         if "\0" in text or len(text) > TEXT_LENGTH_MAX:
-            raise BadReport(f"{text[:20]!r}… is no name of a SKU or a location")
+            raise BadReport(f"{text[:20]!r}… cannot be the name of a SKU or a location")
     if len(skus) > SKUS_MAX:
         raise BadReport(f"ask of {SKUS_MAX} SKUs at most; there are {len(skus)}")
     if not 1 <= (ahead := grain.horizon if horizon is None else horizon) <= grain.horizon_max:
@@ -96,5 +96,7 @@ def question(
     asked = now or datetime.now(UTC)
     first = day(since) if since else asked.astimezone(ZoneInfo(zone)).date()
     if first.year not in FIRST_YEARS:
-        raise BadReport(f"{first} is no day that anything can be said of; name one after {FIRST_YEARS[0]}")
+        raise BadReport(
+            f"no forecast can begin on {first}; name a day in the years {FIRST_YEARS[0]} to {FIRST_YEARS[-1]}"
+        )
     return Question(tuple(dict.fromkeys(skus)), location or "", by, ahead, zone, asked, first, top)

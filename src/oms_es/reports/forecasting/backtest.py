@@ -98,9 +98,8 @@ def _middle(weighed: Iterable[tuple[float, float]]) -> float:
 
 
 class Spread(NamedTuple):
-    """The variance of the combined forecast's errors:
-
-    `noise` is independent in each period, `level` is the same in all of them.
+    """The variance of the combined forecast's errors: `noise` is independent in each period, `level` is the same in all
+    of them.
     """
 
     noise: float

@@ -68,7 +68,7 @@ class Proposal(NamedTuple):
 
 
 def learnt(of_sku: Sequence[float], of_location: Sequence[float], said_days: float | None) -> LeadTime | None:
-    """Return the stated lead time, or one learnt from the SKU's inbounds there, or from all inbounds there;
+    """Return the stated lead time, or one learnt from the SKU's inbounds there, or from all inbounds there.
 
     None if there are too few.
     """

@@ -58,7 +58,7 @@ GROUP BY kind ORDER BY 2 DESC, kind
 
 
 class Asked(NamedTuple):
-    """The filter of a list;
+    """The filter of a list.
 
     None means any. `after` is the exception at which the page before ended. `channels` are those of the orders.
     `snoozed`: only those that are snoozed.
@@ -153,7 +153,7 @@ class Conflict(NamedTuple):
         return [Difference(n, ours.get(n), theirs.get(n)) for n in names if ours.get(n) != theirs.get(n)]
 
     def taken(self) -> Command | None:
-        """Return the command that changes the order to what the channel sent;
+        """Return the command that changes the order to what the channel sent.
 
         None if nothing is to change. Raise Refused if an amendment cannot change a field.
         """

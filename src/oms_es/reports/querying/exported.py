@@ -47,7 +47,7 @@ def ask(directory: Path, statement: str, bounds: Bounds, *, personal: bool) -> F
     statement = checked(statement)
     files = _files(directory, personal=personal)
     with duckdb().connect(":memory:") as connection:
-        _close_all_but(connection, files)
+        _restrict_to(connection, files)
         return _asked(connection, statement, bounds)
 
 
@@ -67,7 +67,7 @@ def _files(directory: Path, *, personal: bool) -> dict[str, list[str]]:
     return found
 
 
-def _close_all_but(connection: Any, files: dict[str, list[str]]) -> None:
+def _restrict_to(connection: Any, files: dict[str, list[str]]) -> None:
     for setting in (f"memory_limit = '{MEMORY}'", "temp_directory = ''", "TimeZone = 'UTC'"):
         connection.execute(f"SET {setting}")
     connection.execute("SET allowed_paths = ?", [[path for paths in files.values() for path in paths]])

@@ -28,7 +28,7 @@ class RecordAuthorization(NamedCommand):
 
 
 class RecordDecline(PaymentCommand, SystemCommand):
-    """Record that the provider declined;
+    """Record that the provider declined.
 
     `retriable` if it may accept another time, for example when funds are short.
     """
@@ -76,7 +76,7 @@ class CancelPayment(PaymentCommand, SystemCommand):
 
 
 class RecordVoid(NamedCommand):
-    """Record that the provider released the money;
+    """Record that the provider released the money.
 
     `void_id` names a capture if its renewed authorisation was voided.
     """

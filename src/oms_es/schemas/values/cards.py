@@ -182,7 +182,7 @@ def _utf16(code: int) -> bytes:
 def _hidden(plain: str) -> set[int]:
     """Return the places of the digits that must not be stored."""
     hidden: set[int] = set()
-    plain = UUID.sub(_left_out_if_named, plain)
+    plain = UUID.sub(_uuid_masked, plain)
     for chain in CHAIN.finditer(plain):
         if chain.end() - chain.start() >= CARD_NUMBER_DIGITS[0]:
             groups = [one.span() for one in GROUP.finditer(plain, *chain.span())]
@@ -190,7 +190,7 @@ def _hidden(plain: str) -> set[int]:
     return hidden
 
 
-def _left_out_if_named(uuid: re.Match[str]) -> str:
+def _uuid_masked(uuid: re.Match[str]) -> str:
     """Replace a UUID by a word, unless it consists of digits alone: then it may be a number in groups."""
     written = uuid.group()
     return written if written.replace("-", "").isdigit() else "x" * len(written)

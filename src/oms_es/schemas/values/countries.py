@@ -29,7 +29,7 @@ COUNTRIES = frozenset({
 IN_USE = COUNTRIES | {"XK"}
 """ISO leaves XK to its users; carriers, banks and customs use it for Kosovo."""
 
-SAID_OTHERWISE = {
+REPLACED_CODES = {
     "UK": "GB",
     "EL": "GR",
     "AN": "CW",
@@ -45,4 +45,4 @@ SAID_OTHERWISE = {
 
 def country_like(code: str) -> str | None:
     """Return the code that is most likely meant; None if no code is similar."""
-    return SAID_OTHERWISE.get(code) or next(iter(get_close_matches(code, sorted(IN_USE), n=1, cutoff=0.5)), None)
+    return REPLACED_CODES.get(code) or next(iter(get_close_matches(code, sorted(IN_USE), n=1, cutoff=0.5)), None)

@@ -27,9 +27,8 @@ def is_made(name: str) -> bool:
 
 
 def made_of(*parts: str) -> str:
-    """Return a readable name if each part is plain, and otherwise a digest:
-
-    `a/b` as one part differs from `a`, `b` as two.
+    """Return a readable name if each part is plain, and otherwise a digest: `a/b` as one part differs from `a`, `b` as
+    two.
     """
     readable = "/".join(parts)
     if all(parts) and readable.count("/") == len(parts) - 1 and len(readable) <= READABLE_LENGTH_MAX:

@@ -36,28 +36,28 @@ def parts_of(shape: type[BaseModel]) -> tuple[Part, ...]:
 def _found(shape: type[BaseModel], at: tuple[str, ...], *, inside: bool) -> Iterator[Part]:
     for name, field in shape.model_fields.items():
         path = (*at, name)
-        personal = inside or _has(field, Personal)
+        personal = inside or _has_mark(field, Personal)
         shapes = list(shapes_of(field.annotation))
-        if _has(field, Coarse) or shape in shapes:
+        if _has_mark(field, Coarse) or shape in shapes:
             continue
         if personal and not any(map(_is_coarse_in_part, shapes)):
             yield Part(path, _placeholder(shape, name, field))
             continue
         below = [part for one in shapes for part in _found(one, path, inside=personal)]
-        if below and not _is_one(field):
+        if below and not _is_single(field):
             raise TypeError(f"{shape.__name__}.{name} is a list of what is personal: mark the list")
         yield from below
 
 
-def _has(field: FieldInfo, mark: type) -> bool:
+def _has_mark(field: FieldInfo, mark: type) -> bool:
     return any(isinstance(one, mark) for one in field.metadata)
 
 
 def _is_coarse_in_part(shape: type[BaseModel]) -> bool:
-    return any(_has(field, Coarse) for field in shape.model_fields.values())
+    return any(_has_mark(field, Coarse) for field in shape.model_fields.values())
 
 
-def _is_one(field: FieldInfo) -> bool:
+def _is_single(field: FieldInfo) -> bool:
     """Return whether the field is a single message, or None, and no collection."""
     return "Sequence" not in str(field.annotation) and not str(field.annotation).startswith(("list", "tuple", "dict"))
 

@@ -51,7 +51,7 @@ class Amounts:
         self.differences: list[str] = []
 
     def of(self, element: Element | None) -> int | None:
-        """Return an amount in minor units;
+        """Return an amount in minor units.
 
         None if it is missing. An amount in another currency is reported as a difference, and read as it is.
         """

@@ -765,7 +765,7 @@ ASKED_OF_MERGED: tuple[Command, ...] = (
 
 @pytest.mark.parametrize("asked", ASKED_OF_MERGED, ids=lambda asked: type(asked).__name__)
 def test_what_is_asked_of_a_merged_order_is_refused_with_the_name_of_the_order_that_it_became(asked: Command) -> None:
-    with pytest.raises(Refused, match="is part of order m now") as refused:
+    with pytest.raises(Refused, match="was merged into order m,") as refused:
         OrderScenario(*MERGED_ORDER, asked)
     assert refused.value.reason == "merged"
 

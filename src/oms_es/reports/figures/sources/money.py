@@ -31,7 +31,7 @@ refunds = Source(
         "line_minor": Number(refund.line_minor, "minor", "asked for, for lines"),
         "shipping_minor": Number(refund.shipping_minor, "minor", "asked for, for shipping"),
         "goodwill_minor": Number(refund.goodwill_minor, "minor", "asked for, as goodwill"),
-        "credit_minor": Number(refund.credit_minor, "minor", "asked for, left of an exchange"),
+        "credit_minor": Number(refund.credit_minor, "minor", "asked for, as credit that an exchange left over"),
         "refund_hours": Number(
             hours(refund.requested_at, refund.refunded_at), "hours", "from the request to the provider's answer"
         ),

@@ -78,26 +78,32 @@ orders = Source(
         "orders": Number(_counted, "orders", "orders"),
         "cancelled_orders": Number(yes(m.cancelled_at.is_not(None)), "orders", "orders that were cancelled whole"),
         "backordered_orders": Number(yes(m.backordered_at.is_not(None)), "orders", "orders that waited for stock"),
-        "tried_orders": Number(_counted * yes(_tried), "orders", "orders that stock was looked for, and found or not"),
+        "tried_orders": Number(
+            _counted * yes(_tried), "orders", "orders for which stock was sought, whether it was found or not"
+        ),
         "filled_orders": Number(
             _counted * yes(and_(m.allocated_at.is_not(None), m.backordered_at.is_(None))),
             "orders",
             "orders that never waited for stock",
         ),
         "released_orders": Number(yes(m.released_at.is_not(None)), "orders", "orders that went to fulfilment"),
-        "shipped_orders": Number(yes(m.shipped_at.is_not(None)), "orders", "orders of which everything left"),
+        "shipped_orders": Number(yes(m.shipped_at.is_not(None)), "orders", "orders shipped completely"),
         "split_orders": Number(yes(m.parcels > 1), "orders", "orders released in several parcels"),
         "parcels": Number(m.parcels, "parcels", "parcels that orders were released in"),
         "units": Number(m.units, "units", "units ordered, also those cancelled since"),
         "cancelled_units": Number(m.cancelled_units, "units", "units cancelled, whole orders and single lines"),
-        "gross_minor": Number(m.gross_minor, "minor", "what orders came to, also what was cancelled since"),
-        "cancelled_minor": Number(m.cancelled_minor, "minor", "what of that was cancelled"),
-        "credit_minor": Number(_credit, "minor", "what of that is paid by the goods that it is exchanged for"),
-        "refunded_minor": Number(_given_back, "minor", "what of that was given back"),
+        "gross_minor": Number(
+            m.gross_minor, "minor", "the totals of orders; amounts that were cancelled later are included"
+        ),
+        "cancelled_minor": Number(m.cancelled_minor, "minor", "the part of gross_minor that was cancelled"),
+        "credit_minor": Number(
+            _credit, "minor", "the part of gross_minor of exchanges that the returned goods pay for"
+        ),
+        "refunded_minor": Number(_given_back, "minor", "what was refunded, without refunds that undo a payment"),
         "net_minor": Number(
             m.gross_minor - m.cancelled_minor - _credit - _given_back,
             "minor",
-            "what is left without what was cancelled, paid by other goods, or given back",
+            "gross_minor less cancelled_minor, credit_minor and refunded_minor",
         ),
         "shipping_minor": Number(
             case((_stands, m.shipping_minor), else_=NOUGHT), "minor", "for shipping, of orders that were not cancelled"
@@ -113,26 +119,30 @@ orders = Source(
         "standing_minor": Number(
             case((_stands, m.gross_minor - m.cancelled_minor), else_=NOUGHT),
             "minor",
-            "what orders that were not cancelled come to",
+            "gross_minor less cancelled_minor, of orders that were not cancelled whole",
         ),
         "undiscounted_minor": Number(
             case((_stands, m.gross_minor - m.cancelled_minor + m.discount_minor), else_=NOUGHT),
             "minor",
-            "the same before discounts",
+            "standing_minor with the discounts added again",
         ),
         "placed_to_ship_hours": Number(
             hours(m.placed_at, m.first_dispatched_at), "hours", "from placing, by the channel, to the first parcel"
         ),
         "accepted_to_ship_hours": Number(
-            hours(m.accepted_at, m.first_dispatched_at), "hours", "from when it came here to the first parcel"
+            hours(m.accepted_at, m.first_dispatched_at),
+            "hours",
+            "from when the order was accepted here to its first parcel",
         ),
         "backorder_hours": Number(
             case((m.allocated_at >= m.backordered_at, hours(m.backordered_at, m.allocated_at))),
             "hours",
-            "from when it first waited for stock to when it had all; of none that had all before it waited",
+            "from when the order first waited for stock to when all its units were allocated",
         ),
         "accepted_to_door_hours": Number(
-            hours(m.accepted_at, m.last_delivered_at), "hours", "from when it came here to the last delivery"
+            hours(m.accepted_at, m.last_delivered_at),
+            "hours",
+            "from when the order was accepted here to its last delivery",
         ),
     },
     {
@@ -162,11 +172,11 @@ lines = Source(
     {**OF_ORDER, CURRENCY: line.currency, **_of_customer, "sku": line.sku, "category": category},
     {
         "units": Number(_units, "units", "units ordered, also those cancelled since"),
-        "cancelled_units": Number(_off, "units", "units of that which were cancelled"),
+        "cancelled_units": Number(_off, "units", "the part of units that was cancelled"),
         "net_units": Number(_units - _off, "units", "units that were not cancelled"),
         "returned_units": Number(func.coalesce(_came.c.units, 0), "units", "units that came back"),
         "gross_minor": Number(_goods, "minor", "goods ordered, also those cancelled since"),
-        "cancelled_minor": Number(_off_minor, "minor", "goods of that which were cancelled"),
+        "cancelled_minor": Number(_off_minor, "minor", "the part of gross_minor that was cancelled"),
         "net_minor": Number(_goods - _off_minor, "minor", "goods that were not cancelled"),
     },
     {"placed_at": line.placed_at},
@@ -176,15 +186,17 @@ lines = Source(
 _began = func.coalesce(m.backordered_at, queue.waiting_since)
 _waited = hours(_began, now)
 backorders = Source(
-    "Units that orders wait for now, by SKU, and for how long the order has, since it first did.",
+    "Units that orders wait for now, by SKU, and how long ago each order first waited for stock.",
     "orders",
     backorder_queue.projection.table.outerjoin(ORDERS, m.order_id == queue.order_id),
     {**OF_ORDER, "sku": queue.sku, "category": category, "age": band(_waited, HOURS_OF_AGES, AGES)},
     {
-        "units": Number(queue.quantity, "units", "units that are waited for"),
+        "units": Number(queue.quantity, "units", "units that orders wait for"),
         "age_hours": Number(_waited, "hours", "since the order first waited for stock"),
         "overdue_units": Number(
-            case((queue.promised_at < now, queue.quantity), else_=NOUGHT), "units", "that were expected by now"
+            case((queue.promised_at < now, queue.quantity), else_=NOUGHT),
+            "units",
+            "units that were promised for an earlier time than now",
         ),
     },
     {"backordered_at": _began, "promised_at": queue.promised_at},

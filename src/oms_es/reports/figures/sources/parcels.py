@@ -39,7 +39,7 @@ parcels = Source(
         "delivered_parcels": Number(yes(parcel.delivered_at.is_not(None)), "parcels", "parcels that arrived"),
         "lost_parcels": Number(yes(parcel.status == "lost"), "parcels", "parcels that were given up"),
         "returned_parcels": Number(yes(parcel.status == "returned"), "parcels", "parcels that came back undelivered"),
-        "units": Number(parcel.units, "units", "units in them"),
+        "units": Number(parcel.units, "units", "units in the parcels"),
         "asked_to_ship_hours": Number(
             hours(parcel.requested_at, parcel.dispatched_at), "hours", "from the request to when it left"
         ),
@@ -67,8 +67,10 @@ shipped = Source(
     },
     {
         "units": Number(share.quantity, "units", "units that left"),
-        "amount_minor": Number(share.amount_minor, "minor", "their share of the total, tax included"),
-        "tax_minor": Number(share.tax_minor, "minor", "of that, tax on top of the prices"),
+        "amount_minor": Number(
+            share.amount_minor, "minor", "the share of the order's total that these units have, tax included"
+        ),
+        "tax_minor": Number(share.tax_minor, "minor", "the part of amount_minor that is tax on top of the prices"),
     },
     {"dispatched_at": parcel.dispatched_at, "placed_at": m.placed_at},
     KINDS,
@@ -101,17 +103,17 @@ bookings = Source(
     {
         "parcels": Number(ONE, "parcels", "parcels"),
         "quoted_minor": Number(booking.quoted_minor, "minor", "what their carriers quoted"),
-        "units": Number(parcel.units, "units", "units in them"),
+        "units": Number(parcel.units, "units", "units in the parcels"),
         "due_parcels": Number(
             yes(and_(_due.is_not(None), _is_due)), "parcels", "parcels that arrived, or should have by now"
         ),
         "on_time_parcels": Number(
-            yes(parcel.delivered_at <= _due), "parcels", "of these, that arrived within the days promised"
+            yes(parcel.delivered_at <= _due), "parcels", "due parcels that arrived within the days promised"
         ),
         "late_hours": Number(
             case((parcel.delivered_at > _due, hours(_due, parcel.delivered_at))),
             "hours",
-            "of those that arrived too late, how much",
+            "by how much parcels arrived too late, of those that did",
         ),
     },
     {"dispatched_at": parcel.dispatched_at, "requested_at": booking.requested_at, "delivered_at": parcel.delivered_at},
