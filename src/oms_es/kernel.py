@@ -272,10 +272,14 @@ class Gateway(Protocol):
 
 @dataclass(frozen=True)
 class Fold:
-    """How one event type changes rows: `keys` names the rows it touches, `project` makes each new row."""
+    """How one event type changes rows: `keys` names the rows it touches, `project` makes each new row.
+
+    `begins`: it makes the same row whatever was there before, which need not be known for it.
+    """
 
     keys: Callable[[Recorded], Iterable[Key]]
     project: Callable[[Row | None, Recorded, Key], Row | None]
+    begins: bool = False
 
 
 @dataclass(frozen=True)
@@ -312,13 +316,14 @@ class Projection:
     def on(self, *event_types: type[Event], keys: Callable[..., Iterable[Key]]) -> Callable[[Handler], Handler]:
         """Register a fold `(row, event, key)` with its `keys(event)`.
 
-        Both also receive the envelope if they have a parameter `recorded` after `event`.
+        Both also receive the envelope if they have a parameter `recorded` after `event`. A fold registered as
+        `(_row, …)` does not look at the row.
         """
 
         def register(project: Handler) -> Handler:
             for event_type in event_types:
                 assert event_type not in self.folds, f"{event_type.__name__} is already projected"
-                self.folds[event_type] = Fold(_opened_keys(keys), _opened_fold(project))
+                self.folds[event_type] = Fold(_opened_keys(keys), _opened_fold(project), _begins(project))
             return project
 
         return register
@@ -334,6 +339,10 @@ def _opened_fold(project: Callable[..., Row | None]) -> Callable[[Row | None, Re
     if _wants_the_envelope(project):
         return wraps(project)(lambda row, recorded, key: project(row, recorded.event, recorded, key))
     return wraps(project)(lambda row, recorded, key: project(row, recorded.event, key))
+
+
+def _begins(project: Callable[..., Row | None]) -> bool:
+    return next(iter(signature(project).parameters)).startswith("_")
 
 
 def _wants_the_envelope(handler: Callable[..., Any]) -> bool:

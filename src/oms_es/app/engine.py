@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Self
 
 import psycopg
 from pydantic import ValidationError
-from sqlalchemy import select
 
 from oms_es.app.external_systems import Connected, ExternalSystems, OnKafka, SimulatedSystems, Unconnected
 from oms_es.app.invoicing.kept import gateway_on
@@ -27,9 +26,10 @@ from oms_es.processing.intake.screening import Screening, Treatments
 from oms_es.processing.intake.worker import Intake, IntakeWorker, Source
 from oms_es.processing.loop import POLL_SECONDS, Loop
 from oms_es.processing.metrics import Health
+from oms_es.processing.read_models.connections import Connections
 from oms_es.processing.read_models.lookups import LookupSource
 from oms_es.processing.read_models.model import ReadModel
-from oms_es.processing.read_models.rows import SqlRows, read_model_engine
+from oms_es.processing.read_models.rows import SqlRows
 from oms_es.processing.readers import (
     BATCH_MAX,
     ConsumerWorker,
@@ -64,6 +64,8 @@ it."""
 
 LOG_PLACE = "log"
 """The label, in metrics, of the log that an engine without Kafka reads."""
+
+DUE = f"SELECT * FROM {deadlines.table.name} WHERE due_at <= %(now)s ORDER BY due_at LIMIT %(most)s".encode()
 
 IN_HAND_MAX = WINDOW_MAX // 20
 """Events that the slowest reader may be behind when more input is accepted: an iteration makes up to twenty times as
@@ -127,8 +129,8 @@ class Runtime:
         )
         self.sealer = Sealer(SqlSealing(self.datastore, log_key))
         self.screen = Screening(treatments, ReadModelRegister(database_url), self.store)
-        self.sql = read_model_engine(database_url)
-        self.lookups = LookupSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)
+        self.rows = Connections(database_url, connect_seconds_max=patience.connect_seconds_max)
+        self.lookups = LookupSource({projection.name: projection.table for projection in PROJECTIONS}, self.rows)
         around: ExternalSystems = (
             SimulatedSystems(database_url, chaos, clock, transit_seconds, hazards) if simulated else Unconnected()
         )
@@ -148,7 +150,7 @@ class Runtime:
 
     def close(self) -> None:
         self.external_systems.close()
-        self.sql.dispose()
+        self.rows.close()
         self.datastore.close()
 
     def last_position(self) -> int:
@@ -172,7 +174,7 @@ class Runtime:
         return IntakeWorker(source, parser_of(source.dialect), self.store, feed)
 
     def rebuild(self, projection: Projection, *, published: bool = False) -> Rebuild:
-        return Rebuild(projection, self.database_url, self.recorder, self.store.codec, self.sql, published=published)
+        return Rebuild(projection, self.database_url, self.recorder, self.store.codec, self.rows, published=published)
 
     def rebuild_all(
         self,
@@ -246,10 +248,9 @@ class Runtime:
         return []
 
     def _due(self, now: datetime, limit: int) -> Sequence[Command]:
-        table = deadlines.projection.table
-        due = select(table).where(table.c.due_at <= now).order_by(table.c.due_at).limit(limit)
-        with self.sql.connect() as connection:
-            return tuple(due_commands([dict(row) for row in connection.execute(due).mappings()], now))
+        with self.rows.one() as connection:
+            due = connection.execute(DUE, {"now": now, "most": limit}, prepare=True).fetchall()
+        return tuple(due_commands(due, now))
 
 
 def projections_looked_up(consumers: Sequence[Consumer]) -> frozenset[str]:
@@ -280,7 +281,7 @@ class Engine(Runtime):
         self.log = Log(self.recorder, self.store.codec, self.shares.events)
         self.waiter = AppendListener(database_url)
         self.projection_workers = [
-            ProjectionWorker(ReadModel(p, SqlRows(p.table, self.sql), self.shares.rows), self.log) for p in projections
+            ProjectionWorker(ReadModel(p, SqlRows(p.table, self.rows), self.shares.rows), self.log) for p in projections
         ]
         background = frozenset(projection.name for projection in projections) - projections_looked_up(consumers)
         consumer_workers = [self.consumer_worker(consumer, self.log, self._lookup_position) for consumer in consumers]

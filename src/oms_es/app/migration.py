@@ -20,7 +20,8 @@ from oms_es.kafka.relay import store as relay_store
 from oms_es.kernel import (
     Projection,
 )
-from oms_es.processing.read_models.rows import create_indexes, read_model_engine
+from oms_es.processing.read_models.connections import Connections
+from oms_es.processing.read_models.rows import create_indexes
 from oms_es.processing.sealer import Sealer
 from oms_es.projections.payment import payment_references
 from oms_es.proof.notes import SignerKey
@@ -133,16 +134,16 @@ def _fold(
     published: frozenset[str],
     progress: RebuildProgress,
 ) -> None:
-    engine = read_model_engine(database_url)
+    connections = Connections(database_url)
     try:
         codec = Codec(VOCABULARY, keys=SqlSubjectKeys(recorder.datastore.cursor))
         rebuilds = [
-            Rebuild(one, database_url, recorder, codec, engine, published=one.name in published) for one in stale
+            Rebuild(one, database_url, recorder, codec, connections, published=one.name in published) for one in stale
         ]
         what = stale[0].name if len(stale) == 1 else f"{len(stale)} read models"
         rebuild_together(rebuilds, database_url, progress(what))
     finally:
-        engine.dispose()
+        connections.close()
 
 
 def _make_missing(connection: psycopg.Connection[Any], projections: Sequence[Projection], end: int) -> None:

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composed, Identifier
-from sqlalchemy import Engine
 
 from oms_es.app.sharing.one_pass import SUFFIX, Folded, beside, fold_all, unseen
 from oms_es.errors import OmsError
@@ -25,6 +24,7 @@ from oms_es.exit_codes import Code
 from oms_es.history import states
 from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Projection
+from oms_es.processing.read_models.connections import Connections
 from oms_es.processing.read_models.rows import create_indexes, lock_of
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.log import READ_MAX
@@ -69,7 +69,7 @@ class Rebuild:
         database_url: str,
         recorder: Recorder,
         codec: Codec,
-        engine: Engine,
+        connections: Connections,
         *,
         published: bool = False,
     ) -> None:
@@ -78,7 +78,7 @@ class Rebuild:
         self.recorder = recorder
         self.codec = codec
         self.published = published
-        self.fresh = beside(projection, engine)
+        self.fresh = beside(projection, connections)
         rows = self.fresh.rows
         self.topics = sorted(event.__name__ for event in projection.folds)
         self.live, self.beside = Identifier(projection.name), Identifier(rows.table.name)

@@ -354,7 +354,7 @@ class Workers(Runtime):
     def _read_model(self, projection: Projection) -> ReadModel:
         return ReadModel(
             projection,
-            SqlRows(projection.table, self.sql),
+            SqlRows(projection.table, self.rows),
             self.shares.rows,
             alone=False,
             published=projection.name in PUBLISHED_READ_MODELS,

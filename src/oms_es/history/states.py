@@ -18,11 +18,11 @@ from psycopg.errors import InsufficientPrivilege, InvalidSchemaName, LockNotAvai
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 from psycopg.sql import Literal as Value
-from sqlalchemy import create_engine
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.kernel import Event, Projection, Recorded
+from oms_es.processing.read_models.connections import Connections
 from oms_es.processing.read_models.history_pages import hold_no_more, pages
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.read_models.rows import SqlRows, lock_of
@@ -370,5 +370,5 @@ def _fold(
 
 
 def _staged(connection: Connection, projection: Projection, *, begun: bool) -> StagedRows:
-    rows = SqlRows(projection.table, create_engine("postgresql+psycopg://"))  # this engine is never connected
+    rows = SqlRows(projection.table, Connections(""))  # it never connects
     return StagedRows(ReadModel(projection, rows, Budget(0)), rows, connection, begun=begun)

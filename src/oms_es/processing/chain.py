@@ -48,6 +48,10 @@ ATTEMPTS_MAX = 3
 """How often a chain is begun again where others write meanwhile, before every reader takes steps."""
 
 
+Place = tuple[str, str, int | None, str | None]
+Found = dict[Place, dict[Hashable, Sequence[Row]]]
+
+
 class Unordered(OmsError):
     """Which rows come first, and which of them are among so many, only the database can say: the chain ends here."""
 
@@ -159,8 +163,8 @@ class Chain(NothingToSave):
             self._interested[kind] = interested_of(kind, self.consumers, self.projections)
         return self._interested[kind]
 
-    def lookups(self, worker: ConsumerWorker, staged: Mapping[str, Staged]) -> Finder:
-        return StagedLookups(worker.lookups, staged)
+    def lookups(self, worker: ConsumerWorker, links: Links) -> Finder:
+        return StagedLookups(worker.lookups, links.staged, links.found)
 
     def seek(self) -> None:
         for reader in self.readers:
@@ -189,6 +193,7 @@ class Links:
         self.draft: Draft = chain.store.draft(chain.feed.end)
         self.at = {reader.name: chain.position(reader) for reader in chain.readers}
         self.staged: dict[str, Staged] = {}  # of the read models that change
+        self.found: Found = {}  # what was looked up, as the database has it
         self.taken: dict[FeedReader, int] = {}  # how many deliveries each has had
         self.to_react: dict[ConsumerWorker, list[Recorded]] = {}
         self.to_fold: dict[ProjectionWorker, list[Recorded]] = {}
@@ -261,7 +266,7 @@ class Links:
         if worker.lookup_projections:
             self._fold()
         deliveries = self.to_react[worker]
-        batch = reactions(worker.consumer, deliveries, self.chain.lookups(worker, self.staged))
+        batch = reactions(worker.consumer, deliveries, self.chain.lookups(worker, self))
         del self.to_react[worker]
         self._took(worker, deliveries)
         self._deliver(self.draft.decide(addressed_of(batch), self.chain.store.clock()))
@@ -280,31 +285,47 @@ class Links:
 
 
 class StagedLookups:
-    """Lookups in read models that include the rows which a chain has changed and not committed yet."""
+    """Lookups in read models that include the rows which a chain has changed and not committed yet.
 
-    def __init__(self, lookups: Finder, staged: Mapping[str, Staged]) -> None:
+    `found`: what the chain has looked up before, which is not asked for again: the chain is committed only if no one
+    else has written since it was begun.
+    """
+
+    def __init__(self, lookups: Finder, staged: Mapping[str, Staged], found: Found) -> None:
         self.lookups = lookups
         self.staged = staged
+        self.found = found
 
     def fetch(self, wanted: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults:
         """Raises Unordered."""
-        asked = {want: list(keys) for want, keys in wanted.items()}
-        found = self.lookups.fetch(asked)
-        return {
-            projection: {key: self._with_changes(asked, projection, key, rows) for key, rows in of_key.items()}
-            for projection, of_key in found.items()
-        }
-
-    def _with_changes(
-        self, asked: Mapping[Lookup, Sequence[Hashable]], projection: str, key: Hashable, rows: Sequence[Row]
-    ) -> Sequence[Row]:
-        if projection not in self.staged:
-            return rows
-        changed = self.staged[projection].rows
+        asked = {want: list(dict.fromkeys(keys)) for want, keys in wanted.items()}
+        self._find({want: new for want, keys in asked.items() if (new := self._not_found(want, keys))})
+        results: dict[str, dict[Hashable, Sequence[Row]]] = {}
         for want, keys in asked.items():
-            if want.projection == projection and key in keys:
-                rows = changed_rows(want, key, rows, changed, self.staged[projection].key_of)
-        return rows
+            found = self.found[_place_of(want)] if keys else {}
+            rows = {key: self._with_changes(want, key, found[key]) for key in keys}
+            results.setdefault(want.projection, {}).update(rows)
+        return results
+
+    def _not_found(self, want: Lookup, keys: Sequence[Hashable]) -> list[Hashable]:
+        found = self.found.get(_place_of(want), {})
+        return [key for key in keys if key not in found]
+
+    def _find(self, wanted: Mapping[Lookup, Sequence[Hashable]]) -> None:
+        if wanted:
+            found = self.lookups.fetch(wanted)
+            for want, keys in wanted.items():
+                rows = found[want.projection]
+                self.found.setdefault(_place_of(want), {}).update((key, rows[key]) for key in keys)
+
+    def _with_changes(self, want: Lookup, key: Hashable, rows: Sequence[Row]) -> Sequence[Row]:
+        staged = self.staged.get(want.projection)
+        return changed_rows(want, key, rows, staged.rows, staged.key_of) if staged else rows
+
+
+def _place_of(want: Lookup) -> Place:
+    """What a lookup reads, whichever consumer's it is."""
+    return want.projection, want.by, want.limit, want.order_by
 
 
 def changed_rows(

@@ -19,6 +19,7 @@ from oms_es.kafka.relay.event_publisher import RELAYED_MAX, EventPublisher
 from oms_es.kernel import Command, Decider, Recorded, Refused, Row
 from oms_es.memory.database import Database, Session
 from oms_es.memory.recording import MemoryAnswers, MemoryRecorder, MemoryRows, Transaction
+from oms_es.processing.chain import Links
 from oms_es.processing.committer import Answer, Answering, Done, Work
 from oms_es.processing.intake.worker import Arrival, Intake, IntakeResult
 from oms_es.processing.read_models.lookups import Finder
@@ -204,7 +205,7 @@ class NeverOvertaken(Store):
 class CommittedFacts(AwakeChain):
     """A chain that decides from committed rows, which lack the chain's own changes."""
 
-    def lookups(self, worker: ConsumerWorker, _staged: Mapping[str, Staged]) -> Finder:
+    def lookups(self, worker: ConsumerWorker, _links: Links) -> Finder:
         return worker.lookups
 
 

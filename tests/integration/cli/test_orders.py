@@ -104,10 +104,13 @@ def test_what_cannot_be_asked_gets_a_sentence(oms: Any, arguments: tuple[str, ..
 def test_an_order_is_found_by_whatever_names_it(five: Any, database_url: str) -> None:
     order_id = o.order_id_of("web", "W-2")
     with Engine(database_url) as engine:
-        with engine.sql.connect() as connection:
+        with engine.rows.one() as connection:
             booked, paid = (
-                connection.exec_driver_sql(f"SELECT {column} FROM {table} WHERE order_id = '{order_id}'").scalar_one()
-                for column, table in (("tracking_number", "tracking_numbers"), ("reference", "payments"))
+                connection.execute(query, [order_id]).fetchall()[0]["name"]
+                for query in (
+                    "SELECT tracking_number AS name FROM tracking_numbers WHERE order_id = %s",
+                    "SELECT reference AS name FROM payments WHERE order_id = %s",
+                )
             )
         engine.submit("test", [AssignOrderNumber(channel="web", order_id=order_id)])
         engine.settle()

@@ -156,9 +156,9 @@ def worker_of(engine: Engine) -> GatewayWorker:
 
 
 def states(engine: Engine) -> dict[str, int]:
-    with engine.sql.connect() as connection:
+    with engine.rows.one() as connection:
         query = "SELECT state, count(*) AS n FROM payments GROUP BY state"
-        return {row["state"]: row["n"] for row in connection.exec_driver_sql(query).mappings()}
+        return {row["state"]: row["n"] for row in connection.execute(query)}
 
 
 def test_the_other_provider_goes_on_and_what_is_held_is_paid_once_when_it_is_back(world: World) -> None:

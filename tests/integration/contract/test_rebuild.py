@@ -151,7 +151,7 @@ def test_rows_are_copied_as_they_are_and_the_later_of_two_with_one_key_stays(dat
     with Runtime(database_url) as parts, psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as them:
         them.execute(created(numbers))
         projection = Projection(numbers, insert_only=True, folds={ReceiveStock: fold})  # type: ignore[dict-item]
-        table_rows = SqlRows(numbers, parts.sql)
+        table_rows = SqlRows(numbers, parts.rows)
         staged = StagedRows(ReadModel(projection, table_rows), table_rows, them)
         event = ReceiveStock(sku="A", location="x", receipt_id="r", quantity=1)
         for position in range(len(rows)):
@@ -207,7 +207,7 @@ def test_anyone_who_projects_goes_on_from_the_new_rows_and_not_from_what_it_reme
 
     with engine_on(database_url) as engine:
         log = Log(engine.recorder, engine.store.codec)
-        worker = ProjectionWorker(ReadModel(stock_levels.projection, SqlRows(stock_levels.table, engine.sql)), log)
+        worker = ProjectionWorker(ReadModel(stock_levels.projection, SqlRows(stock_levels.table, engine.rows)), log)
         worker.seek()
 
         def takes(number: int) -> None:
@@ -233,7 +233,7 @@ def test_anyone_who_projects_goes_on_from_the_new_rows_and_not_from_what_it_reme
 def test_anyone_who_was_passing_by_without_a_row_to_change_notices_too(database_url: str) -> None:
     with engine_on(database_url) as engine:
         log = Log(engine.recorder, engine.store.codec)
-        worker = ProjectionWorker(ReadModel(stock_levels.projection, SqlRows(stock_levels.table, engine.sql)), log)
+        worker = ProjectionWorker(ReadModel(stock_levels.projection, SqlRows(stock_levels.table, engine.rows)), log)
         place_orders(engine, 1)
         worker.seek()
         rebuilt(engine, stock_levels.projection)

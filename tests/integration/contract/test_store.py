@@ -21,7 +21,8 @@ from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.stock import decider as stock
 from oms_es.app import DECIDERS, PROJECTIONS, migrate
 from oms_es.kernel import Refused
-from oms_es.processing.read_models import rows as sql_rows
+from oms_es.processing.read_models.connections import Connections
+from oms_es.processing.read_models.rows import SqlRows
 from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
 from oms_es.schemas.vocabulary import EVENTS
@@ -287,10 +288,8 @@ def test_a_transaction_whose_owner_is_silent_holds_no_lock_and_did_not_happen(
         assert silent.execute([(US, [reserve("o1")])], Advance("reader", 0, 7))
 
 
-def test_rows_whose_writer_is_silent_are_free_for_others(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql_rows, "IDLE_SECONDS_MAX", 1)
-    rows = sql_rows.SqlRows(PROJECTIONS[0].table, sql_rows.read_model_engine(url))
-    others = sql_rows.SqlRows(PROJECTIONS[0].table, sql_rows.read_model_engine(url))
+def test_rows_whose_writer_is_silent_are_free_for_others(url: str) -> None:
+    rows, others = (SqlRows(PROJECTIONS[0].table, Connections(url, idle_seconds_max=1)) for _ in range(2))
 
     def be_silent() -> None:
         with rows.writing() as silent:
@@ -301,8 +300,8 @@ def test_rows_whose_writer_is_silent_are_free_for_others(url: str, monkeypatch: 
 
     with pytest.raises(OUTAGES):
         be_silent()
-    rows.engine.dispose()
-    others.engine.dispose()
+    rows.connections.close()
+    others.connections.close()
 
 
 def test_a_long_stream_loads_from_its_snapshot(url: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

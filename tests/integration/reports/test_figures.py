@@ -23,8 +23,9 @@ from oms_es.gateways.simulated.modes import Chaos
 from oms_es.history import states
 from oms_es.history.moments import position_of
 from oms_es.kernel import Recorded
+from oms_es.processing.read_models.connections import Connections
 from oms_es.processing.read_models.folding import folded
-from oms_es.processing.read_models.rows import SqlRows, read_model_engine
+from oms_es.processing.read_models.rows import SqlRows
 from oms_es.projections.facts import (
     bookings,
     feedback,
@@ -106,12 +107,12 @@ def shelf(embedded_server: EmbeddedPostgres) -> Iterator[str]:
 
 
 def lay_out(url: str, history: Sequence[Recorded]) -> None:
-    engine = read_model_engine(url)
-    with engine.begin() as connection:
+    connections = Connections(url)
+    with connections.one() as connection, connection.transaction():
         for projection in (module.projection for module in COUNTED):
-            connection.exec_driver_sql(f"TRUNCATE {projection.name}")
-            SqlRows(projection.table, engine).write(connection, list(folded(projection, history).values()), [])
-    engine.dispose()
+            connection.execute(f"TRUNCATE {projection.name}".encode())
+            SqlRows(projection.table, connections).write(connection, list(folded(projection, history).values()), [])
+    connections.close()
 
 
 def live_answer(url: str, one: Definition, **how: Any) -> Answer:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import create_engine, insert
 
 from conftest import fresh_database
 from oms_es.app import migrate
 from oms_es.cli.main import main
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.exit_codes import Code
-from oms_es.processing.read_models.rows import read_model_engine
 from oms_es.projections.facts import order_milestones
 from oms_es.reports import queries
 from oms_es.reports.figures import definition
@@ -44,7 +44,7 @@ def url(embedded_server: EmbeddedPostgres) -> Iterator[str]:
                 known |= {"kind": "standard", "gross_minor": 1_000, "placed_at": at, "accepted_at": at}
                 nothing = {c.name: 0 if c.type.python_type is int else "" for c in columns if not c.nullable}
                 rows.append({**nothing, **known})
-        engine = read_model_engine(fresh)
+        engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(fresh))
         with engine.begin() as connection:
             connection.execute(insert(order_milestones.table), rows)
         engine.dispose()

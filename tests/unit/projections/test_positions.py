@@ -20,7 +20,7 @@ def test_a_projection_that_seeks_forgets_rows_that_another_worker_may_have_chang
     """As after an outage, when everybody asks where it stands: no lost position reports it."""
     with engine_on(database_url) as engine:
         log = Log(engine.recorder, engine.store.codec)
-        rows = SqlRows(stock_levels.table, engine.sql)
+        rows = SqlRows(stock_levels.table, engine.rows)
         mine, other = (ProjectionWorker(ReadModel(stock_levels.projection, rows), log) for _ in range(2))
         for number, worker in enumerate((mine, other, mine), start=1):
             engine.append([(Cause("test"), [received(number)])])

@@ -11,12 +11,12 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
-from sqlalchemy import create_engine
 
 from oms_es.app.rebuild import hold_rows, rebuild_lock_of
 from oms_es.app.registry import PROJECTIONS
 from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.processing.read_models.connections import Connections
 from oms_es.processing.read_models.rows import SqlRows
 from oms_es.projections.order import order_recipients
 from oms_es.schemas.order import OrderEvent, OrderPlaced
@@ -152,8 +152,7 @@ def _fold_again(
 
 
 def _write(connection: Connection, projection: Projection, rows: Mapping[Key, Row | None]) -> int:
-    # the engine never connects; it only compiles statements
-    table = SqlRows(projection.table, create_engine("postgresql+psycopg://"))
+    table = SqlRows(projection.table, Connections(""))  # it never connects; only statements are made
     before = table.found(connection, list(rows))
     changed = {key: row for key, row in rows.items() if before.get(key) != row}
     gone = [key for key, row in changed.items() if row is None]

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
-from sqlalchemy import Engine, MetaData
+from sqlalchemy import MetaData
 
 from oms_es.app.registry import PROJECTIONS
 from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.processing.bulk.processes import shared_by_work, shared_out, worth_starting
+from oms_es.processing.read_models.connections import Connections
 from oms_es.processing.read_models.history_pages import hold_no_more, newest_by_type, pages, work_of
 from oms_es.processing.read_models.model import ReadModel
-from oms_es.processing.read_models.rows import SqlRows, read_model_engine
+from oms_es.processing.read_models.rows import SqlRows
 from oms_es.processing.read_models.staged_rows import StagedRows
 from oms_es.store.caching import Budget
 from oms_es.store.recorder import IN_UTC, Advance
@@ -52,9 +53,9 @@ class Beside(ReadModel):
     rows: BesideRows
 
 
-def beside(projection: Projection, engine: Engine) -> Beside:
+def beside(projection: Projection, connections: Connections) -> Beside:
     table = projection.table.to_metadata(MetaData(), name=f"{projection.name}{SUFFIX}")
-    return Beside(replace(projection, table=table), BesideRows(table, engine), Budget(0))
+    return Beside(replace(projection, table=table), BesideRows(table, connections), Budget(0))
 
 
 def unseen(_reached: int, _last: int) -> None:
@@ -90,14 +91,14 @@ def fold_share(
     database_url: str, projections: Sequence[Projection], reached: Progress, progress: Callable[[int], None]
 ) -> dict[str, Folded]:
     """Fold the projections in this process; return the result by the read model's name."""
-    engine = read_model_engine(database_url)
+    connections = Connections(database_url)
     options = f"{conninfo_to_dict(database_url).get('options') or ''} {IN_UTC}".strip()
     try:
         with psycopg.connect(database_url, options=options, row_factory=dict_row, autocommit=True) as connection:
-            staged = [StagedRows(model := beside(one, engine), model.rows, connection) for one in projections]
+            staged = [StagedRows(model := beside(one, connections), model.rows, connection) for one in projections]
             _fold(connection, staged, reached, progress)
     finally:
-        engine.dispose()
+        connections.close()
     return {one.name: Folded(rows.events, rows.seconds) for one, rows in zip(projections, staged, strict=True)}
 
 

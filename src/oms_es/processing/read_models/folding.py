@@ -33,6 +33,16 @@ def touches(projection: Projection, batch: Iterable[Recorded]) -> list[Touch]:
     return [Touch(f, recorded, tuple(f.keys(recorded))) for recorded in batch if (f := folds.get(type(recorded.event)))]
 
 
+def touched_keys(touched: Iterable[Touch]) -> dict[Key, bool]:
+    """The rows that change, and whether each has to be known as it was: not where its first fold begins it anew."""
+    found: dict[Key, bool] = {}
+    for a_fold, _, keys in touched:
+        for key in keys:
+            if key not in found:
+                found[key] = not a_fold.begins
+    return found
+
+
 def fold_touches(rows: dict[Key, Row | None], touched: Iterable[Touch]) -> None:
     """Like `fold`, for events whose rows are already known."""
     for a_fold, recorded, keys in touched:

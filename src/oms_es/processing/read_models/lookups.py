@@ -7,17 +7,19 @@ from typing import Any, Protocol
 
 from sqlalchemy import (
     ARRAY,
-    Engine,
     Table,
     bindparam,
     cast,
     column,
     func,
+    literal_column,
     select,
     true,
 )
 
 from oms_es.kernel import Lookup, LookupResults, Row
+from oms_es.processing.read_models.connections import Connections
+from oms_es.processing.read_models.rows import written
 
 
 class Finder(Protocol):
@@ -29,26 +31,26 @@ class Finder(Protocol):
 class LookupSource:
     """Looks up rows for a whole batch of reactions: one query per lookup."""
 
-    def __init__(self, tables: Mapping[str, Table], engine: Engine) -> None:
+    def __init__(self, tables: Mapping[str, Table], connections: Connections) -> None:
         self.tables = tables
-        self.engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # each statement sees what is there
-        self._statements: dict[Lookup, Any] = {}
+        self.connections = connections
+        self._statements: dict[Lookup, bytes] = {}
 
     def fetch(self, lookups: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults:
         """Rows as `results[projection][key]`; a key without rows has an empty list."""
         results: dict[str, dict[Hashable, list[Row]]] = {}
-        with self.engine.connect() as connection:
+        with self.connections.one() as connection:
             for lookup, keys in lookups.items():
                 found = results.setdefault(lookup.projection, {})
                 asked = list(dict.fromkeys(keys))
                 found.update((key, []) for key in asked)
-                for row in connection.execute(self._statement(lookup), {"keys": asked}).mappings():
-                    found[row[lookup.by]].append(dict(row))
+                for row in connection.execute(self._statement(lookup), {"keys": asked}, prepare=True):
+                    found[row[lookup.by]].append(row)
         return results
 
-    def _statement(self, lookup: Lookup) -> Any:
+    def _statement(self, lookup: Lookup) -> bytes:
         if lookup not in self._statements:
-            self._statements[lookup] = self._select(lookup)
+            self._statements[lookup] = written(self._select(lookup)).encode()
         return self._statements[lookup]
 
     def _select(self, lookup: Lookup) -> Any:
@@ -59,5 +61,11 @@ class LookupSource:
         if lookup.limit is None:
             return select(table).where(by == func.any(keys)).order_by(*order)
         key = func.unnest(keys).table_valued(column("key", by.type)).render_derived("asked")
-        newest = select(table).where(by == key.c.key).order_by(*order).limit(lookup.limit).lateral("found")
+        newest = (
+            select(table)
+            .where(by == key.c.key)
+            .order_by(*order)
+            .limit(literal_column(str(lookup.limit)))
+            .lateral("found")
+        )
         return select(newest).select_from(key.join(newest, true()))

@@ -6,18 +6,20 @@ remembers are the rows in the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oms_es.kernel import Key, Projection, Recorded, Row
-from oms_es.processing.read_models.folding import fold_touches, touches
+from oms_es.processing.read_models.folding import fold_touches, touched_keys, touches
 from oms_es.processing.read_models.rows import Rows
 from oms_es.store.caching import CACHE_BYTES_MAX, Budget, Cache, Shares
 from oms_es.store.draft import Overtaken
 from oms_es.store.recorder import (
     Advance,
 )
+
+MAY_BE_THERE: Row = {}
+"""Stands for a row that was not looked for."""
 
 
 class ReadModel:
@@ -62,9 +64,17 @@ class ReadModel:
         """Rows that are folded in memory and written within the caller's transaction."""
         return Staged(self)
 
-    def known(self, keys: Iterable[Key]) -> dict[Key, Row | None]:
-        """The current rows of these keys; None for keys without a row."""
-        return self._rows(None, keys)
+    def known(self, keys: Mapping[Key, bool], transaction: Any = None) -> dict[Key, Row | None]:
+        """The current rows of those keys that must be known, and of others that are remembered; None for keys without
+        a row. Of an insert-only read model, none."""
+        if self.projection.insert_only:
+            return {}
+        rows = self._cache.found(keys)
+        missing = [key for key, must in keys.items() if (must or self.contended) and key not in rows]
+        if missing:
+            rows.update(dict.fromkeys(missing))
+            rows.update(self.rows.load(transaction, missing))
+        return rows
 
     def remember(self, rows: Mapping[Key, Row | None]) -> None:
         """Put rows into the cache after the caller has written them."""
@@ -89,23 +99,22 @@ class ReadModel:
 
     def _write(self, transaction: Any, batch: Sequence[Recorded]) -> dict[Key, Row | None]:
         to_touch = touches(self.projection, batch)
-        keys = dict.fromkeys(chain.from_iterable(touch.keys for touch in to_touch))
-        rows = {} if self.projection.insert_only else self._rows(transaction, keys)
-        there = {key for key, row in rows.items() if row is not None}
+        before = self.known(touched_keys(to_touch), transaction)
+        rows = dict(before)
         fold_touches(rows, to_touch)
-        kept = [row for row in rows.values() if row is not None]
-        gone = [key for key in there if rows[key] is None]
+        kept, gone = changes_of(before, rows)
         if kept or gone:
             self.rows.write(transaction, kept, gone)
         return rows
 
-    def _rows(self, transaction: Any, keys: Iterable[Key]) -> dict[Key, Row | None]:
-        rows = self._cache.found(keys)
-        missing = [key for key in keys if key not in rows]
-        if missing:
-            rows.update(dict.fromkeys(missing))
-            rows.update(self.rows.load(transaction, missing))
-        return rows
+
+def changes_of(
+    before: Mapping[Key, Row | None], after: Mapping[Key, Row | None]
+) -> tuple[Sequence[Row], Sequence[Key]]:
+    """The rows that are there afterwards, and the keys of those that are not, and were or may have been."""
+    kept = [row for row in after.values() if row is not None]
+    gone = [key for key, row in after.items() if row is None and before.get(key, MAY_BE_THERE) is not None]
+    return kept, gone
 
 
 class Staged:
@@ -122,8 +131,8 @@ class Staged:
 
     def fold(self, batch: Sequence[Recorded]) -> None:
         to_touch = touches(self.model.projection, batch)
-        new = dict.fromkeys(key for touch in to_touch for key in touch.keys if key not in self.rows)
-        if new and not self.model.projection.insert_only:
+        new = {key: must for key, must in touched_keys(to_touch).items() if key not in self.rows}
+        if new:
             known = self.model.known(new)
             self.rows.update(known)
             self._known.update(known)
@@ -140,7 +149,6 @@ class Staged:
     def changes(self, position: int) -> Sequence[Any]:
         """`position`: as of which they are, for the relay."""
         rows = self.model.rows
-        kept = [row for row in self.rows.values() if row is not None]
-        gone = [key for key, row in self._known.items() if row is not None and self.rows[key] is None]
+        kept, gone = changes_of(self._known, self.rows)
         marks = rows.marks(self.rows, position) if self.model.published and self.rows else ()
         return [*rows.changes(kept, gone), *marks]

@@ -126,7 +126,7 @@ class Codec:
         if self.keys is None:
             return [self.encode(recorded) for recorded in decided]
         personal = {recorded.correlation_id for recorded in decided if parts_of(type(recorded.event))}
-        ciphers = self.keys.to_write(transaction, personal)
+        ciphers = self.keys.to_write(transaction, personal) if personal else None
         return [self.encode(one) if ciphers is None else self._encoded(one, ciphers) for one in decided]
 
     def _encoded(self, recorded: Recorded, ciphers: Mapping[str, AESGCM | None]) -> bytes:
