@@ -65,8 +65,6 @@ it."""
 LOG_PLACE = "log"
 """The label, in metrics, of the log that an engine without Kafka reads."""
 
-DUE = f"SELECT * FROM {deadlines.table.name} WHERE due_at <= %(now)s ORDER BY due_at LIMIT %(most)s".encode()
-
 IN_HAND_MAX = WINDOW_MAX // 20
 """Events that the slowest reader may be behind when more input is accepted: an iteration makes up to twenty times as
 many."""
@@ -248,9 +246,12 @@ class Runtime:
         return []
 
     def _due(self, now: datetime, limit: int) -> Sequence[Command]:
+        table = deadlines.projection.table
+        query = (
+            f"SELECT {', '.join(table.columns.keys())} FROM {table.name} WHERE due_at <= %s ORDER BY due_at LIMIT %s"
+        )
         with self.rows.one() as connection:
-            due = connection.execute(DUE, {"now": now, "most": limit}, prepare=True).fetchall()
-        return tuple(due_commands(due, now))
+            return tuple(due_commands(connection.execute(query.encode(), [now, limit], prepare=True).fetchall(), now))
 
 
 def projections_looked_up(consumers: Sequence[Consumer]) -> frozenset[str]:

@@ -3,10 +3,7 @@ never fail."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
-
-from sqlalchemy.exc import OperationalError as SqlError
 
 NEVER = 1 << 60
 
@@ -65,5 +62,4 @@ class Alone:
 
 
 def outage(error: type[Exception], why: str) -> Exception:
-    make: Callable[..., Exception] = error
-    return make(why, None, Exception(why)) if error is SqlError else make(why)
+    return error(why)

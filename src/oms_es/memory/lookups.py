@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-from sqlalchemy.exc import OperationalError as SqlError
+import psycopg
 
 from oms_es.kernel import Lookup, LookupResults, Row
 from oms_es.memory.client import Client
@@ -16,7 +16,7 @@ class MemoryLookups:
 
     def __init__(self, client: Client, database: Database) -> None:
         self.database = database
-        self.touch = database.touching(client, SqlError)
+        self.touch = database.touching(client, psycopg.OperationalError)
 
     def fetch(self, wanted: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults:
         self.touch()

@@ -11,9 +11,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+import psycopg
 from eventsourcing.persistence import Notification, OperationalError
 from sqlalchemy import Table
-from sqlalchemy.exc import OperationalError as SqlError
 
 from oms_es.kernel import Key, Row
 from oms_es.memory.client import Client, outage
@@ -243,7 +243,7 @@ class MemoryAnswers:
 class MemoryRows:
     """The rows of one read model, with the interface that processing/read_models/rows.py has for PostgreSQL."""
 
-    error = SqlError
+    error = psycopg.OperationalError
 
     def __init__(self, client: Client, database: Database, table: Table) -> None:
         self.client = client

@@ -18,7 +18,6 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import IdleInTransactionSessionTimeout
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
-from sqlalchemy.exc import InternalError as SqlInternalError
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
@@ -148,7 +147,9 @@ def idle_is_an_outage() -> Iterator[None]:
     """A transaction that the server ended because we were silent did not happen; the libraries say `internal error`."""
     try:
         yield
-    except (InternalError, SqlInternalError) as error:
+    except IdleInTransactionSessionTimeout as error:
+        raise OperationalError(str(error)) from error
+    except InternalError as error:
         if isinstance(error.__cause__, IdleInTransactionSessionTimeout):
             raise OperationalError(str(error.__cause__)) from error
         raise

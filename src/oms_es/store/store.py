@@ -18,7 +18,6 @@ from typing import Any
 import structlog
 from eventsourcing.persistence import InterfaceError, OperationalError
 from psycopg import OperationalError as PsycopgError
-from sqlalchemy.exc import OperationalError as SqlError
 
 from oms_es.kernel import Command, Decider, Event, Recorded, Refused
 from oms_es.store import snapshots
@@ -36,8 +35,8 @@ ATTEMPTS_MAX = 10
 """How often a batch is tried while the database does not answer."""
 RETRY_SECONDS = 0.2
 
-OUTAGES: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PsycopgError, SqlError)
-"""What the three libraries raise while the database does not answer."""
+OUTAGES: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PsycopgError)
+"""What the driver and the library of the log raise while the database does not answer."""
 
 log = structlog.get_logger(__name__)
 Batch = Sequence[tuple[Cause, Sequence[Command]]]
