@@ -34,7 +34,7 @@ def touches(projection: Projection, batch: Iterable[Recorded]) -> list[Touch]:
 
 
 def touched_keys(touched: Iterable[Touch]) -> dict[Key, bool]:
-    """The rows that change, and whether each has to be known as it was: not where its first fold begins it anew."""
+    """The rows that change, and whether each has to be known as it was: not where its first fold makes a new one."""
     found: dict[Key, bool] = {}
     for a_fold, _, keys in touched:
         for key in keys:
