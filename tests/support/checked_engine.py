@@ -77,8 +77,8 @@ class CheckedEngine(WholeEngine):
         assert len(recorded.stream.encode()) <= columns.INDEX_ROW_BYTES_MAX
         super()._append(recorded)
         for projection in PROJECTIONS:
-            for touch in touches(projection, [recorded]):
-                for key in touch.keys:
+            for _, _, keys in touches(projection, [recorded]):
+                for key in keys:
                     if row := self.rows[projection.name].get(key):
                         columns.check(projection.table, row)
 

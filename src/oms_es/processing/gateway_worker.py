@@ -17,12 +17,12 @@ from pydantic import ValidationError
 from oms_es.door import brought_in
 from oms_es.kernel import Command, Gateway, GatewayUnavailable, Recorded, Refused
 from oms_es.processing import metrics
-from oms_es.processing.readers import BATCH_MAX, POSITION, CommandWorker
+from oms_es.processing.readers import BATCH_MAX, CommandWorker
 from oms_es.store.clock import SYSTEM_TIMING
 from oms_es.store.dead_letters import DeadLetter, without_card_numbers
 from oms_es.store.encoding import command_codec
 from oms_es.store.encoding.codec import Cause
-from oms_es.store.log import Feed
+from oms_es.store.log import POSITION, Feed
 from oms_es.store.recorder import Advance
 from oms_es.store.store import Batch, Store
 

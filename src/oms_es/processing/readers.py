@@ -5,11 +5,8 @@ Invariant: a reader's position moves in the transaction of its effects.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from http import HTTPStatus
-from itertools import compress, islice
-from operator import attrgetter
 from typing import Protocol
 
 import structlog
@@ -23,7 +20,7 @@ from oms_es.processing import aside, metrics
 from oms_es.processing.read_models.lookups import Finder
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.store.encoding.codec import Cause
-from oms_es.store.log import Feed
+from oms_es.store.log import WINDOW_MAX, Feed
 from oms_es.store.recorder import Advance, Move, PositionLost
 from oms_es.store.store import OUTAGES, Batch, Store
 
@@ -35,15 +32,12 @@ BATCH_MAX = 500
 PROJECTED_MAX = 2_000
 """Deliveries per transaction of a projection: a row that many of them touch is written once."""
 
-DELIVERIES_PER_ITERATION_MAX = 10_000
+DELIVERIES_PER_ITERATION_MAX = WINDOW_MAX
 """Deliveries that a worker takes before the next one has its turn: none falls behind the window of the log, and
 none waits for ever."""
 
 UNSAVED_EVENTS_MAX = 20_000
 """How many events of no interest a participant passes before it saves its position all the same."""
-
-POSITION, EVENT = attrgetter("position"), attrgetter("event")
-"""Every participant looks at every event: that is done without a step of the interpreter for each."""
 
 
 class Stopped(OmsError):
@@ -138,10 +132,10 @@ class FeedReader:
 
     def take_next(self) -> int:
         """Process the next batch of what the feed has ready; returns how many deliveries it had."""
-        read = self.feed.read(self.seen, self.feed.ready_max)
-        if not read:
+        found = self.feed.next_of(self.seen, self.interests, self.batch_max, self.bound)
+        if found is None:
             return 0
-        deliveries, position = self._next(read, self.bound())
+        deliveries, position = found
         if deliveries:
             self._attempt(deliveries, position)
         elif (reached := self.safe(position)) - self.saved > UNSAVED_EVENTS_MAX:
@@ -186,17 +180,6 @@ class FeedReader:
 
     def stored_position(self, name: str) -> int:
         raise NotImplementedError
-
-    def _next(self, read: Sequence[Recorded], bound: int | None) -> tuple[list[Recorded], int]:
-        """The next deliveries of interest, and the position up to which all events were considered."""
-        if bound is not None and read[-1].position > bound:
-            read = read[: bisect_right(read, bound, key=POSITION)]
-        if not read:
-            return [], self.seen
-        wanted = map(self.interests.__contains__, map(type, map(EVENT, read)))
-        deliveries = list(islice(compress(read, wanted), self.batch_max))
-        complete = len(deliveries) < self.batch_max
-        return deliveries, read[-1].position if complete else deliveries[-1].position
 
     def _attempt(self, deliveries: Sequence[Recorded], position: int) -> None:
         """Bisect a failing batch until the failing event is alone; everything before it is processed."""

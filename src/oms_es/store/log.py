@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import compress, islice
 from operator import attrgetter
 from threading import Lock
 from typing import NamedTuple, Protocol
 
 import psycopg
 
-from oms_es.kernel import Recorded
+from oms_es.kernel import Event, Recorded
 from oms_es.store.caching import CACHE_BYTES_MAX, Scale, Shares
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, Recording
@@ -34,7 +34,55 @@ PAGES_MIN = 2
 PAGES_SHARE = 0.25
 """Of the bytes of all events kept; the window has the rest."""
 
-POSITION = attrgetter("position")
+POSITION, EVENT = attrgetter("position"), attrgetter("event")
+
+Interests = frozenset[type[Event]]
+Bound = Callable[[], int | None]
+"""The last position that may be read now; None without a bound."""
+Next = tuple[list[Recorded], int]
+
+
+def next_among(read: Sequence[Recorded], after: int, interests: Interests, limit: int, bound: Bound) -> Next | None:
+    """`Feed.next_of` of what was read after `after`: without a step of the interpreter for each event."""
+    if not read:
+        return None
+    last = bound()
+    if last is not None and read[-1].position > last:
+        read = read[: bisect_right(read, last, key=POSITION)]
+        if not read:
+            return [], after
+    found = list(islice(compress(read, map(interests.__contains__, map(type, map(EVENT, read)))), limit))
+    return found, read[-1].position if len(found) < limit else found[-1].position
+
+
+class Chunk(NamedTuple):
+    """Events that came together, with their positions and types; `present`: the types that are among them.
+
+    Most readers pass over most chunks: few types come together.
+    """
+
+    events: Sequence[Recorded]
+    positions: Sequence[int]
+    kinds: Sequence[type[Event]]
+    present: Interests
+
+    @property
+    def end(self) -> int:
+        return self.positions[-1]
+
+    def among(self, after: int, last: int, interests: Interests) -> Iterator[Recorded]:
+        """Those of interest after a position, up to another."""
+        if self.present.isdisjoint(interests):
+            return iter(())
+        begin = bisect_right(self.positions, after)
+        end = len(self.positions) if self.end <= last else bisect_right(self.positions, last)
+        wanted = map(interests.__contains__, islice(self.kinds, begin, end))
+        return compress(islice(self.events, begin, end), wanted)
+
+
+def _chunk(recorded: Sequence[Recorded]) -> Chunk:
+    kinds = list(map(type, map(EVENT, recorded)))
+    return Chunk(recorded, list(map(POSITION, recorded)), kinds, frozenset(kinds))
 
 
 class Feed(Protocol):
@@ -44,11 +92,9 @@ class Feed(Protocol):
     def suffix(self) -> str:
         """Distinguishes positions in this feed from those in others."""
 
-    @property
-    def ready_max(self) -> int:
-        """The largest number of events that it may hold ready."""
-
-    def read(self, after: int, limit: int) -> Sequence[Recorded]: ...
+    def next_of(self, after: int, interests: Interests, limit: int, bound: Bound) -> Next | None:
+        """The next events of interest, at most `limit`, and the position up to which all were considered, at most the
+        bound; None where there is nothing after `after`."""
 
     def notify_appended(self, recorded: Sequence[Recorded]) -> None:
         """Receive the events that this process has just appended."""
@@ -58,13 +104,15 @@ class NullFeed:
     """A feed for a process that only appends and has no readers."""
 
     suffix = ""
-    ready_max = 0
 
-    def read(self, _after: int, _limit: int) -> Sequence[Recorded]:
-        return ()
+    def next_of(self, _after: int, _interests: Interests, _limit: int, _bound: Bound) -> Next | None:
+        return None
 
     def notify_appended(self, recorded: Sequence[Recorded]) -> None:
         """Nothing to do: the events come back over Kafka."""
+
+
+CHUNK_END = attrgetter("end")
 
 
 class Log:
@@ -80,15 +128,15 @@ class Log:
         self.codec = codec
         self.bytes_max = bytes_max
         self._scale = Scale()
-        self._window: list[Recorded] = []
-        self._positions: list[int] = []
+        self._chunks: list[Chunk] = []
+        self._kept = 0  # events in the chunks
         self._base = self._end = 0  # the window holds everything after `_base` up to `_end`
         self._pages: OrderedDict[int, Page] = OrderedDict()
         self._changing = Lock()
 
     def start_at(self, position: int) -> None:
         """Keep nothing up to here: a reader further back reads pages until it has caught up."""
-        self._window, self._positions = [], []
+        self._chunks, self._kept = [], 0
         self._base = self._end = position
 
     @property
@@ -99,9 +147,36 @@ class Log:
     def read(self, after: int, limit: int = ready_max) -> Sequence[Recorded]:
         with self._changing:
             if after >= self._base:
-                first = bisect_right(self._positions, after)
-                return self._window[first : first + limit]
+                return list(islice(self._after(after), limit))
             return list(islice(self._behind(after), min(limit, BEHIND_MAX, self._pages_max() * READ_MAX)))
+
+    def next_of(self, after: int, interests: Interests, limit: int, bound: Bound) -> Next | None:
+        if after < self._base:
+            return next_among(self.read(after), after, interests, limit, bound)
+        if after >= self._end:
+            return None
+        last = bound()
+        with self._changing:
+            behind = after < self._base
+            last = self._end if last is None else last
+            chunks = self._chunks[bisect_right(self._chunks, after, key=CHUNK_END) :]
+        if behind:  # another thread has dropped what was at hand
+            return next_among(self.read(after), after, interests, limit, bound)
+        found: list[Recorded] = []
+        reached = after
+        for chunk in chunks:
+            if chunk.positions[0] > last:
+                break
+            found += islice(chunk.among(after, last, interests), limit - len(found))
+            if len(found) == limit:
+                return found, found[-1].position
+            reached = chunk.end if chunk.end <= last else chunk.positions[bisect_right(chunk.positions, last) - 1]
+        return found, max(after, reached)
+
+    def _after(self, position: int) -> Iterator[Recorded]:
+        """What the window holds."""
+        for chunk in self._chunks[bisect_right(self._chunks, position, key=CHUNK_END) :]:
+            yield from islice(chunk.events, bisect_right(chunk.positions, position), None)
 
     def refresh(self) -> None:
         """See whether anybody has appended; once per turn of the loop is enough for all its readers."""
@@ -129,16 +204,24 @@ class Log:
         if not recorded:
             return
         with self._changing:
-            self._window.extend(recorded)
-            self._positions.extend(r.position for r in recorded)
-            self._end = self._positions[-1]
+            self._chunks.append(_chunk(recorded))
+            self._kept += len(recorded)
+            self._end = self._chunks[-1].end
             self._scale.note(len(recorded), recorded)
             fitting = int(self.bytes_max * (1 - PAGES_SHARE) / self._scale.mean)
             window_max = min(WINDOW_MAX, max(READ_MAX, fitting // 2))  # it grows to twice as many
-            if len(self._window) > 2 * window_max:
-                dropped = len(self._window) - window_max
-                self._base = self._positions[dropped - 1]
-                del self._window[:dropped], self._positions[:dropped]
+            if self._kept > 2 * window_max:
+                self._drop(self._kept - window_max)
+
+    def _drop(self, count: int) -> None:
+        """So many of the oldest events, or as many as there are in whole chunks."""
+        dropped = 0
+        while len(self._chunks) > dropped + 1 and count >= len(self._chunks[dropped].events):
+            count -= len(self._chunks[dropped].events)
+            self._kept -= len(self._chunks[dropped].events)
+            self._base = self._chunks[dropped].end
+            dropped += 1
+        del self._chunks[:dropped]
 
     def _behind(self, after: int) -> Iterator[Recorded]:
         """Events between a position and the window, read from the database."""

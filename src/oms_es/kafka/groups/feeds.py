@@ -15,7 +15,7 @@ from oms_es.kafka.groups.reading import Unreadable
 from oms_es.kernel import Recorded
 from oms_es.processing.readers import FeedReader
 from oms_es.store.encoding.codec import Codec
-from oms_es.store.log import READ_MAX
+from oms_es.store.log import READ_MAX, Bound, Interests, Next, next_among
 from oms_es.store.recorder import Move, PositionLost, Recording
 
 log = structlog.get_logger(__name__)
@@ -117,8 +117,6 @@ class PartitionTask(Protocol):
 class PartitionFeed:
     """The events of one partition: in order, each once, none missing."""
 
-    ready_max = READ_MAX
-
     def __init__(
         self,
         topic_partition: TopicPartition,
@@ -165,6 +163,9 @@ class PartitionFeed:
             self._next()
             self._drop(after)
         return [events[i] for i in range(min(limit, len(events)))]
+
+    def next_of(self, after: int, interests: Interests, limit: int, bound: Bound) -> Next | None:
+        return next_among(self.read(after, READ_MAX), after, interests, limit, bound)
 
     def _drop(self, after: int) -> None:
         while self._events and self._events[0].position <= after:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from oms_es.kernel import Fold, Key, Projection, Recorded, Row
 
@@ -20,17 +19,14 @@ def folded(projection: Projection, history: Iterable[Recorded]) -> dict[Key, Row
     return {key: row for key, row in rows.items() if row is not None}
 
 
-class Touch(NamedTuple):
-    """An event, the fold that applies to it, and the keys of the rows that it changes."""
-
-    fold: Fold
-    recorded: Recorded
-    keys: Sequence[Key]
+Touch = tuple[Fold, Recorded, Sequence[Key]]
+"""An event, the fold that applies to it, and the keys of the rows that it changes: one is made for each of both, and a
+plain tuple takes a third of the time."""
 
 
 def touches(projection: Projection, batch: Iterable[Recorded]) -> list[Touch]:
     folds = projection.folds
-    return [Touch(f, recorded, tuple(f.keys(recorded))) for recorded in batch if (f := folds.get(type(recorded.event)))]
+    return [(f, recorded, tuple(f.keys(recorded))) for recorded in batch if (f := folds.get(type(recorded.event)))]
 
 
 def touched_keys(touched: Iterable[Touch]) -> dict[Key, bool]:

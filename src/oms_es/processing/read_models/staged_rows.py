@@ -57,7 +57,7 @@ class StagedRows:
         began = perf_counter()
         touched = touches(self.projection, batch)
         if self._some_are_written and not self.projection.insert_only:
-            self._take_back({key for touch in touched for key in touch.keys if key not in self._rows})
+            self._take_back({key for _, _, keys in touched for key in keys if key not in self._rows})
         rows = self._rows
         for fold, recorded, keys in touched:
             project = fold.project

@@ -27,7 +27,7 @@ from oms_es.simulation.world.broker import MemoryGroup
 from oms_es.simulation.world.external_systems import MemoryCallbacks
 from oms_es.simulation.world.sealed_log import MemorySealing
 from oms_es.store.encoding.codec import Codec
-from oms_es.store.log import Log
+from oms_es.store.log import Bound, Interests, Log, Next, next_among
 from oms_es.store.recorder import Move, Recording
 
 INTERESTED: Mapping[type[Event], Sequence[str]] = {
@@ -88,6 +88,9 @@ class Awake:
             return self.log.read(after, limit)
         seen = bisect_right(self.positions, after)
         return self.events[seen : seen + limit]
+
+    def next_of(self, after: int, interests: Interests, limit: int, bound: Bound) -> Next | None:
+        return next_among(self.read(after, self.ready_max), after, interests, limit, bound)
 
     def step(self) -> int:
         taken = self.reader.step()
