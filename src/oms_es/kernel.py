@@ -112,6 +112,9 @@ class Refused(OmsError):
         self.reason = reason
         self.detail = detail
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.reason, self.detail)
+
 
 class BadInput(OmsError):
     """Input that cannot be read. `reason` is a stable code, `detail` says to the sender what to do next."""
@@ -126,6 +129,9 @@ class BadInput(OmsError):
         self.code = reason.value
         self.reason = reason
         self.detail = detail
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.reason, self.detail)
 
 
 class Skipped(OmsError):

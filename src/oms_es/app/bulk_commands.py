@@ -7,14 +7,16 @@ fields it has, and whether what it names exists. A line that fails becomes a dea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from itertools import groupby
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import from_json, to_json
 
-from oms_es.app.verbs import is_for_the_engine
+from oms_es.app.verbs import GIVEN_HERE, is_for_the_engine
 from oms_es.kernel import BadInput, Command, Decider, Refused
 from oms_es.processing.intake.screening import Screen
 from oms_es.processing.intake.worker import Arrival, Intake, IntakeResult
@@ -48,8 +50,10 @@ def reader(deciders: Sequence[Decider[Any]]) -> Callable[[bytes], Command]:
             raise BadInput(Input.NO_COMMAND, f"{name} is a command that only the engine itself gives; leave it out")
         if name not in shapes:
             raise BadInput(Input.NO_COMMAND, _unknown(name, shapes))
+        if given := sorted(GIVEN_HERE.intersection(fields)):
+            raise BadInput(Input.INVALID_COMMAND, f"{given[0]}: the server says it; leave it out of the fields")
         try:
-            return shapes[name].model_validate_json(to_json(_with_order_ids(fields)), strict=True)
+            return shapes[name].model_validate_json(to_json(_completed(shapes[name], fields)), strict=True)
         except ValidationError as error:
             detail = f"{problems(error, whole=name)}; correct it and import the line again"
             raise BadInput(Input.INVALID_COMMAND, detail[:DETAIL_CHARACTERS_MAX]) from error
@@ -84,6 +88,17 @@ def _unknown(name: str, shapes: Mapping[str, type[Command]]) -> str:
     near = get_close_matches(name, shapes, n=1)
     hint = f"did you mean {near[0]}?" if near else "`oms-es commands list` names those that there are"
     return f"no command that a person may give has this name; {hint}"
+
+
+def _completed(shape: type[Command], fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields with the time of now where the command has it, and with ids of orders for their names."""
+    now = {name: datetime.now(UTC) for name in GIVEN_HERE.intersection(shape.model_fields)}
+    return {**_with_order_ids(fields), **now}
+
+
+def stated(shape: type[Command]) -> Mapping[str, FieldInfo]:
+    """Return the fields of a command that a line states; the server gives the others."""
+    return {name: field for name, field in shape.model_fields.items() if name not in GIVEN_HERE}
 
 
 def _with_order_ids(fields: Mapping[str, Any]) -> Mapping[str, Any]:

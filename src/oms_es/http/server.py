@@ -9,9 +9,12 @@ import asyncio
 import signal
 import socket
 import threading
+from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from fcntl import ioctl
 from http import HTTPStatus
+from termios import TIOCOUTQ
 from types import FrameType
 from typing import Any
 
@@ -31,12 +34,25 @@ CONNECTIONS_MAX = 2_000
 KEEP_ALIVE_SECONDS = 30
 HEAD_SECONDS_MAX = 20.0
 """From the first of a connection, or of a further request on it, until its headers have come."""
+BODY_SECONDS_MAX = 60.0
+"""How long the rest of a body may take that is answered already, as one that was refused."""
 UNREAD_SECONDS_MAX = 60.0
 """How long a client may take nothing of what it is answered."""
 SWEEP_SECONDS = 3_600.0
 STARTING_SECONDS_MAX = 30.0
 
 log = structlog.get_logger(__name__)
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """Return how many bytes wait to be read by the client: here, and in the system's buffer where that is known.
+
+    A slow reader empties the latter for minutes before it is asked for more.
+    """
+    queued = array("i", [0])
+    with suppress(OSError, ValueError):
+        ioctl(transport.get_extra_info("socket").fileno(), TIOCOUTQ, queued)
+    return transport.get_write_buffer_size() + queued[0]
 
 
 class Bounded(HttpToolsProtocol):
@@ -49,10 +65,13 @@ class Bounded(HttpToolsProtocol):
 
     _late: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
+    _in_body = False
+    """Whether the headers of a request have come, and not all of its body."""
     _why = "what came is no request of HTTP/1.1"
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in the library
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # so that writing is paused whenever a byte is left to send
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -62,8 +81,10 @@ class Bounded(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+        if not self._in_body:
             self._expect_head()
+        elif self.cycle is not None and self.cycle.response_complete:
+            self._wait_at_most(BODY_SECONDS_MAX)
         super().data_received(data)
 
     def pause_writing(self) -> None:
@@ -78,21 +99,30 @@ class Bounded(HttpToolsProtocol):
     def _expect_reader(self, before: int | None = None) -> None:
         """Close the connection unless some of the answer was read since the last look. `before`: the bytes left to
         send then."""
-        left = self.transport.get_write_buffer_size()
+        left = _unsent(self.transport)
         if before is not None and left >= before:
             self.transport.abort()
         else:
             self._unread = self.loop.call_later(UNREAD_SECONDS_MAX, self._expect_reader, left)
 
     def _expect_head(self) -> None:
-        self._late = self._late or self.loop.call_later(HEAD_SECONDS_MAX, self.transport.close)
+        self._wait_at_most(HEAD_SECONDS_MAX)
+
+    def _wait_at_most(self, seconds: float) -> None:
+        self._late = self._late or self.loop.call_later(seconds, self.transport.close)
 
     def _end_waiting(self) -> None:
         if self._late:
             self._late.cancel()
             self._late = None
 
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        self._end_waiting()
+        super().on_message_complete()
+
     def on_headers_complete(self) -> None:
+        self._in_body = True
         self._end_waiting()
         if self.parser.should_upgrade() and any(_says_a_body(*header) for header in self.headers):
             self._refuse("send it without the header Upgrade: HTTP/1.1 is spoken here")
@@ -103,6 +133,7 @@ class Bounded(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._header_bytes = 0
+        self._expect_head()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from oms_es.kernel import BadInput
 
 Oms = Callable[..., tuple[int, str, str]]
 OFFERED = bulk_commands.offered(DECIDERS)
-TRUE_TOGETHER = {"LimitAccount", "RefundOrder", "RequestReturn"}
+TRUE_TOGETHER = {"LimitAccount", "RefundOrder", "RequestReturn", "SetSeller"}
 OPEN: tuple[str, dict[str, Any]] = ("OpenLocation", {"location": "berlin", "country": "DE"})
 COUNT: tuple[str, dict[str, Any]] = (
     "CountStock",
@@ -117,6 +118,7 @@ def test_orders_are_named_as_in_the_terminal(oms: Oms, tmp_path: Path, database_
         ("sku,sku,count_id,quantity\n", "column 'sku' is there twice"),
         ("sku,location,count_id,quantity\ntea,berlin,c\n", "line 2: 3 cells where the header has 4 columns"),
         ('sku,location,count_id,quantity\ntea,"berlin,c,1\n', "after line"),
+        ("sku,location,count_id,quantity\n" + "x" * 1_100_000, "a line of more than"),
     ],
 )
 def test_a_table_that_is_no_list_of_the_command_says_what_to_mend(
@@ -150,6 +152,17 @@ def test_a_line_that_says_a_name_twice_is_refused() -> None:
     line = f'{{"command": "ReceiveStock", "fields": {fields[:-1]}, "quantity": 9}}}}'.encode()
     with pytest.raises(BadInput, match="quantity: it stands twice"):
         bulk_commands.reader(DECIDERS)(line)
+
+
+def test_no_line_says_what_time_it_is() -> None:
+    """What is allowed may depend on it: a document is removed once its time is over."""
+    parse = bulk_commands.reader(DECIDERS)
+    fields = {"sha256": "0" * 64, "reason": "over"}
+    with pytest.raises(BadInput, match="now"):
+        parse(json.dumps({"command": "RemoveDocument", "fields": {**fields, "now": "2099-01-01T00:00:00Z"}}).encode())
+    given: Any = parse(json.dumps({"command": "RemoveDocument", "fields": fields}).encode())
+    assert abs(datetime.now(UTC) - given.now) < timedelta(minutes=1)
+    assert "now" not in bulk_commands.stated(OFFERED["RemoveDocument"])
 
 
 @pytest.mark.parametrize("line", [b"", b"[]", b'{"command": 1, "fields": {}}', b'{"command": "CountStock"}', b"\xff"])

@@ -32,7 +32,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         paths.append(scope["path"])
-        body = await Request(scope, receive).body()
+        body = b"" if scope["path"] == "/refused" else await Request(scope, receive).body()
         await PlainTextResponse(b"x" * LARGE if scope["path"] == "/large" else body)(scope, receive, send)
 
     listener = served.listening("127.0.0.1", 0)
@@ -80,6 +80,29 @@ def test_a_slow_body_has_the_time_that_the_application_gives_it(asked: list[str]
         time.sleep(SOON * 2)
         connection.sendall(b"tail")
         assert answer(connection).endswith(b"\r\n\r\ntail")
+
+
+def test_a_body_that_goes_on_after_its_answer_is_no_head_that_does_not_come(asked: list[str]) -> None:
+    """A client that sends all before it reads lost the reason for which it was refused."""
+    with opened(asked) as connection:
+        connection.sendall(b"PUT /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nhalf")
+        time.sleep(SOON * 2)
+        connection.sendall(b"half")
+        time.sleep(SOON * 2)
+        connection.sendall(b"GET /next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert answer(connection).count(b"200 OK") == 2
+    assert asked[1:] == ["/refused", "/next"]
+
+
+def test_the_rest_of_a_body_that_is_answered_does_not_keep_its_connection(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "BODY_SECONDS_MAX", SOON)
+    with opened(asked) as connection:
+        connection.sendall(b"PUT /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n")
+        time.sleep(SOON / 2)
+        connection.sendall(b"half")
+        assert answer(connection).count(b"200 OK") == 1
 
 
 def test_an_answer_that_is_not_read_ends_its_connection(asked: list[str]) -> None:

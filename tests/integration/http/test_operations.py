@@ -101,6 +101,22 @@ def test_those_of_a_source_are_replayed_a_page_at_a_time(served: Served, client:
         assert one.post(path, json={"source": source}).status_code == 403
 
 
+@pytest.mark.parametrize("dialect", ["commands", "command", "reaction"])
+def test_no_other_command_is_given_in_the_place_of_one_that_was_refused(
+    served: Served, client: httpx.Client, dialect: str
+) -> None:
+    """Each has a scope of its own, and this route has but one."""
+    source = f"import:{next(NUMBERS)}.jsonl"
+    other = json.dumps({"command": "OpenLocation", "fields": {"location": source, "country": "DE"}})
+    with psycopg.connect(served.database_url) as connection:
+        letter = DeadLetter(source, "line 1", dialect, b"{}", "no_command", "nothing")
+        add_dead_letters(connection.cursor(), [letter])
+    (one,) = listed(client, source)
+    answer = client.post(f"/v1/dead-letters/{one['id']}:replace", json={"payload": other})
+    assert (answer.status_code, "its own route" in answer.text) == (422, True)
+    assert [left["id"] for left in listed(client, source)] == [one["id"]]
+
+
 def test_a_corrected_message_is_taken_in_the_place_of_what_came(client: httpx.Client, source: str) -> None:
     _, second, _ = (one["id"] for one in listed(client, source))
     path = f"/v1/dead-letters/{second}:replace"

@@ -66,9 +66,8 @@ def show_command(
     shape = _named(name)
     line = {"command": shape.__name__, "fields": example_of(shape)}
     docs = attribute_docs(shape)
-    fields = [
-        (field, "yes" if info.is_required() else "", docs.get(field, "")) for field, info in shape.model_fields.items()
-    ]
+    stated = bulk_commands.stated(shape)
+    fields = [(name, "yes" if one.is_required() else "", docs.get(name, "")) for name, one in stated.items()]
     if json:
         needed = [{"field": field, "required": bool(must), "what": what} for field, must, what in fields]
         print_json({"command": shape.__name__, "what": _what(shape), "fields": needed, "example": line})
@@ -81,7 +80,7 @@ def show_command(
 
 def example_of(shape: type[Command]) -> dict[str, object]:
     """Return the required fields, each with a value that is accepted."""
-    required = ((name, field) for name, field in shape.model_fields.items() if field.is_required())
+    required = ((name, field) for name, field in bulk_commands.stated(shape).items() if field.is_required())
     return {name: EXAMPLES[name] if name in EXAMPLES else from_json(example(name, field)) for name, field in required}
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from oms_es.app.bulk_commands import stated
 from oms_es.kernel import BadInput, Command
-from oms_es.processing.intake.input_files import Input
+from oms_es.processing.intake.input_files import Input, text_lines
 from oms_es.processing.intake.jsonl import LINE_BYTES_MAX, BadFile, LineBatch
 from oms_es.processing.intake.worker import BATCH_MAX, Arrival
 from oms_es.schemas.sent import check_sent
@@ -55,7 +56,7 @@ def _rows(source: Input) -> Iterator[tuple[int, Sequence[str]]]:
         first = text.readline(LINE_BYTES_MAX)
         delimiter = max(DELIMITERS, key=first.count)
         yield from ((1, row) for row in csv.reader([first], delimiter=delimiter, strict=True) if first)
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        reader = csv.reader(text_lines(source.name, text), delimiter=delimiter, strict=True)
         for row in reader:
             yield reader.line_num + 1, row
     except (csv.Error, UnicodeDecodeError) as error:
@@ -74,12 +75,13 @@ def _readers(name: str, header: Sequence[str], shape: type[Command]) -> Mapping[
         raise BadFile(
             f"{name}: {f'column {twice[0]!r} is there twice' if twice else 'too many columns'}; mend the header"
         )
-    unknown = [column for column in columns if column not in shape.model_fields]
+    fields = stated(shape)
+    unknown = [column for column in columns if column not in fields]
     if unknown:
-        near = get_close_matches(unknown[0], shape.model_fields, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"the fields are {', '.join(shape.model_fields)}"
+        near = get_close_matches(unknown[0], fields, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"the fields are {', '.join(fields)}"
         raise BadFile(f"{name}: {shape.__name__} has no field {unknown[0]!r}; {hint}")
-    missing = [field for field, info in shape.model_fields.items() if info.is_required() and field not in columns]
+    missing = [field for field, info in fields.items() if info.is_required() and field not in columns]
     if missing:
         raise BadFile(f"{name}: {shape.__name__} needs a column for {', '.join(missing)}")
     declared = shape.model_json_schema()["properties"]

@@ -13,16 +13,19 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from starlette.responses import Response
 
+from oms_es.app import bulk_commands
 from oms_es.app.replaying import Foreseen, foreseen, replayed
 from oms_es.http.access import PERSONAL
-from oms_es.http.errors import NoResource
+from oms_es.http.errors import BadParameter, NoResource
 from oms_es.http.reading.tables import AFTER, LIMIT, page_of, page_schema
 from oms_es.http.requests import Asked
 from oms_es.http.routing import Body, Parameter, Route
 from oms_es.http.writing.orders import PREVIEW
+from oms_es.processing import aside
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX
 from oms_es.store import dead_letters
 from oms_es.store.dead_letters import Chosen, StoredDeadLetter
+from oms_es.store.encoding import command_codec
 
 READ, WRITE = "operations:read", "operations:write"
 OF_NO_CHANNEL = "a dead letter is of no channel"
@@ -66,6 +69,10 @@ class Replaying(BaseModel):
         if self.source is None and self.reason is None:
             raise ValueError("which are meant must be said: give source, reason or both")
         return self
+
+
+ANY_COMMAND = frozenset({aside.DIALECT, bulk_commands.DIALECT, command_codec.DIALECT})
+"""Dialects in which a dead letter may be any command. Over HTTP, each command has a scope of its own."""
 
 
 class Replacing(BaseModel):
@@ -132,6 +139,8 @@ async def replace(asked: Asked) -> Response:
     found = await _named(asked)
     if found.replayed_at or found.discarded_at:
         raise NoResource("the dead letter is settled; send the corrected message as a new one")
+    if found.dialect in ANY_COMMAND:
+        raise BadParameter("payload", "a command is not replaced: give the corrected one by its own route")
     return await _answered(asked, found._replace(payload=body.payload.encode(), detail=""))
 
 

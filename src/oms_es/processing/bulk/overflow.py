@@ -129,7 +129,10 @@ class Overflowing(dict[K, V], Generic[K, V]):
 
     def _elsewhere(self, key: K) -> V | None:
         if key in self.older:
-            return self.older.pop(key)
+            found = self.older[key]
+            if found is not None:  # None stays, lest the file's entry of before be found the next time
+                del self.older[key]
+            return found
         if not self._is_there:
             return None
         row = self._overflow.file.execute(f"SELECT entry FROM {self._table} WHERE key = ?", [repr(key)]).fetchone()

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from multiprocessing import active_children, get_context, parent_process
+from threading import Thread
 from typing import Any, TypeVar
 
 from oms_es.processing.garbage import collect_seldom
@@ -53,9 +54,13 @@ def shared_out(work: Work[Share, Result], shares: Sequence[Share], reached: Reac
     if not others:
         return [work(first, reached)]
     started = get_context("spawn")
-    counters: Any = started.Array("q", len(shares))
+    counters: Any = started.RawArray("q", len(shares))  # without a lock, which a killed process would keep
     before = set(active_children())
-    with ProcessPoolExecutor(len(others), started, initializer=_begin, initargs=(counters, KEYRING.held())) as pool:
+    try:
+        pool = ProcessPoolExecutor(len(others), started, initializer=_begin, initargs=(counters, KEYRING.held()))
+    except (OSError, ImportError, NotImplementedError):  # no semaphores are to be had, as where /dev/shm is missing
+        return [work(share, reached) for share in shares]
+    with pool:
         try:
             futures = [pool.submit(_work, work, share, number) for number, share in enumerate(others, 1)]
             return _done_beside(futures, work, first, counters, reached)
@@ -92,14 +97,18 @@ def _begin(counters: Any, data_keys: Sequence[bytes]) -> None:
     _counters = counters
     KEYRING.hold(data_keys)
     collect_seldom()
+    Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    """A parent that was killed ends none of its processes, and no one waits for what they do."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _work(work: Work[Share, Result], share: Share, number: int) -> Result:
-    parent = parent_process()
-
     def reached(position: int) -> None:
-        if parent and not parent.is_alive():
-            os._exit(1)  # killed, it ended none of us, and no one waits for what we do
         _counters[number] = position
 
     done = work(share, reached)

@@ -19,7 +19,7 @@ from typing import BinaryIO, NamedTuple
 from pydantic_core import from_json
 
 from oms_es.kernel import BadInput, Skipped
-from oms_es.processing.intake.jsonl import BadFile, LineBatch, batches
+from oms_es.processing.intake.jsonl import LINE_BYTES_MAX, BadFile, LineBatch, batches
 from oms_es.processing.intake.worker import Arrival, Parser, understood
 
 STDIN = "-"
@@ -151,6 +151,14 @@ class Gunzip(io.RawIOBase):
             ) from error
         buffer[: len(found)] = found
         return len(found)
+
+
+def text_lines(name: str, text: io.TextIOBase) -> Iterator[str]:
+    """Yield the lines of a table, each of a bounded length. Raise BadFile where one is longer."""
+    while line := text.readline(LINE_BYTES_MAX + 1):
+        if len(line) > LINE_BYTES_MAX:
+            raise BadFile(f"{name} has a line of more than {LINE_BYTES_MAX:,} characters; is it a table?")
+        yield line
 
 
 def arrivals_of(source: Input, parse: Parser, *, anyway: bool) -> Iterator[LineBatch]:

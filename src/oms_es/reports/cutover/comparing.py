@@ -10,12 +10,14 @@ import io
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from oms_es.kernel import BadInput
+from oms_es.processing.intake.input_files import text_lines
 from oms_es.processing.intake.jsonl import LINE_BYTES_MAX, BadFile
 from oms_es.reports.cutover.figures import Figures, Key
 from oms_es.schemas.problems import problems
@@ -128,14 +130,14 @@ def _fields(name: str, stream: BinaryIO, kind: type[Figures]) -> Iterator[tuple[
     try:
         first = text.readline(LINE_BYTES_MAX)
         if first.lstrip().startswith("{"):
-            for number, line in enumerate(_lines(first, text), 1):
+            for number, line in enumerate(chain([first], text_lines(name, text)), 1):
                 if line.strip():
                     yield number, _object(name, number, line)
             return
         delimiter = max(DELIMITERS, key=first.count)
         header = [column.strip() for column in next(csv.reader([first], delimiter=delimiter), [])]
         _require_columns(name, header, kind)
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        reader = csv.reader(text_lines(name, text), delimiter=delimiter, strict=True)
         for row in reader:
             number = reader.line_num + 1
             if row and len(row) != len(header):
@@ -147,12 +149,6 @@ def _fields(name: str, stream: BinaryIO, kind: type[Figures]) -> Iterator[tuple[
     except (csv.Error, UnicodeDecodeError) as error:
         why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise BadFile(f"{name}, after line {number}: {why}; save it as CSV in UTF-8") from None
-
-
-def _lines(first: str, rest: io.TextIOWrapper) -> Iterator[str]:
-    yield first
-    while line := rest.readline(LINE_BYTES_MAX):
-        yield line
 
 
 def _object(name: str, number: int, line: str) -> Mapping[str, Any]:
