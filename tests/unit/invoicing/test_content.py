@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_es.app.invoicing.content import (
+    TAXED_AS,
     Part,
     Story,
     drawn_up,
@@ -19,6 +20,7 @@ from oms_es.app.invoicing.content import (
     lines_of,
     name_of,
     seller_of,
+    seller_then,
 )
 from oms_es.kernel import Event, Recorded, Row
 from oms_es.schemas import order as o
@@ -101,14 +103,15 @@ def documents(whole: Story) -> list[v.InvoiceContent]:
     made = []
     for number, moved in enumerate(whole.moved, 1):
         until = whole.until(moved.position)
-        seller = seller_of(until)
+        seller, taxing = seller_of(until), seller_then(until)
         assert seller
-        content = drawn_up(until, moved, seller, rows)
+        assert taxing
+        content = drawn_up(until, moved, seller, rows, taxing)
         assert all(line.net_minor >= 0 for line in content.lines)
         assert all(line.tax_minor >= 0 for line in content.lines)
         assert content.total_minor == moved.event.amount_minor  # type: ignore[attr-defined] # what moves money has one
         sums = {name: getattr(content, name) for name in ("net_minor", "tax_minor", "total_minor", "kind", "part")}
-        said = {"name": f"A-{number}", "corrects": "", "tax_code": content.tax_code, "tax_rate": content.tax_rate}
+        said = {"name": f"A-{number}", "corrects": "", **{name: getattr(content, name) for name in TAXED_AS}}
         rows[name_of(moved)] = {**sums, **said, "position": moved.position + 1}
         made.append(content)
     return made
@@ -237,6 +240,32 @@ def test_a_payment_is_one_sellers_from_its_first_money_on() -> None:
     found = seller_of(before)
     assert found
     assert found.seller == "B", "a seller that names the channel goes before one that has all others"
+
+
+def test_a_payment_is_taxed_as_its_seller_was_set_when_its_first_money_came() -> None:
+    untaxed = SELLER.model_copy(update={"included_tax": "0", "exempt_reason": "small business"})
+    whole = story([captured(10_000, "a"), captured(10_000, "b"), refunded(5_000), reversed_(5_000)], seller=untaxed)
+    again = SELLER.model_copy(update={"name": "Acme & Co", "exempt_reason": "another"})
+    made = documents(whole._replace(sellers=[*whole.sellers, at(100, v.SellerSet(**again.model_dump()))]))
+    assert [one.tax_minor for one in made] == [0, 0, 0, 0]
+    assert {(one.tax_code, one.tax_rate, one.exempt_reason) for one in made} == {("E", "0", "small business")}
+    assert [one.party.name for one in made[1:]] == ["Acme & Co"] * 3, "who sells is said as it is now"
+
+
+def test_of_documents_with_several_rates_a_credit_note_says_what_they_come_to() -> None:
+    """As after the correction of one of two invoices."""
+    whole = story([captured(10_000, "a"), captured(11_900, "b"), refunded(5_000)], placed())
+    common: Row = {"kind": "invoice", "corrects": "", "exempt_reason": "", "part": ""}
+    untaxed = {"tax_code": "E", "tax_rate": "0", "exempt_reason": "x", "net_minor": 10_000, "tax_minor": 0}
+    taxed = {"tax_code": "S", "tax_rate": "19", "net_minor": 10_000, "tax_minor": 1_900}
+    rows: dict[str, Row] = {
+        "capture/100": {**common, **untaxed, "total_minor": 10_000, "name": "A-1", "position": 1},
+        "capture/101": {**common, **taxed, "total_minor": 11_900, "name": "A-2", "position": 2},
+    }
+    seller = v.SellerSet(**SELLER.model_dump())
+    note = drawn_up(whole, whole.moved[-1], seller, rows, seller)
+    assert (note.tax_code, note.tax_rate, note.exempt_reason) == ("S", "9.5", "")
+    assert (note.net_minor, note.tax_minor) == (4_567, 433)
 
 
 @pytest.mark.parametrize("position", [101, 500])

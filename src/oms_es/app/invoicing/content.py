@@ -27,6 +27,7 @@ CANCELLATION, REPLACEMENT = "cancellation", "replacement"
 PARTS_PER = 1_000_000
 RATE_DECIMALS = 4
 NOT_SHIPPED_TO = "ZZ"
+TAXED_AS = ("tax_code", "tax_rate", "exempt_reason")
 
 
 class Story(NamedTuple):
@@ -59,7 +60,14 @@ class Part(NamedTuple):
 
 
 def seller_of(story: Story) -> v.SellerSet | None:
-    """Of a payment, for good: whose channel it was when its first money came. As that seller is set now."""
+    """The seller of a payment never changes: it is the one whose channel it was when its first money came. It is given
+    back as it was set last in the story."""
+    then = seller_then(story)
+    return _sellers(story.sellers)[then.seller] if then else None
+
+
+def seller_then(story: Story) -> v.SellerSet | None:
+    """The seller of a payment as it was set when its first money came: all documents of the payment are taxed so."""
     first = next((one for one in story.moved if isinstance(one.event, p.PaymentCaptured)), None)
     placed = next((one.event for one in story.order if isinstance(one.event, o.OrderPlaced)), None)
     if first is None or placed is None:
@@ -67,7 +75,7 @@ def seller_of(story: Story) -> v.SellerSet | None:
     then = _sellers(one for one in story.sellers if one.position < first.position)
     mine = [one for one in then.values() if placed.channel in one.channels]
     mine += [one for one in then.values() if not one.channels]
-    return _sellers(story.sellers)[mine[0].seller] if mine else None
+    return mine[0] if mine else None
 
 
 def _sellers(events: Iterable[Recorded]) -> dict[str, v.SellerSet]:
@@ -78,13 +86,16 @@ def name_of(moved: Recorded) -> str:
     return movement_of(type(moved.event), moved.position)
 
 
-def drawn_up(story: Story, moved: Recorded, seller: v.SellerSet, issued: Mapping[str, Row]) -> v.InvoiceContent:
+def drawn_up(
+    story: Story, moved: Recorded, seller: v.SellerSet, issued: Mapping[str, Row], taxing: v.SellerSet
+) -> v.InvoiceContent:
     """`story`: up to now; `moved`: a movement in it; `issued`: rows of `invoices` of that payment, by movement, which a
-    capture needs none of. To whom it is, and who sells, is said as it is now; the rest as it was at the movement."""
+    capture needs none of. To whom it is, and who sells, is said as it is now; the rest as it was at the movement.
+    `taxing`: the seller as it was, or is, set when it comes to tax."""
     then = story.until(moved.position)
     order, event = folded(then.order), moved.event
     assert isinstance(event, MOVED)
-    taxed = taxed_of(story, seller)
+    taxed = taxed_of(story, taxing)
     common: dict[str, Any] = {
         "movement": name_of(moved),
         "about": name_of(moved),
@@ -93,18 +104,16 @@ def drawn_up(story: Story, moved: Recorded, seller: v.SellerSet, issued: Mapping
         "payment_id": event.payment_id,
         "happened_on": day_of(moved.recorded_at),
         "currency": event.currency,
-        "tax_code": code_of(taxed, seller),
+        "tax_code": code_of(taxed, taxing),
         "tax_rate": taxed.rate,
-        "exempt_reason": "" if taxed.share else seller.exempt_reason,
+        "exempt_reason": "" if taxed.share else taxing.exempt_reason,
         "party": seller.party,
         **_of_order(folded(story.order), seller),
     }
     if isinstance(event, p.PaymentCaptured):
         return v.InvoiceContent(**common | _of_capture(then, moved, order, taxed))
     standing = standing_of(issued)
-    rate = next((row for row in reversed(standing) if row["kind"] == "invoice"), None)
-    if rate:
-        common |= {"tax_code": rate["tax_code"], "tax_rate": rate["tax_rate"]}
+    common |= _taxed_as([row for row in standing if row["kind"] == "invoice"])
     return v.InvoiceContent(**common | _of_refund(then, moved, order, standing, issued))
 
 
@@ -228,7 +237,19 @@ def _of_refund(
     tax_of_it: int = note["tax_minor"] * event.amount_minor // note["total_minor"]
     lines = lines_of(parts, event.amount_minor, min(tax_of_it, event.amount_minor))
     said = {"part": event.refund_id, "lines": lines, "precedes": (note["name"],)}
-    return {**said, "reason": event.reason, "tax_code": note["tax_code"], "tax_rate": note["tax_rate"]}
+    return {**said, "reason": event.reason, **_taxed_as([note])}
+
+
+def _taxed_as(rows: Sequence[Row]) -> dict[str, Any]:
+    """How what these documents say is taxed. Where they say several rates, as after a correction of one of them, it is
+    the rate that their tax comes to in all."""
+    said = {tuple(row[name] for name in TAXED_AS) for row in rows}
+    if len(said) <= 1:
+        return dict(zip(TAXED_AS, said.pop(), strict=True)) if said else {}
+    tax = _sum(rows, "tax_minor")
+    if not tax:
+        return {name: rows[-1][name] for name in TAXED_AS}
+    return {"tax_code": "S", "tax_rate": _rate(Fraction(tax, max(_sum(rows, "net_minor"), 1))), "exempt_reason": ""}
 
 
 def _last_note_of(issued: Mapping[str, Row], refund_id: str) -> Row:

@@ -26,6 +26,7 @@ from oms_es.app.invoicing.content import (
     kept_until,
     name_of,
     seller_of,
+    seller_then,
 )
 from oms_es.kernel import Command, Event, GatewayUnavailable, Lookup, LookupResults, Recorded, Row
 from oms_es.projections.finance.invoices import document_of
@@ -116,7 +117,8 @@ class InvoicingGateway:
             if missing := [name for name in earlier if name not in rows]:
                 raise GatewayUnavailable(f"the document of {missing[0]} has no number yet, which this one refers to")
             rows = {key: row for key, row in rows.items() if row["about"] in earlier}
-        yield _issue(seller, day_of(intent.recorded_at), drawn_up(story, intent, seller, rows))
+        taxing = seller_then(story) or seller
+        yield _issue(seller, day_of(intent.recorded_at), drawn_up(story, intent, seller, rows, taxing))
 
     def _corrected(
         self, intent: Recorded, asked: v.InvoiceCorrectionRequested, sellers: Sequence[Recorded]
@@ -137,7 +139,7 @@ class InvoicingGateway:
         yield _issue(seller, day, v.InvoiceContent(**mistaken.content).model_copy(update=cancelled))
         moved = next(one for one in story.moved if name_of(one) == mistaken.about)
         others = {key: row for key, row in self._rows(mistaken.payment_id).items() if key != mistaken.movement}
-        again = drawn_up(story, moved, seller, others)
+        again = drawn_up(story, moved, seller, others, taxing=seller)
         precedes = (*again.precedes, mistaken.name)[-v.PRECEDING_MAX :]
         new = {"movement": f"{REPLACEMENT}/{intent.position}", "precedes": precedes, "reason": asked.reason}
         yield _issue(seller, day, again.model_copy(update=new))

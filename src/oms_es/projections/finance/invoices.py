@@ -11,7 +11,17 @@ from oms_es.projections.base import METADATA
 from oms_es.schemas.finance.invoicing import InvoiceIssued
 
 SAID = ("movement", "seller", "year", "number", "name", "kind", "order_id", "payment_id", "part", "corrects")
-SUMS = ("currency", "net_minor", "tax_minor", "total_minor", "tax_code", "tax_rate", "issued_on", "keep_until")
+SUMS = (
+    "currency",
+    "net_minor",
+    "tax_minor",
+    "total_minor",
+    "tax_code",
+    "tax_rate",
+    "exempt_reason",
+    "issued_on",
+    "keep_until",
+)
 table = Table(
     "invoices",
     METADATA,
@@ -32,6 +42,7 @@ table = Table(
     Column("total_minor", BigInteger, nullable=False),
     Column("tax_code", Text, nullable=False),
     Column("tax_rate", Text, nullable=False),
+    Column("exempt_reason", Text, nullable=False),
     Column("issued_on", Text, nullable=False),
     Column("keep_until", Text, nullable=False),
     Column("position", BigInteger, nullable=False),
@@ -42,7 +53,7 @@ table = Table(
     Index("invoices_by_position", "position"),
 )
 """`document`: the series and the number, as a command names it."""
-projection = Projection(table, insert_only=True, fed_by=("invoice-{seller}/{year}",))
+projection = Projection(table, version=2, insert_only=True, fed_by=("invoice-{seller}/{year}",))
 
 
 def key_of_invoice(event: InvoiceIssued) -> Iterable[Key]:
