@@ -98,10 +98,17 @@ class InvoiceChecks:
         )
         if issued.corrects:
             self.corrected[issued.payment_id] = True
+            return  # what replaces it comes next
         self.summed.expect(
-            min(left) >= 0 or issued.payment_id in self.corrected,  # it may be taxed otherwise now
+            self._is_covered(issued.payment_id),
             lambda: f"{at(recorded)}: of {issued.payment_id} {left} net and tax are left of what was invoiced",
         )
+
+    def _is_covered(self, payment_id: str) -> bool:
+        """No more is credited than was invoiced. How that is split may differ after a correction, which may tax it
+        otherwise."""
+        left = self.left.get(payment_id, (0, 0))
+        return sum(left) >= 0 and (min(left) >= 0 or payment_id in self.corrected)
 
     def close(self, has_taken: HasTaken) -> None:
         """At the end of history: what is on its way is no fault."""
@@ -111,4 +118,9 @@ class InvoiceChecks:
         for (_, name), issued in self.unkept.entries():
             read = has_taken(INVOICING, issued.stream, issued.position)
             self.complete.expect(not read, lambda name=name, issued=issued: f"{at(issued)}: {name} is not kept")  # type: ignore[misc] # bound here
+        for payment_id, _ in self.corrected.entries():
+            self.summed.expect(
+                self._is_covered(payment_id),
+                lambda payment_id=payment_id: f"of {payment_id} more is credited than was invoiced",  # type: ignore[misc] # bound here
+            )
         self.complete.checked += self.documents

@@ -18,6 +18,7 @@ from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on, migrate
 from oms_es.app.finance.invoices import read_invoice
 from oms_es.app.invoicing.pdf import as_pdf
 from oms_es.app.privacy import erasing
+from oms_es.app.replaying import replayed
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.modes import Chaos
@@ -27,6 +28,7 @@ from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.operations.document import RemoveDocument
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.statements.invoices.fields import Invoice
+from oms_es.store import dead_letters
 from oms_es.store.documents import table as documents
 from oms_es.store.encoding.codec import Cause, Codec
 from oms_es.store.privacy import wrapping
@@ -167,6 +169,29 @@ def test_a_mistaken_document_is_cancelled_and_issued_again(engine: Engine) -> No
     assert (cancelled["kind"], cancelled["corrects"], cancelled["total_minor"]) == ("credit_note", bill["name"], 1000)
     assert (again["kind"], again["corrects"], again["tax_minor"]) == ("invoice", "", bill["tax_minor"])
     assert (note["kind"], note["tax_minor"]) == ("credit_note", again["tax_minor"])
+
+
+def test_an_invoice_stays_where_its_credit_notes_give_back_more_tax_than_it_would_have(database_url: str) -> None:
+    """It is put aside with the reason, holds nothing up, and goes through once the seller is set as it must be."""
+    migrate(database_url)
+    with Engine(database_url) as engine:
+        placed = order(1)
+        back = o.RefundOrder(order_id=placed.order_id, refund_id="r-1", goodwill_minor=900)
+        give(engine, OPEN, STOCK, ACME, placed, back, ACME.model_copy(update={"included_tax": "0"}))
+        correct = v.CorrectInvoice(seller="ACME", year=issued(engine, placed)[0]["year"], number=1, reason="misspelt")
+        give(engine, correct, back.model_copy(update={"refund_id": "r-2", "goodwill_minor": 50}))
+        assert [row["kind"] for row in issued(engine, placed)] == ["invoice", "credit_note", "credit_note"]
+        with engine.recorder.datastore.cursor() as curs:
+            (letter,) = dead_letters.listed(curs)
+        assert (letter.source, letter.reason) == ("invoicing", "invoice_credited")
+        assert replayed(engine, "ann", letter).startswith("invoice_credited")
+        give(engine, ACME.model_copy(update={"name": "Acme & Co"}))
+        assert replayed(engine, "ann", letter) == ""
+        engine.settle()
+        *_, cancelled, again = issued(engine, placed)
+        assert (cancelled["kind"], again["kind"], again["tax_minor"]) == ("credit_note", "invoice", 160)
+    report = verify(database_url, DECIDERS, PROJECTIONS, Codec(EVENTS))
+    assert report.passed, [check for check in report.checks if check.failed]
 
 
 def test_a_person_is_forgotten_and_the_invoice_stays_for_its_term(engine: Engine) -> None:

@@ -27,11 +27,13 @@ from oms_es.app.invoicing.content import (
     name_of,
     seller_of,
     seller_then,
+    standing_of,
 )
-from oms_es.kernel import Command, Event, GatewayUnavailable, Lookup, LookupResults, Recorded, Row
+from oms_es.kernel import Command, Event, GatewayUnavailable, Lookup, LookupResults, Recorded, Refused, Row
 from oms_es.projections.finance.invoices import document_of
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance import invoicing as v
+from oms_es.schemas.finance.refusals import FinanceRefusal
 from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFields
 
 log = structlog.get_logger(__name__)
@@ -123,11 +125,16 @@ class InvoicingGateway:
     def _corrected(
         self, intent: Recorded, asked: v.InvoiceCorrectionRequested, sellers: Sequence[Recorded]
     ) -> Iterator[Command]:
-        """Cancelled as it was, and issued again of the same movement as the seller and the order are now."""
+        """Cancelled as it was, and issued again of the same movement as the order was when it was asked for, and as the
+        seller is set now: so one that was refused goes through once the seller is set as it must be. Raises Refused.
+        """
         mistaken = self._issued_under(document_of(asked.seller, asked.year, asked.number))
         story = self._story(mistaken.order_id, mistaken.payment_id, sellers).until(intent.position)
-        seller, day = seller_of(story), day_of(intent.recorded_at)
-        assert seller, "the seller of a payment stays"
+        story, day = story._replace(sellers=sellers), day_of(intent.recorded_at)
+        seller = seller_of(story)
+        moved = next((one for one in story.moved if name_of(one) == mistaken.about), None)
+        if seller is None or moved is None:
+            raise _cannot_be_drawn_up(mistaken)
         cancelled = {
             "movement": f"{CANCELLATION}/{intent.position}",
             "kind": OPPOSITE[mistaken.kind],
@@ -136,10 +143,10 @@ class InvoicingGateway:
             "corrects": mistaken.name,
             "reason": asked.reason,
         }
-        yield _issue(seller, day, v.InvoiceContent(**mistaken.content).model_copy(update=cancelled))
-        moved = next(one for one in story.moved if name_of(one) == mistaken.about)
         others = {key: row for key, row in self._rows(mistaken.payment_id).items() if key != mistaken.movement}
         again = drawn_up(story, moved, seller, others, taxing=seller)
+        _require_no_less_than_credited(mistaken, again, standing_of(others))
+        yield _issue(seller, day, v.InvoiceContent(**mistaken.content).model_copy(update=cancelled))
         precedes = (*again.precedes, mistaken.name)[-v.PRECEDING_MAX :]
         new = {"movement": f"{REPLACEMENT}/{intent.position}", "precedes": precedes, "reason": asked.reason}
         yield _issue(seller, day, again.model_copy(update=new))
@@ -184,6 +191,30 @@ class InvoicingGateway:
             total_minor=issued.total_minor,
             references=tuple(dict.fromkeys((issued.order_name, issued.payment_id))),
         )
+
+
+def _cannot_be_drawn_up(mistaken: v.InvoiceIssued) -> Refused:
+    return Refused(
+        FinanceRefusal.INVOICE_NOT_DRAWN_UP,
+        f"history before the correction has no seller of {mistaken.payment_id}, or not {mistaken.about}, which "
+        f"{mistaken.name} is about; run `oms-es verify`, restore what it finds, then replay this dead letter",
+    )
+
+
+def _require_no_less_than_credited(mistaken: v.InvoiceIssued, again: v.InvoiceContent, others: Sequence[Row]) -> None:
+    """Raises Refused where credit notes that stand give back more net or tax than would be left invoiced. What was so
+    before the correction, it need not mend."""
+    if mistaken.kind != "invoice":
+        return
+    for name in ("net_minor", "tax_minor"):
+        rest = sum(row[name] if row["kind"] == "invoice" else -row[name] for row in others)
+        before, after = rest + getattr(mistaken, name), rest + getattr(again, name)
+        if after < min(before, 0):
+            raise Refused(
+                FinanceRefusal.INVOICE_CREDITED,
+                f"issued again, {mistaken.name} would have less {name.removesuffix('_minor')} than credit notes of its "
+                f"payment give back; set the seller with the tax that it had, then replay this dead letter",
+            )
 
 
 def _issue(seller: v.SellerSet, day: str, content: v.InvoiceContent) -> v.IssueInvoice:

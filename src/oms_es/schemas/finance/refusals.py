@@ -45,6 +45,16 @@ class FinanceRefusal(Refusal):
         "The document cancels another, and stays.",
         "Correct the document that was issued in place of the one that it cancels.",
     )
+    INVOICE_CREDITED = (
+        "invoice_credited",
+        "Issued again, the invoice would have less net or tax than its credit notes give back.",
+        "Set the seller with the tax that the invoice had, then replay the dead letter.",
+    )
+    INVOICE_NOT_DRAWN_UP = (
+        "invoice_not_drawn_up",
+        "History does not have what the document was drawn up of.",
+        "Run `oms-es verify`, restore what it finds, then replay the dead letter.",
+    )
     NOT_A_MATCH = (
         "not_a_match",
         "The lines and movements of these breaks cannot be one match.",
