@@ -4,7 +4,7 @@ writers that race, of documents that are asked for again, and after a person was
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -22,6 +22,7 @@ from oms_es.app.replaying import replayed
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.modes import Chaos
+from oms_es.kernel import Command
 from oms_es.schemas import order as o
 from oms_es.schemas.finance import account as a
 from oms_es.schemas.finance import invoicing as v
@@ -142,6 +143,39 @@ def test_the_document_is_kept_attached_and_says_what_was_issued(engine: Engine) 
     assert as_pdf(made) == bytes(bytes_kept["content"]), "made again, it has the same bytes"
     refused = engine.submit("test", [RemoveDocument(sha256=address, reason="x", now=placed.placed_at)])
     assert [str(one.reason) for _, one in refused] == ["document_retained"]
+
+
+def again_of(engine: Engine, position: int) -> Sequence[Command]:
+    """What the gateway says where it is asked for the event at the position again."""
+    (event,) = engine.recorder.after(position - 1, 1)
+    (said,) = engine.gateways[-1].perform([engine.store.codec.decode(event, position)])
+    return said
+
+
+def test_a_document_that_is_attached_is_not_attached_again_with_other_bytes(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = order(7)
+    give(engine, placed)
+    (row,) = issued(engine, placed)
+    monkeypatch.setattr(engine.gateways[-1], "make", lambda made: as_pdf(made) + b"% made by another library")
+    assert again_of(engine, row["position"]) == ()
+
+
+def test_what_has_a_number_gets_no_other_also_where_its_series_does_not_remember_it(engine: Engine) -> None:
+    """As after a rebalancing: what another process has answered is asked for again."""
+    placed = order(8)
+    give(engine, placed)
+    (bill,) = issued(engine, placed)
+    give(
+        engine,
+        o.RefundOrder(order_id=placed.order_id, refund_id="r", goodwill_minor=100),
+        v.CorrectInvoice(seller="ACME", year=bill["year"], number=bill["number"], reason="misspelt"),
+    )
+    movements = [row["movement"] for row in issued(engine, placed)]
+    assert [movement.split("/")[0] for movement in movements] == ["capture", "refund", "cancellation", "replacement"]
+    for movement in movements:
+        assert again_of(engine, int(movement.split("/")[1])) == ()
 
 
 def test_tenders_have_a_document_each_and_what_is_free_has_none(engine: Engine) -> None:

@@ -69,14 +69,16 @@ class InvoicingGateway:
         lookups: Finder,
         make: Callable[[v.InvoiceIssued], bytes],
         keep: Callable[[bytes], str],
+        attached: Callable[[v.InvoiceIssued], bool],
     ) -> None:
         """`stream`: all of its events, with their positions; `at`: the event at one; `keep`: gives the hash under which
-        it is kept."""
+        it is kept; `attached`: whether this gateway has attached such a document to the order."""
         self.stream = stream
         self.at = at
         self.lookups = lookups
         self.make = make
         self.keep = keep
+        self.attached = attached
         self.said = False
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
@@ -113,12 +115,13 @@ class InvoicingGateway:
             self._say_once()
             return
         earlier = [name_of(one) for one in story.moved if one.position < intent.position]
-        rows: Mapping[str, Row] = {}
-        if not isinstance(event, p.PaymentCaptured):
-            rows = self._rows(event.payment_id)
-            if missing := [name for name in earlier if name not in rows]:
-                raise GatewayUnavailable(f"the document of {missing[0]} has no number yet, which this one refers to")
-            rows = {key: row for key, row in rows.items() if row["about"] in earlier}
+        rows: Mapping[str, Row] = self._rows(event.payment_id)
+        if name_of(intent) in rows:
+            return  # numbered in another year, or longer ago than its series remembers
+        missing = [name for name in earlier if name not in rows]
+        if missing and not isinstance(event, p.PaymentCaptured):
+            raise GatewayUnavailable(f"the document of {missing[0]} has no number yet, which this one refers to")
+        rows = {key: row for key, row in rows.items() if row["about"] in earlier}
         taxing = seller_then(story) or seller
         yield _issue(seller, day_of(intent.recorded_at), drawn_up(story, intent, seller, rows, taxing))
 
@@ -129,6 +132,10 @@ class InvoicingGateway:
         seller is set now: so one that was refused goes through once the seller is set as it must be. Raises Refused.
         """
         mistaken = self._issued_under(document_of(asked.seller, asked.year, asked.number))
+        rows = self._rows(mistaken.payment_id)
+        own = {kind: f"{kind}/{intent.position}" for kind in (CANCELLATION, REPLACEMENT)}
+        if any(movement in rows for movement in own.values()):
+            return  # both are recorded at once
         story = self._story(mistaken.order_id, mistaken.payment_id, sellers).until(intent.position)
         story, day = story._replace(sellers=sellers), day_of(intent.recorded_at)
         seller = seller_of(story)
@@ -136,19 +143,19 @@ class InvoicingGateway:
         if seller is None or moved is None:
             raise _cannot_be_drawn_up(mistaken)
         cancelled = {
-            "movement": f"{CANCELLATION}/{intent.position}",
+            "movement": own[CANCELLATION],
             "kind": OPPOSITE[mistaken.kind],
             "happened_on": day,
             "precedes": (mistaken.name,),
             "corrects": mistaken.name,
             "reason": asked.reason,
         }
-        others = {key: row for key, row in self._rows(mistaken.payment_id).items() if key != mistaken.movement}
+        others = {key: row for key, row in rows.items() if key != mistaken.movement}
         again = drawn_up(story, moved, seller, others, taxing=seller)
         _require_no_less_than_credited(mistaken, again, standing_of(others))
         yield _issue(seller, day, v.InvoiceContent(**mistaken.content).model_copy(update=cancelled))
         precedes = (*again.precedes, mistaken.name)[-v.PRECEDING_MAX :]
-        new = {"movement": f"{REPLACEMENT}/{intent.position}", "precedes": precedes, "reason": asked.reason}
+        new = {"movement": own[REPLACEMENT], "precedes": precedes, "reason": asked.reason}
         yield _issue(seller, day, again.model_copy(update=new))
 
     def _issued_under(self, document: str) -> v.InvoiceIssued:
@@ -173,6 +180,9 @@ class InvoicingGateway:
             log.info(NO_SELLER)
 
     def _kept(self, issued: v.InvoiceIssued) -> Iterator[Command]:
+        """Once: asked for again, other libraries or another font would make other bytes of it."""
+        if self.attached(issued):
+            return
         address = self.keep(self.make(issued))
         to: Any = {"sha256": address, "kind": issued.kind, "reference": issued.name, "keep_until": issued.keep_until}
         yield AttachDocument(entity="order", entity_id=issued.order_id, **to)

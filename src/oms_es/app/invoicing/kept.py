@@ -13,15 +13,24 @@ import psycopg
 from oms_es.app.invoicing.issuing import Finder, InvoicingGateway
 from oms_es.app.invoicing.pdf import as_pdf
 from oms_es.kernel import GatewayUnavailable, Recorded
+from oms_es.schemas.finance import invoicing as v
 from oms_es.store.documents import table as documents
 from oms_es.store.store import Store
 
 PDF = "application/pdf"
+ATTACHED = """
+SELECT 1 FROM document_attachments
+WHERE entity = 'order' AND entity_id = %s AND kind = %s AND reference = %s AND attached_by = %s LIMIT 1"""
 
 
 def gateway_on(database_url: str, store: Store, lookups: Finder, clock: Callable[[], datetime]) -> InvoicingGateway:
     return InvoicingGateway(
-        partial(stream_of, store), partial(event_at, store), lookups, as_pdf, partial(_keep, database_url, clock)
+        partial(stream_of, store),
+        partial(event_at, store),
+        lookups,
+        as_pdf,
+        partial(_keep, database_url, clock),
+        partial(_is_attached, database_url),
     )
 
 
@@ -32,6 +41,16 @@ def stream_of(store: Store, stream: str) -> Sequence[Recorded]:
 def event_at(store: Store, position: int) -> Recorded:
     (row,) = store.recorder.after(position - 1, 1)
     return store.codec.decode(row, row.id)
+
+
+def _is_attached(database_url: str, issued: v.InvoiceIssued) -> bool:
+    """Whether the gateway has attached a document of this kind and name to the order. Raises GatewayUnavailable."""
+    of = [issued.order_id, issued.kind, issued.name, InvoicingGateway.name]
+    try:
+        with psycopg.connect(database_url) as connection:
+            return connection.execute(ATTACHED, of).fetchone() is not None
+    except psycopg.OperationalError as error:
+        raise GatewayUnavailable(str(error)) from error
 
 
 def _keep(database_url: str, clock: Callable[[], datetime], content: bytes) -> str:

@@ -18,13 +18,14 @@ from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBAC
 from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
 from oms_es.kafka.cloudevents import CloudEventsCodec
-from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable, Recorded
+from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable, Lookup, Recorded
 from oms_es.memory.database import Database
 from oms_es.memory.lookups import MemoryLookups
 from oms_es.processing.committer import Answer, Work
 from oms_es.processing.intake.worker import IntakeWorker, Limit
 from oms_es.processing.ticker import Ticker
 from oms_es.projections.operations import deadlines
+from oms_es.schemas.finance.invoicing import InvoiceIssued
 from oms_es.simulation.components import Components
 from oms_es.simulation.nodes.interruptible import (
     AwakeIntake,
@@ -46,6 +47,8 @@ NO_EVENTS: Mapping[str, type[Event]] = {}
 """No event types: the store gets the codec of its seed instead."""
 
 RETRY_SECONDS = 1.0
+
+ATTACHED = Lookup("document_attachments", by="entity_id", keys=lambda entity_id: (entity_id,), order_by="position")
 
 CACHE_BYTES_MAX = (0, 20_000, 50_000_000)
 """Sizes of the caches of states and of rows, one of which is drawn when a node starts: nothing, some, or everything is
@@ -185,7 +188,13 @@ class EngineNode(DecidingNode):
             (row,) = recorder.after(position - 1, 1)
             return ground.codec.decode(row, row.id)
 
-        return InvoicingGateway(stream, at, MemoryLookups(self, ground.database), to_json, papers.keep)
+        lookups = MemoryLookups(self, ground.database)
+
+        def attached(issued: InvoiceIssued) -> bool:
+            found = lookups.fetch({ATTACHED: [issued.order_id]})[ATTACHED.projection][issued.order_id]
+            return any((row["kind"], row["reference"]) == (issued.kind, issued.name) for row in found)
+
+        return InvoicingGateway(stream, at, lookups, to_json, papers.keep, attached)
 
     def callbacks(self, name: str, store: Any, feed: Feed) -> IntakeWorker:
         source = MemoryCallbacks(self, self.simulation.outside, name, DIALECTS[name])
