@@ -39,6 +39,7 @@ LINES_MAX = 1_001
 PRECEDING_MAX = 100
 NUMBER_MAX = 10**9
 DIGITS_MAX = 9
+PREFIX_LENGTH_MAX = 20
 KEEP_YEARS_MAX = 30
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 
@@ -52,6 +53,8 @@ Percent = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,2}(\.[0-9]{1,4})?$
 VatId = Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}[A-Za-z0-9+*]{2,13})?$")]
 Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
 Number = Annotated[int, Field(ge=1, le=NUMBER_MAX)]
+Prefix = Annotated[str, StringConstraints(max_length=PREFIX_LENGTH_MAX, pattern=r"^[A-Za-z0-9/_-]*$")]
+Digits = Annotated[int, Field(ge=1, le=DIGITS_MAX)]
 PaperKind = Literal["invoice", "credit_note"]
 TaxCode = Literal["S", "Z", "E"]
 """As EN 16931 has them: taxed, taxed at zero, exempt."""
@@ -82,9 +85,9 @@ class SetSeller(Command, SellerParty):
 
     seller: SellerId
     channels: Annotated[tuple[Channel, ...], at_most_items(CHANNELS_MAX)] = ()
-    prefix: Annotated[str, StringConstraints(max_length=20, pattern=r"^[A-Za-z0-9/_-]*$")] = ""
+    prefix: Prefix = ""
     """Of its numbers, which go on with the year and the number in it."""
-    digits: Annotated[int, Field(ge=1, le=DIGITS_MAX)] = 6
+    digits: Digits = 6
     included_tax: Percent = "0"
     """The rate of the tax that is within prices, of orders that have no tax on top of them."""
     tax_rates: Annotated[tuple[Percent, ...], at_most_items(TAX_RATES_MAX)] = ()
@@ -200,8 +203,8 @@ class InvoiceCommand(Command):
 class IssueInvoice(InvoiceCommand, SystemCommand):
     """Give a document the next number of its seller and year; of one movement once."""
 
-    prefix: str = ""
-    digits: int = 6
+    prefix: Prefix = ""
+    digits: Digits = 6
     keep_until: Day
     content: InvoiceContent
 

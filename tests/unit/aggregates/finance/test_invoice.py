@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from dsl import Given
 from oms_es.aggregates.finance import invoice
@@ -32,6 +35,14 @@ def test_a_document_gets_the_next_number() -> None:
 def test_a_movement_has_one_document() -> None:
     Given(decider, issued(1)).when(issue()).then()
     Given(decider, issued(1)).when(issue(day="2026-04-01", currency="USD")).then()
+
+
+@pytest.mark.parametrize("said", [{"prefix": "A" * 21}, {"prefix": "A B"}, {"digits": 0}, {"digits": 10}])
+def test_a_number_is_written_as_a_seller_may_have_it(said: dict[str, Any]) -> None:
+    whole: dict[str, Any] = {"seller": "ACME", "year": 2026, "keep_until": "2036-12-31", "content": content()}
+    v.IssueInvoice(**whole, prefix="A" * 20, digits=9)
+    with pytest.raises(ValidationError):
+        v.IssueInvoice(**whole, **said)
 
 
 def test_days_rise_with_the_numbers() -> None:
