@@ -29,6 +29,7 @@ from oms_es.kernel import (
 from oms_es.schemas.shipment import LabelDocument
 from oms_es.store import stops
 from oms_es.store.documents import table as documents
+from oms_es.store.documents.places import FolderUnavailable
 
 ALONE = "SELECT bool_and(pg_try_advisory_lock(key)) FROM unnest(%s::bigint[]) AS key"
 LOCK_BITS = (1 << 63) - 1
@@ -48,7 +49,7 @@ def _keep(database_url: str, content: bytes, media_type: str) -> LabelDocument:
     try:
         with psycopg.connect(database_url) as connection:
             kept = documents.keep(connection, content, media_type)
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, FolderUnavailable) as error:
         raise GatewayUnavailable(str(error)) from error
     return LabelDocument(sha256=kept.sha256, media_type=kept.media_type, byte_count=kept.byte_count)
 

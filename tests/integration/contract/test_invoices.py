@@ -4,7 +4,9 @@ writers that race, of documents that are asked for again, and after a person was
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,22 +16,25 @@ from psycopg.rows import dict_row
 from conftest import fresh_database
 from desk_story import OPEN, STOCK, order, shown
 from oms_es.aggregates.finance import invoice
-from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on, migrate
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on, external_systems, migrate
 from oms_es.app.finance.invoices import read_invoice
+from oms_es.app.invoicing.issuing import InvoicingGateway
 from oms_es.app.invoicing.pdf import as_pdf
 from oms_es.app.privacy import erasing
 from oms_es.app.replaying import replayed
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.modes import Chaos
-from oms_es.kernel import Command
+from oms_es.kernel import Command, GatewayUnavailable
+from oms_es.reports.finance import invoices
 from oms_es.schemas import order as o
 from oms_es.schemas.finance import account as a
 from oms_es.schemas.finance import invoicing as v
-from oms_es.schemas.operations.document import RemoveDocument
+from oms_es.schemas.operations.document import AttachDocument, RemoveDocument
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.statements.invoices.fields import Invoice
 from oms_es.store import dead_letters
+from oms_es.store.documents import places
 from oms_es.store.documents import table as documents
 from oms_es.store.encoding.codec import Cause, Codec
 from oms_es.store.privacy import wrapping
@@ -145,10 +150,15 @@ def test_the_document_is_kept_attached_and_says_what_was_issued(engine: Engine) 
     assert [str(one.reason) for _, one in refused] == ["document_retained"]
 
 
+def invoicing(engine: Engine) -> InvoicingGateway:
+    (found,) = [one for one in engine.gateways if isinstance(one, InvoicingGateway)]
+    return found
+
+
 def again_of(engine: Engine, position: int) -> Sequence[Command]:
     """What the gateway says where it is asked for the event at the position again."""
     (event,) = engine.recorder.after(position - 1, 1)
-    (said,) = engine.gateways[-1].perform([engine.store.codec.decode(event, position)])
+    (said,) = invoicing(engine).perform([engine.store.codec.decode(event, position)])
     return said
 
 
@@ -158,8 +168,42 @@ def test_a_document_that_is_attached_is_not_attached_again_with_other_bytes(
     placed = order(7)
     give(engine, placed)
     (row,) = issued(engine, placed)
-    monkeypatch.setattr(engine.gateways[-1], "make", lambda made: as_pdf(made) + b"% made by another library")
+    monkeypatch.setattr(invoicing(engine), "make", lambda made: as_pdf(made) + b"% made by another library")
     assert again_of(engine, row["position"]) == ()
+
+
+def test_an_invoice_is_listed_once_also_where_a_person_attached_a_scan_of_it(engine: Engine) -> None:
+    placed = order(9)
+    give(engine, placed)
+    (row,) = issued(engine, placed)
+    scan: Any = {"sha256": "5c" * 32, "kind": row["kind"], "reference": row["name"]}
+    with psycopg.connect(engine.database_url, row_factory=dict_row) as connection:
+        (before,) = invoices.page(connection, None, placed.order_id, None, 10).rows
+        scan["sha256"] = documents.keep(connection, b"%PDF-1.7 a scan", "application/pdf").sha256
+    give(engine, AttachDocument(entity="order", entity_id=placed.order_id, **scan))
+    with psycopg.connect(engine.database_url, row_factory=dict_row) as connection:
+        assert invoices.page(connection, None, placed.order_id, None, 10).rows == [before]
+
+
+@pytest.mark.parametrize("who", ["invoicing", "labels"])
+def test_a_folder_that_is_not_there_is_an_outage_and_what_is_made_is_kept_later(
+    database_url: str, tmp_path: Path, who: str
+) -> None:
+    migrate(database_url)
+    taken = tmp_path / "taken"
+    taken.write_text("a file where the folder is to be")
+    with Engine(database_url) as engine:
+        label = partial(external_systems._keep, database_url, media_type="application/pdf")
+        keep: Callable[[bytes], Any] = invoicing(engine).keep if who == "invoicing" else label
+        try:
+            places.SHELF.set_up(taken, places.BYTES_MAX, places.LOOSE_DAYS)
+            with pytest.raises(GatewayUnavailable, match="taken"):
+                keep(b"%PDF-1.7")
+            taken.unlink()
+            keep(b"%PDF-1.7")
+        finally:
+            places.SHELF.set_up(None, places.BYTES_MAX, places.LOOSE_DAYS)
+        assert [row["in_folder"] for row in rows(engine, f"SELECT in_folder FROM {documents.DOCUMENTS}")] == [True]
 
 
 def test_what_has_a_number_gets_no_other_also_where_its_series_does_not_remember_it(engine: Engine) -> None:

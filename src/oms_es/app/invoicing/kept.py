@@ -15,6 +15,7 @@ from oms_es.app.invoicing.pdf import as_pdf
 from oms_es.kernel import GatewayUnavailable, Recorded
 from oms_es.schemas.finance import invoicing as v
 from oms_es.store.documents import table as documents
+from oms_es.store.documents.places import FolderUnavailable
 from oms_es.store.store import Store
 
 PDF = "application/pdf"
@@ -59,5 +60,5 @@ def _keep(database_url: str, clock: Callable[[], datetime], content: bytes) -> s
     try:
         with psycopg.connect(database_url) as connection:
             return documents.add(connection, received, clock()).sha256
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, FolderUnavailable) as error:
         raise GatewayUnavailable(str(error)) from error

@@ -20,7 +20,7 @@ class Page(NamedTuple):
 
 
 def page(connection: Connection, seller: str | None, order_id: str | None, after: int | None, limit: int) -> Page:
-    """Each with the address of its document, once that is kept."""
+    """Each once, with the address of its document once that is kept: of what was attached so, the first."""
     tests = {
         "i.seller = %(seller)s": seller is not None,
         "i.order_id = %(order_id)s": order_id is not None,
@@ -28,8 +28,11 @@ def page(connection: Connection, seller: str | None, order_id: str | None, after
     }
     where = " AND ".join([test for test, asked in tests.items() if asked] or ["true"])
     query = f"""
-    SELECT i.*, d.sha256 FROM invoices AS i LEFT JOIN document_attachments AS d
-    ON d.entity = 'order' AND d.entity_id = i.order_id AND d.reference = i.name AND d.kind = i.kind
+    SELECT i.*, d.sha256 FROM invoices AS i LEFT JOIN LATERAL (
+        SELECT sha256 FROM document_attachments
+        WHERE entity = 'order' AND entity_id = i.order_id AND reference = i.name AND kind = i.kind
+        ORDER BY position LIMIT 1
+    ) AS d ON true
     WHERE {where} ORDER BY i.position DESC LIMIT %(limit)s"""
     values: dict[str, Any] = {"seller": seller, "order_id": order_id, "after": after, "limit": limit + 1}
     rows = connection.execute(query.encode(), values).fetchall()
