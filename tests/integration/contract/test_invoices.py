@@ -28,6 +28,7 @@ from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kernel import Command, GatewayUnavailable
 from oms_es.reports.finance import invoices
 from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
 from oms_es.schemas.finance import account as a
 from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.operations.document import AttachDocument, RemoveDocument
@@ -183,6 +184,32 @@ def test_an_invoice_is_listed_once_also_where_a_person_attached_a_scan_of_it(eng
     give(engine, AttachDocument(entity="order", entity_id=placed.order_id, **scan))
     with psycopg.connect(engine.database_url, row_factory=dict_row) as connection:
         assert invoices.page(connection, None, placed.order_id, None, 10).rows == [before]
+
+
+def test_a_refund_after_a_correction_waits_for_what_replaces_the_invoice(engine: Engine) -> None:
+    """As where another process, which has not come to the correction yet, has its partition."""
+    placed = order(10)
+    give(engine, placed)
+    (bill,) = issued(engine, placed)
+    assert engine.submit("test", [v.CorrectInvoice(**series_of(bill), number=bill["number"], reason="misspelt")]) == []
+    (captured,) = engine.recorder.after(int(bill["movement"].split("/")[1]) - 1, 1)
+    money = engine.store.codec.decode(captured, captured.id)
+    said = {name: getattr(money.event, name) for name in ("payment_id", "order_id", "currency")}
+    refund = p.PaymentRefunded(**said, refund_id="r", amount_minor=100, reference="r")
+    later, earlier = (money._replace(position=engine.last_position() + more, event=refund) for more in (1, -1))
+    with pytest.raises(GatewayUnavailable, match=f"{bill['name']} is being corrected"):
+        invoicing(engine).perform([later])
+    ((before,),) = invoicing(engine).perform([earlier])
+    assert isinstance(before, v.IssueInvoice)
+    assert before.content.precedes == (bill["name"],)
+    engine.settle()
+    ((note,),) = invoicing(engine).perform([later])
+    assert isinstance(note, v.IssueInvoice)
+    assert note.content.precedes == (issued(engine, placed)[-1]["name"],)
+
+
+def series_of(bill: dict[str, Any]) -> dict[str, Any]:
+    return {name: bill[name] for name in ("seller", "year")}
 
 
 @pytest.mark.parametrize("who", ["invoicing", "labels"])

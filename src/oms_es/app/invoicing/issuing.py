@@ -6,7 +6,8 @@ Decides  nothing: what a document says follows from history up to the movement, 
          seller was set when a payment's first money came, none of its documents is issued.
 
 A document is made of the event with its number alone, and kept before the event that names it: after a kill the same
-bytes are made again. One that refers to another waits until that has its number.
+bytes are made again. One that refers to another waits until that has its number, and until a correction of it that was
+asked for before is made or put aside.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from oms_es.projections.finance.invoices import document_of
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.finance.refusals import FinanceRefusal
+from oms_es.schemas.operations.aside import ReactionPutAside
 from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFields
 
 log = structlog.get_logger(__name__)
@@ -70,15 +72,18 @@ class InvoicingGateway:
         make: Callable[[v.InvoiceIssued], bytes],
         keep: Callable[[bytes], str],
         attached: Callable[[v.InvoiceIssued], bool],
+        corrections: Callable[[str, int], Sequence[Recorded]],
     ) -> None:
         """`stream`: all of its events, with their positions; `at`: the event at one; `keep`: gives the hash under which
-        it is kept; `attached`: whether this gateway has attached such a document to the order."""
+        it is kept; `attached`: whether this gateway has attached such a document to the order;
+        `corrections`: what a series has of requests to correct the document of a number."""
         self.stream = stream
         self.at = at
         self.lookups = lookups
         self.make = make
         self.keep = keep
         self.attached = attached
+        self.corrections = corrections
         self.said = False
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
@@ -121,9 +126,32 @@ class InvoicingGateway:
         missing = [name for name in earlier if name not in rows]
         if missing and not isinstance(event, p.PaymentCaptured):
             raise GatewayUnavailable(f"the document of {missing[0]} has no number yet, which this one refers to")
+        if not isinstance(event, p.PaymentCaptured):
+            self._require_corrected(rows, intent.position)
         rows = {key: row for key, row in rows.items() if row["about"] in earlier}
         taxing = seller_then(story) or seller
         yield _issue(seller, day_of(intent.recorded_at), drawn_up(story, intent, seller, rows, taxing))
+
+    def _require_corrected(self, rows: Mapping[str, Row], before: int) -> None:
+        """Raises GatewayUnavailable while one of these documents is to be cancelled and issued again, as was asked for
+        before that position, and the rows do not say so yet. What was put aside is not waited for."""
+        cancelled = {row["corrects"] for row in rows.values()}
+        for row in rows.values():
+            if row["corrects"]:
+                again = row["movement"].replace(CANCELLATION, REPLACEMENT)
+                is_waiting = again not in rows
+            else:
+                is_waiting = row["name"] not in cancelled and self._is_to_be_corrected(row, before)
+            if is_waiting:
+                raise GatewayUnavailable(f"{row['name']} is being corrected, which this document refers to")
+
+    def _is_to_be_corrected(self, row: Row, before: int) -> bool:
+        series = f"invoice-{row['seller']}/{row['year']}"
+        asked = next((one for one in self.corrections(series, row["number"]) if one.position < before), None)
+        if asked is None:
+            return False
+        aside = self.stream(f"aside-{self.name}/{asked.event_id}")
+        return not (aside and isinstance(aside[-1].event, ReactionPutAside))
 
     def _corrected(
         self, intent: Recorded, asked: v.InvoiceCorrectionRequested, sellers: Sequence[Recorded]

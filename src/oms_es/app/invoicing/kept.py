@@ -16,9 +16,13 @@ from oms_es.kernel import GatewayUnavailable, Recorded
 from oms_es.schemas.finance import invoicing as v
 from oms_es.store.documents import table as documents
 from oms_es.store.documents.places import FolderUnavailable
+from oms_es.store.recorder import EVENTS
 from oms_es.store.store import Store
 
 PDF = "application/pdf"
+REQUESTS = f"""
+SELECT notification_id FROM {EVENTS} WHERE originator_id = %s AND originator_version > %s AND topic = %s
+ORDER BY originator_version""".encode()
 ATTACHED = """
 SELECT 1 FROM document_attachments
 WHERE entity = 'order' AND entity_id = %s AND kind = %s AND reference = %s AND attached_by = %s LIMIT 1"""
@@ -32,6 +36,7 @@ def gateway_on(database_url: str, store: Store, lookups: Finder, clock: Callable
         as_pdf,
         partial(_keep, database_url, clock),
         partial(_is_attached, database_url),
+        partial(_corrections, database_url, store),
     )
 
 
@@ -52,6 +57,17 @@ def _is_attached(database_url: str, issued: v.InvoiceIssued) -> bool:
             return connection.execute(ATTACHED, of).fetchone() is not None
     except psycopg.OperationalError as error:
         raise GatewayUnavailable(str(error)) from error
+
+
+def _corrections(database_url: str, store: Store, series: str, number: int) -> Sequence[Recorded]:
+    """What asks to correct the document of that number. It follows the document in its series, where that has as many
+    events before it as numbers at least. Raises GatewayUnavailable."""
+    try:
+        with psycopg.connect(database_url) as connection:
+            found = connection.execute(REQUESTS, [series, number, v.InvoiceCorrectionRequested.__name__]).fetchall()
+    except psycopg.OperationalError as error:
+        raise GatewayUnavailable(str(error)) from error
+    return [one for (position,) in found if (one := event_at(store, position)).event.number == number]  # type: ignore[attr-defined] # of its topic
 
 
 def _keep(database_url: str, clock: Callable[[], datetime], content: bytes) -> str:

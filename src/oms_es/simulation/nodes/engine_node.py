@@ -25,7 +25,7 @@ from oms_es.processing.committer import Answer, Work
 from oms_es.processing.intake.worker import IntakeWorker, Limit
 from oms_es.processing.ticker import Ticker
 from oms_es.projections.operations import deadlines
-from oms_es.schemas.finance.invoicing import InvoiceIssued
+from oms_es.schemas.finance.invoicing import InvoiceCorrectionRequested, InvoiceIssued
 from oms_es.simulation.components import Components
 from oms_es.simulation.nodes.interruptible import (
     AwakeIntake,
@@ -194,7 +194,11 @@ class EngineNode(DecidingNode):
             found = lookups.fetch({ATTACHED: [issued.order_id]})[ATTACHED.projection][issued.order_id]
             return any((row["kind"], row["reference"]) == (issued.kind, issued.name) for row in found)
 
-        return InvoicingGateway(stream, at, lookups, to_json, papers.keep, attached)
+        def corrections(series: str, number: int) -> list[Recorded]:
+            asked = [one for one in stream(series) if isinstance(one.event, InvoiceCorrectionRequested)]
+            return [one for one in asked if one.event.number == number]  # type: ignore[attr-defined] # of that type
+
+        return InvoicingGateway(stream, at, lookups, to_json, papers.keep, attached, corrections)
 
     def callbacks(self, name: str, store: Any, feed: Feed) -> IntakeWorker:
         source = MemoryCallbacks(self, self.simulation.outside, name, DIALECTS[name])
