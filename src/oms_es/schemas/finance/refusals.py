@@ -53,7 +53,7 @@ class FinanceRefusal(Refusal):
     INVOICE_NOT_DRAWN_UP = (
         "invoice_not_drawn_up",
         "History does not have what the document was drawn up of.",
-        "Run `oms-es verify`, restore what it finds, then replay the dead letter.",
+        "Verify the history, restore what that finds, then replay the dead letter.",
     )
     NOT_A_MATCH = (
         "not_a_match",
