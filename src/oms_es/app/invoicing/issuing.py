@@ -170,6 +170,8 @@ class InvoicingGateway:
         moved = next((one for one in story.moved if name_of(one) == mistaken.about), None)
         if seller is None or moved is None:
             raise _cannot_be_drawn_up(mistaken)
+        if missing := [name for name in map(name_of, story.moved) if name not in rows]:
+            raise GatewayUnavailable(f"the document of {missing[0]} has no number yet, which a correction looks at")
         cancelled = {
             "movement": own[CANCELLATION],
             "kind": OPPOSITE[mistaken.kind],
