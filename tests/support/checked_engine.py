@@ -9,7 +9,7 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
-from oms_es.app import CONSUMERS, DECIDERS, PARSERS, PROJECTIONS
+from oms_es.app import CONSUMERS, DECIDERS, PARSERS, PROJECTIONS, bulk_commands
 from oms_es.kernel import BadInput, Command, Event, Recorded, Refused, Skipped, SystemCommand
 from oms_es.processing.intake.worker import understood
 from oms_es.processing.read_models.folding import touches
@@ -23,6 +23,7 @@ from oms_es.schemas.returns import rma as r
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.simulation.requests.inputs import Inputs
 from oms_es.simulation.world import columns
+from oms_es.store.encoding import command_codec
 from oms_es.store.recorder import EventRow
 from outside import Outside
 from payloads import payload
@@ -65,6 +66,10 @@ INPUTS_MAX = 120
 def _phase(status: Mapping[Any, Any], order_id: str) -> str:
     row = status.get((order_id,))
     return str(row["phase"]) if row else ""
+
+
+OF_ANY_COMMAND = {command_codec.DIALECT, bulk_commands.DIALECT}
+"""Dialects of commands, which are given here as they are."""
 
 
 class CheckedEngine(WholeEngine):
@@ -137,7 +142,7 @@ class World:
 
     def _dialect(self) -> int:
         """Submit bytes as a channel or a provider sends them; return 1 if they were accepted, else 0."""
-        dialect = self.chance.choice(sorted(set(PARSERS) - {"command"}))
+        dialect = self.chance.choice(sorted(set(PARSERS) - OF_ANY_COMMAND))
         with suppress(BadInput, Skipped):
             return self._submit(understood(PARSERS[dialect], payload(dialect, self.inputs)), dialect)
         return 0

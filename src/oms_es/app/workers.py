@@ -42,7 +42,7 @@ from oms_es.processing.ending import close_together
 from oms_es.processing.intake.worker import BATCH_MAX as ARRIVALS_MAX
 from oms_es.processing.intake.worker import IntakeWorker, Limit
 from oms_es.processing.loop import Loop
-from oms_es.processing.metrics import RELAY_DEPTH, Health
+from oms_es.processing.metrics import RELAY_DEPTH, Health, known
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.read_models.rows import SqlRows
 from oms_es.processing.readers import PROJECTED_MAX, FeedReader, ProjectionWorker, Waiter, Worker
@@ -276,7 +276,7 @@ class Workers(Runtime):
             DeadLetterPublisher(producer, CHANNEL_ORDERS_ROLE, DEAD_LETTERS, self.clock),
             CheckpointPublisher(producer, LOG_CHECKPOINTS),
         )
-        RELAY_DEPTH.set_function(lambda: self.last_position() - publishers[0].position)
+        RELAY_DEPTH.set_function(known(lambda: self.last_position() - publishers[0].position, OUTAGES))
         states = [state.topic for state in STATES]
         published = [*EVENT_TOPICS.values(), *states, DEAD_LETTERS, LOG_CHECKPOINTS]
 

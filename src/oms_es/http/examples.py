@@ -27,11 +27,12 @@ ORDER: Mapping[str, Any] = {
     },
 }
 NO_ID = str(UUID(int=0))
-PATH: Mapping[str, str] = {**NAMED, "order_id": "web~W-1001"}
+PATH: Mapping[str, str] = {**NAMED, "year": "2026", "order_id": "web~W-1001"}
 
 
 MORE: Mapping[str, Mapping[str, Any]] = {
     "RecordReport": {"reference": "r-1"},
+    "SetSeller": {"vat_id": "DE123456789"},
     "RecordProviderReport": {"report": {"operation": "authorize", "outcome": "succeeded", "reference": "r-1"}},
 }
 """Values that several fields together require, which no field's declaration says."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
+from math import nan
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -83,6 +84,18 @@ class timed:  # noqa: N801 - reads as what it does
         if deliveries:
             COMMIT_SECONDS.labels(self.role).observe(time.perf_counter() - self.began)
             DELIVERIES.labels(self.role).observe(deliveries)
+
+
+def known(measured: Callable[[], float], outages: tuple[type[Exception], ...]) -> Callable[[], float]:
+    """Make a gauge say NaN while its figure cannot be asked for, so that the other metrics are still served."""
+
+    def measure() -> float:
+        try:
+            return measured()
+        except outages:
+            return nan
+
+    return measure
 
 
 class Health:

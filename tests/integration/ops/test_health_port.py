@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from math import isnan
 
 import pytest
 
@@ -63,3 +64,13 @@ def test_a_client_is_cut_off_in_time_and_no_more_than_a_few_are_served_at_once(
             assert further.recv(1) == b"", "it is turned away"
         assert [one.recv(1) for one in silent] == [b""] * len(silent)
     assert status(port, "/livez") == 200
+
+
+def test_a_figure_that_cannot_be_asked_for_takes_no_other_away() -> None:
+    def unknown() -> float:
+        raise OSError("away")
+
+    assert isnan(metrics.known(unknown, (OSError,))())
+    assert metrics.known(lambda: 7, (OSError,))() == 7
+    with pytest.raises(OSError, match="away"):
+        metrics.known(unknown, (KeyError,))()

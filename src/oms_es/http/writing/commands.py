@@ -88,6 +88,9 @@ CALLED = "called"
 """The field with the order's external name, for an order that may still be to come: taken from the path if the body has
 none."""
 
+DIGITS_MAX = 18
+"""Of a number in a path."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -111,7 +114,9 @@ async def give(verb: Verb, asked: Asked) -> Response:
 def command_of(shape: type[Command], values: Mapping[str, str], raw: bytes) -> tuple[Command, str | None]:
     """Return the command, and the channel by which its order is named or None. Raise ValidationError or BadInput."""
     fields = _object(raw)
-    named = {name: values[SHORT.get(name, name)] for name in stream_fields(shape)}
+    named: dict[str, Any] = {
+        name: _of_path(shape, name, values[SHORT.get(name, name)]) for name in stream_fields(shape)
+    }
     for name in (*named, *GIVEN_HERE):
         if name in fields:
             raise BadParameter(name, "it is not in the body: the path or the server says it")
@@ -125,6 +130,12 @@ def command_of(shape: type[Command], values: Mapping[str, str], raw: bytes) -> t
             fields[name] = [named_order(one)[0] if isinstance(one, str) else one for one in orders]
     given = {name: datetime.now(UTC) for name in GIVEN_HERE.intersection(shape.model_fields)}
     return shape.model_validate_json(to_json({**fields, **named, **given}), strict=True), channel
+
+
+def _of_path(shape: type[Command], name: str, value: str) -> str | int:
+    """Return a part of the path as the command takes it: a number as a number, since nothing else is read leniently."""
+    is_number = shape.model_fields[name].annotation is int and value.isascii() and value.isdecimal()
+    return int(value) if is_number and len(value) <= DIGITS_MAX else value
 
 
 def _typed(values: Mapping[str, str], raw: bytes) -> Mapping[str, str]:
