@@ -17,6 +17,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.catalog.item import DefineBundle
 from oms_es.schemas.catalog.location import OpenLocation
+from oms_es.schemas.finance.invoicing import IssueInvoice
 from oms_es.schemas.operations.aside import AsideCommand
 from oms_es.schemas.order.returns import RequestReturn
 from oms_es.schemas.returns import rma as r
@@ -29,7 +30,8 @@ from outside import Outside
 from payloads import payload
 from whole_engine import WholeEngine, failed
 
-BY_CONSUMERS = {command for consumer in CONSUMERS for command in consumer.emits}
+BY_CONSUMERS = {command for consumer in CONSUMERS for command in consumer.emits} | {IssueInvoice}
+"""What the engine draws up itself; a gateway of its own gives IssueInvoice."""
 ACCEPTED = [command for decider in DECIDERS for command in decider.accepts]
 FROM_OUTSIDE = [
     command

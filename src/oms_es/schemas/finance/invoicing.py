@@ -64,7 +64,7 @@ Quantity = Annotated[int, Field(ge=1)]
 class SellerParty(Message):
     """Who sells, as it stands on paper."""
 
-    name: Annotated[Text, Field(pattern=r"\S")]
+    name: Annotated[Text, Field(pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]  # a pattern takes the place of the type's own
     address_line: Text = ""
     city: Text = ""
     postal_code: Text = ""
