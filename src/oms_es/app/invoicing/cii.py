@@ -20,10 +20,10 @@ LEVEL = "BASIC"
 FILE_NAME = "factur-x.xml"
 DECIMALS_MAX = 2
 INVOICE, AHEAD, CREDIT_NOTE = "380", "386", "381"
-"""UNTDID 1001."""
+"""Type codes of documents, from the code list UNTDID 1001."""
 NAMELESS = "-"
 PIECE = "H87"
-"""UNECE recommendation 20."""
+"""The code of a unit, from UNECE recommendation 20."""
 NOT_OF_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NAMESPACES = (
     'xmlns:rsm="urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100"',
@@ -57,7 +57,7 @@ def text_of(amount_minor: int, currency: str) -> str:
 
 
 def words(text: str) -> str:
-    """As XML can have it: a character that it has not is a replacement."""
+    """Return the text with a replacement for each character that XML cannot contain."""
     return escape(NOT_OF_XML.sub("\N{REPLACEMENT CHARACTER}", text).strip())
 
 
@@ -72,7 +72,7 @@ def type_code(issued: InvoiceIssued) -> str:
 
 
 def _tag(name: str, text: str, attributes: str = "") -> str:
-    """Nothing where there is nothing to say."""
+    """Return the element, or nothing if its text is empty."""
     return f"<ram:{name}{attributes}>{words(text)}</ram:{name}>" if text.strip() else ""
 
 
@@ -99,7 +99,7 @@ def _document(issued: InvoiceIssued) -> str:
 
 
 def notes_of(issued: InvoiceIssued) -> tuple[str, ...]:
-    """What people read below the sums."""
+    """Return the notes that people read below the sums."""
     of = f"Paid by {issued.method or 'payment'} {issued.payment_id}, {issued.about}."
     if issued.kind == "credit_note":
         of = f"Given back by {issued.method or 'payment'} {issued.payment_id}, {issued.about}."
@@ -112,7 +112,7 @@ def notes_of(issued: InvoiceIssued) -> tuple[str, ...]:
 
 
 def _line(issued: InvoiceIssued, number: int, line: InvoiceLine) -> str:
-    """A price is of as many units as there are, so that it is exact."""
+    """Return a line. Its price is that of the whole quantity, because a price per unit might not be exact."""
     net, unit = text_of(line.net_minor, issued.currency), f'unitCode="{PIECE}"'
     basis = f"<ram:BasisQuantity {unit}>{line.quantity}</ram:BasisQuantity>"
     return (
@@ -164,7 +164,7 @@ def _address(street: str, city: str, postal_code: str, country: str) -> str:
 
 
 def _delivery(issued: InvoiceIssued) -> str:
-    """The day on which the money moved: it is taken as goods leave."""
+    """Return the delivery. Its day is the day on which the money moved, because money is captured as goods leave."""
     happened = f"<ram:OccurrenceDateTime>{_day(issued.happened_on)}</ram:OccurrenceDateTime>"
     event = f"<ram:ActualDeliverySupplyChainEvent>{happened}</ram:ActualDeliverySupplyChainEvent>"
     inner = event if issued.kind == "invoice" and not issued.ahead else ""

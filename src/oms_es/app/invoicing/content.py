@@ -1,4 +1,4 @@
-"""What a document says, of what history says up to the movement of money that it is about. Pure.
+"""Draws up what a document says from history up to the movement of money that it is about. Pure.
 
 Invariant: net and tax of each line are its amount, and the lines are the movement, to the minor unit. What is credited
 of a payment's invoices has the share of their tax that it has of their sum: all of it where all is given back.
@@ -22,7 +22,8 @@ from oms_es.schemas.payment.movements import MOVEMENTS, movement_of
 from oms_es.schemas.values.money import apportion
 
 MOVED = (p.PaymentCaptured, p.PaymentRefunded, p.PaymentRefundReversed)
-"""What a document is about. A dispute is the customer's bank's, and changes no sale."""
+"""The movements of money that get a document. A dispute is between the customer's bank and the seller, and changes no
+sale."""
 CANCELLATION, REPLACEMENT = "cancellation", "replacement"
 PARTS_PER = 1_000_000
 RATE_DECIMALS = 4
@@ -31,7 +32,7 @@ TAXED_AS = ("tax_code", "tax_rate", "exempt_reason")
 
 
 class Story(NamedTuple):
-    """All of history that a document is made of: events of the order, of the payment, and of sellers."""
+    """The part of history that a document is made of: events of the order, of the payment, and of sellers."""
 
     order: Sequence[Recorded]
     payment: Sequence[Recorded]
@@ -46,7 +47,7 @@ class Story(NamedTuple):
 
 
 class Taxed(NamedTuple):
-    """`share`: of what was paid, what is tax."""
+    """How a payment is taxed. `share` is the part of the paid amount that is tax; `rate` is in percent."""
 
     share: Fraction
     rate: str
@@ -153,7 +154,8 @@ def _of_order(order: Order, seller: v.SellerSet) -> dict[str, Any]:
 
 
 def taxed_of(story: Story, seller: v.SellerSet) -> Taxed:
-    """As the order was when its first money came: later documents of its payment have the same share."""
+    """Return how a payment is taxed: as its order was at the first capture, so that later documents have the same
+    share."""
     first = next(one for one in story.moved if isinstance(one.event, p.PaymentCaptured))
     content = folded(story.until(first.position).order).content
     assert content
@@ -166,7 +168,8 @@ def taxed_of(story: Story, seller: v.SellerSet) -> Taxed:
 
 
 def _named(content: o.OrderContent, seller: v.SellerSet) -> str:
-    """The rate by which it was charged, where rounding each line explains the difference."""
+    """Return the rate of the seller that explains the order's tax within the rounding of its lines, or an empty
+    string."""
     net, off_max = content.total_minor - content.tax_minor, len(content.lines) + 1
     off = [(abs(content.tax_minor - net * Fraction(Decimal(rate)) / 100), rate) for rate in seller.tax_rates]
     nearest = min(off, default=(off_max + 1, ""))
@@ -186,7 +189,10 @@ def code_of(taxed: Taxed, seller: v.SellerSet) -> v.TaxCode:
 
 
 def _tax_in(amount: int, share: Fraction) -> int:
-    """Rounded half up, which is monotonous: what is taken later has never less than none."""
+    """Return the tax in an amount, rounded half up.
+
+    The rounding is monotonic, so the tax of a later capture is never negative.
+    """
     return (2 * amount * share.numerator + share.denominator) // (2 * share.denominator)
 
 
@@ -279,14 +285,15 @@ def _given_back(story: Story, event: Any, order: Order) -> Iterator[Part]:
 
 
 def standing_of(issued: Mapping[str, Row]) -> list[Row]:
-    """Without those that were cancelled, and what cancelled them."""
+    """Return the documents that are valid: without the cancelled ones and the documents that cancelled them."""
     gone = {row["corrects"] for row in issued.values() if row["corrects"]}
     left = [row for row in issued.values() if not row["corrects"] and row["name"] not in gone]
     return sorted(left, key=lambda row: row["position"])
 
 
 def _tax_back(invoices: Sequence[Row], notes: Sequence[Row], amount: int) -> int:
-    """The share that tax has in what was invoiced: wholly given back, it is all of it."""
+    """Return the tax in a refund of `amount`: its share of the invoiced tax, so that a refund of everything has all of
+    it."""
     total, tax = _sum(invoices, "total_minor"), _sum(invoices, "tax_minor")
     before, tax_before = _sum(notes, "total_minor"), _sum(notes, "tax_minor")
     due = min(tax * (before + amount) // total, tax) if total else 0
@@ -298,7 +305,7 @@ def _sum(rows: Sequence[Row], name: str) -> int:
 
 
 def lines_of(parts: Sequence[Part], amount: int, tax: int) -> tuple[v.InvoiceLine, ...]:
-    """The amount, and the tax in it, over what it is for."""
+    """Divide an amount and the tax in it over the parts that it pays for, by their weights."""
     if len(parts) > v.LINES_MAX:
         beyond = parts[v.LINES_MAX - 1 :]
         rest = Part("", f"{len(beyond)} more lines", 1, sum(part.weight for part in beyond))

@@ -41,7 +41,7 @@ from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFie
 log = structlog.get_logger(__name__)
 
 BATCH_MAX = 50
-"""Documents are made one after the other, each in some hundredths of a second."""
+"""Intents per batch. Making a document takes some hundredths of a second."""
 NO_SELLER = "no invoices are issued: no seller is set for the channel; `oms-es seller set` sets one"
 FORMAT = "factur-x"
 OPPOSITE: Mapping[v.PaperKind, v.PaperKind] = {"invoice": "credit_note", "credit_note": "invoice"}
@@ -87,7 +87,10 @@ class InvoicingGateway:
         self.said = False
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
-        """Raises GatewayUnavailable, also where a document refers to one that has no number yet."""
+        """Return the commands that answer each intent.
+
+        Raise GatewayUnavailable while the database does not answer, or a document refers to one without a number.
+        """
         answered: list[Sequence[Command] | None] = []
         waiting = ""
         sellers = self.stream(v.SELLERS_STREAM)
@@ -133,8 +136,8 @@ class InvoicingGateway:
         yield _issue(seller, day_of(intent.recorded_at), drawn_up(story, intent, seller, rows, taxing))
 
     def _require_corrected(self, rows: Mapping[str, Row], before: int) -> None:
-        """Raises GatewayUnavailable while one of these documents is to be cancelled and issued again, as was asked for
-        before that position, and the rows do not say so yet. What was put aside is not waited for."""
+        """Raise GatewayUnavailable while a correction of one of these documents that was requested before that position
+        is not in the rows yet. A correction that was put aside is not waited for."""
         cancelled = {row["corrects"] for row in rows.values()}
         for row in rows.values():
             if row["corrects"]:
@@ -189,7 +192,7 @@ class InvoicingGateway:
         yield _issue(seller, day, again.model_copy(update=new))
 
     def _issued_under(self, document: str) -> v.InvoiceIssued:
-        """Raises GatewayUnavailable."""
+        """Return the document with that number. Raise GatewayUnavailable while the read model does not have it."""
         rows = self.lookups.fetch({BY_NUMBER: [document]})[BY_NUMBER.projection][document]
         if not rows:
             raise GatewayUnavailable(f"the read model of invoices has not come to {document} yet")
@@ -210,7 +213,7 @@ class InvoicingGateway:
             log.info(NO_SELLER)
 
     def _kept(self, issued: v.InvoiceIssued) -> Iterator[Command]:
-        """Once: asked for again, other libraries or another font would make other bytes of it."""
+        """Make, keep and attach a document, unless one is attached already: another font would make other bytes."""
         if self.attached(issued):
             return
         address = self.keep(self.make(issued))

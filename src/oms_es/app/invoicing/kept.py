@@ -1,4 +1,4 @@
-"""Invoicing on PostgreSQL: what it reads of the log, and where its documents are kept."""
+"""Invoicing on PostgreSQL: the streams that it reads from the log, and the store of its documents."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def event_at(store: Store, position: int) -> Recorded:
 
 
 def _is_attached(database_url: str, issued: v.InvoiceIssued) -> bool:
-    """Whether the gateway has attached a document of this kind and name to the order. Raises GatewayUnavailable."""
+    """Return whether the gateway has attached a document of this kind and name to the order.
+
+    Raise GatewayUnavailable while the database does not answer.
+    """
     of = [issued.order_id, issued.kind, issued.name, InvoicingGateway.name]
     try:
         with psycopg.connect(database_url) as connection:
@@ -71,7 +74,10 @@ def _corrections(database_url: str, store: Store, series: str, number: int) -> S
 
 
 def _keep(database_url: str, clock: Callable[[], datetime], content: bytes) -> str:
-    """As what people add, so that it may be removed once its term is over. Raises GatewayUnavailable."""
+    """Keep the bytes like a document that a person adds, so that it may be removed after its term; return their hash.
+
+    Raise GatewayUnavailable while the database or the folder cannot be reached.
+    """
     received = documents.Received(sha256(content).hexdigest(), PDF, len(content), BytesIO(content))
     try:
         with psycopg.connect(database_url) as connection:

@@ -33,7 +33,7 @@ MM_PER_POINT = 0.3528
 COLUMNS = (("Item", "LEFT", 84), ("Quantity", "RIGHT", 20), ("Net", "RIGHT", 34), ("Tax", "RIGHT", 32))
 UNKNOWN = "?"
 TRUETYPE = b"\0\1\0\0"
-"""How such a file begins."""
+"""The first bytes of a PDF file."""
 TITLES = {("invoice", False): "Invoice", ("invoice", True): "Invoice of an advance payment"}
 EXTENSION = "urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#"
 PROPERTIES = (
@@ -52,19 +52,19 @@ class BadFont(OmsError):
 
 
 class Fonts:
-    """What this process was set up with, once, as it began: a TrueType font, else one with the letters of Latin."""
+    """The fonts of this process: the TrueType font of the settings, or one with Latin letters."""
 
     def __init__(self) -> None:
         self.font: Path | None = None
 
     def set_up(self, font: Path | None) -> None:
-        """Raises BadFont."""
+        """Use this font from now on. Raise BadFont if it is no TrueType font."""
         if font is not None and not _is_truetype(font):
             raise BadFont(f"{font} is no TrueType font; set OMS_INVOICE_FONT to one, or leave it out")
         self.font = font
 
     def paths(self) -> tuple[Path, Path]:
-        """Of text, and of what stands out."""
+        """Return the regular and the bold font."""
         return (self.font, self.font) if self.font else _along()
 
 
@@ -86,7 +86,7 @@ def _along() -> tuple[Path, Path]:
 
 
 def as_pdf(issued: InvoiceIssued) -> bytes:
-    """Raises BadFont."""
+    """Return the document as PDF/A-3 with its XML embedded. Raise BadFont."""
     from fpdf import FPDF
     from fpdf.errors import FPDFException
 

@@ -1,4 +1,4 @@
-"""`oms-es invoice` and `oms-es seller`: what was issued, and in whose name."""
+"""`oms-es invoice` and `oms-es seller`: issued documents, and the sellers in whose names they were issued."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ NO_SELLER = "no seller is set, so no invoices are issued; `oms-es seller set` se
 
 def list_invoices(
     *,
-    order: Annotated[str | None, typer.Option(help="Those of this order.")] = None,
-    seller: Annotated[str | None, typer.Option(help="Those in the name of this seller.")] = None,
-    after: Annotated[int | None, typer.Option(help="Go on where the page before ended.")] = None,
+    order: Annotated[str | None, typer.Option(help="List documents of this order.")] = None,
+    seller: Annotated[str | None, typer.Option(help="List documents of this seller.")] = None,
+    after: Annotated[
+        int | None, typer.Option(help="Continue where the page before ended: the value that it ended with.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=invoices.PAGE_MAX, help="Rows of a page.")] = LIMIT,
     json: Json = False,
 ) -> None:
-    """Invoices and credit notes of our own, the newest first, with the address of each document."""
+    """List invoices and credit notes of our own, the newest first, with the address of each document."""
     with reading(set_up()) as connection:
         page = invoices.page(connection, seller, order and id_of(order), after, limit)
         is_set_up = bool(invoices.sellers(connection))
@@ -53,7 +55,7 @@ def list_invoices(
 
 
 def list_sellers(*, json: Json = False) -> None:
-    """Who sells, and on which channels."""
+    """List the sellers and their channels."""
     with reading(set_up()) as connection:
         found = invoices.sellers(connection)
     if json:

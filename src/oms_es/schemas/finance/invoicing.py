@@ -57,12 +57,12 @@ Prefix = Annotated[str, StringConstraints(max_length=PREFIX_LENGTH_MAX, pattern=
 Digits = Annotated[int, Field(ge=1, le=DIGITS_MAX)]
 PaperKind = Literal["invoice", "credit_note"]
 TaxCode = Literal["S", "Z", "E"]
-"""As EN 16931 has them: taxed, taxed at zero, exempt."""
+"""Codes of EN 16931: taxed (S), taxed at zero (Z), exempt (E)."""
 Quantity = Annotated[int, Field(ge=1)]
 
 
 class SellerParty(Message):
-    """Who sells, as it stands on paper."""
+    """The seller as it is printed on documents."""
 
     name: Annotated[Text, Field(pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]  # a pattern takes the place of the type's own
     address_line: Text = ""
@@ -70,11 +70,11 @@ class SellerParty(Message):
     postal_code: Text = ""
     country: Country
     vat_id: VatId = ""
-    """With the two letters of its country in front."""
+    """The VAT id, which begins with the two letters of its country."""
     tax_number: PartName = ""
-    """As the tax office calls the seller, where there is no VAT id."""
+    """The number under which the tax office knows a seller without a VAT id."""
     note: Text = ""
-    """What stands below everything else, such as a register and its number."""
+    """A text below everything else, such as a register and its number."""
 
 
 class SetSeller(Command, SellerParty):
@@ -86,16 +86,16 @@ class SetSeller(Command, SellerParty):
     seller: SellerId
     channels: Annotated[tuple[Channel, ...], at_most_items(CHANNELS_MAX)] = ()
     prefix: Prefix = ""
-    """Of its numbers, which go on with the year and the number in it."""
+    """What document numbers begin with; the year and the number in that year follow."""
     digits: Digits = 6
     included_tax: Percent = "0"
-    """The rate of the tax that is within prices, of orders that have no tax on top of them."""
+    """The rate of the tax that prices include, for orders without a tax on top of them."""
     tax_rates: Annotated[tuple[Percent, ...], at_most_items(TAX_RATES_MAX)] = ()
-    """Rates by which channels add tax on top: what an order has is called by the one that it fits."""
+    """Rates by which channels add tax on top; the tax of an order is named by the rate that fits it."""
     exempt_reason: Text = ""
-    """Why there is no tax where there is none; without it, tax is charged at a rate of zero."""
+    """Why sales without tax are exempt; without a reason they are taxed at a rate of zero."""
     keep_years: Annotated[int, Field(ge=1, le=KEEP_YEARS_MAX)] = 10
-    """After the year of issue, in which no document may be removed."""
+    """Years after the year of issue during which no document may be removed."""
 
     @property
     def stream(self) -> str:
@@ -127,7 +127,7 @@ class SellerSet(SellerEvent, SellerParty):
 
 
 class InvoiceLine(Message):
-    """`net_minor` and `tax_minor` are what of it this document is about."""
+    """A line of a document. `net_minor` and `tax_minor` are the part of the line that this document is about."""
 
     line_id: PartName = ""
     text: PlainText
@@ -141,39 +141,39 @@ class InvoiceLine(Message):
 
 
 class InvoiceContent(Message):
-    """What a document says beside its number.
+    """The content of a document, without its number.
 
-    `movement`: what it was issued for, once; `about`: the movement of money that it is about, which differs where a
-    document is corrected.
+    `movement` identifies what the document was issued for, so that it is issued once. `about` is the movement of money
+    that the document is about; the two differ if the document corrects another.
     """
 
     movement: Identifier
     about: Identifier
     kind: PaperKind
     ahead: bool = False
-    """Of money that was taken before anything left."""
+    """Whether the money was taken before anything was shipped."""
     order_id: Identifier
     channel: PlainText
     order_name: PlainText
-    """As the channel calls the order."""
+    """The order number of the channel."""
     payment_id: Identifier
     part: PartName = ""
-    """The capture or the refund."""
+    """The id of the capture or the refund."""
     method: PartName = ""
     happened_on: Day
     currency: Currency
     lines: Annotated[tuple[InvoiceLine, ...], Field(min_length=1), at_most_items(LINES_MAX)]
     worth_minor: AmountMinor = 0
-    """Of the whole parcel, where this document is about a part of what is paid for it."""
+    """The worth of the whole parcel, if this document is about a part of its payment."""
     tax_code: TaxCode
     tax_rate: Percent
     exempt_reason: Text = ""
     party: SellerParty
     buyer: Annotated[Address, PERSONAL]
     precedes: Annotated[tuple[PartName, ...], at_most_items(PRECEDING_MAX)] = ()
-    """The documents that it refers to, by name."""
+    """The numbers of the documents that it refers to."""
     corrects: PartName = ""
-    """The document that it cancels."""
+    """The number of the document that it cancels."""
     reason: QuotedText = ""
 
     @property
@@ -190,7 +190,7 @@ class InvoiceContent(Message):
 
 
 class InvoiceCommand(Command):
-    """`year`: in which it is issued; each has numbers of its own."""
+    """A command about a document of one seller and year of issue; each year has numbers of its own."""
 
     seller: SellerId
     year: Year
@@ -201,7 +201,7 @@ class InvoiceCommand(Command):
 
 
 class IssueInvoice(InvoiceCommand, SystemCommand):
-    """Give a document the next number of its seller and year; of one movement once."""
+    """Give a document the next number of its seller and year; each movement gets one document."""
 
     prefix: Prefix = ""
     digits: Digits = 6
@@ -226,7 +226,7 @@ class InvoiceIssued(InvoiceEvent, InvoiceContent):
     """A number, once given, is never taken back."""
 
     name: str
-    """As people read it."""
+    """The number as it is printed: prefix, year and number."""
     issued_on: str
     keep_until: str
 
