@@ -11,8 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from oms_es.app import DECIDERS, bulk_commands, engine_on, migrate
-from oms_es.cli.main import main
+from oms_es.app import DECIDERS, bulk_commands, engine_on
 from oms_es.cli.moving.commands import example_of
 from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput
@@ -29,19 +28,6 @@ ADJUST: tuple[str, dict[str, Any]] = (
     "AdjustStock",
     {"sku": "tea", "location": "berlin", "adjustment_id": "a", "quantity": -1, "reason": "broke"},
 )
-
-
-@pytest.fixture
-def oms(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Oms:
-    migrate(database_url)
-    monkeypatch.setenv("OMS_DATABASE_URL", database_url)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        reported = capsys.readouterr()
-        return code, reported.out, reported.err
-
-    return run
 
 
 def written(directory: Path, lines: Iterable[tuple[str, dict[str, Any]]], name: str = "given.jsonl") -> str:

@@ -13,8 +13,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from oms_es.app import Engine, migrate
-from oms_es.cli.main import main
+from oms_es.app import Engine
 from oms_es.exit_codes import Code
 from oms_es.schemas.order import order_id_of
 
@@ -37,18 +36,11 @@ BEFORE_YEAR_1 = ORDER | {
 
 
 @pytest.fixture
-def oms(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Oms:
-    migrate(database_url)
-    monkeypatch.setenv("OMS_DATABASE_URL", database_url)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    assert run("location", "open", "berlin", "--country", "DE")[0] == Code.OK
-    assert run("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5")[0] == Code.OK
-    return run
+def oms(oms: Oms) -> Oms:
+    """The commands, with a location that has stock."""
+    assert oms("location", "open", "berlin", "--country", "DE")[0] == Code.OK
+    assert oms("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5")[0] == Code.OK
+    return oms
 
 
 def imported(oms: Oms, directory: Path, what: str, *documents: Any, dialect: str | None = None) -> dict[str, Any]:

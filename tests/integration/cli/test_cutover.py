@@ -13,7 +13,6 @@ import pytest
 
 from conftest import fresh_database
 from oms_es.app import engine_on, migrate
-from oms_es.cli.main import main
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.demo.workload import Workload
 from oms_es.exit_codes import Code
@@ -34,15 +33,9 @@ def lived_in(embedded_server: EmbeddedPostgres) -> Iterator[str]:
 
 
 @pytest.fixture
-def oms(lived_in: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Oms:
-    monkeypatch.setenv("OMS_DATABASE_URL", lived_in)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        reported = capsys.readouterr()
-        return code, reported.out, reported.err
-
-    return run
+def database_url(lived_in: str) -> str:
+    """The database of the commands is the one that was lived in."""
+    return lived_in
 
 
 @pytest.fixture

@@ -16,25 +16,12 @@ import psycopg
 import pytest
 
 from conftest import reachable_directory
-from oms_es.app import Engine, migrate
+from oms_es.app import Engine
 from oms_es.cli.main import main
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.exit_codes import Code
 
 Oms = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def oms(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Oms:
-    migrate(database_url)
-    monkeypatch.setenv("OMS_DATABASE_URL", database_url)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        reported = capsys.readouterr()
-        return code, reported.out, reported.err
-
-    return run
 
 
 def order(external_id: str, sku: str = "A") -> dict[str, Any]:

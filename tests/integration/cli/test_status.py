@@ -34,17 +34,10 @@ PLACED = PlaceOrder(
 
 
 @pytest.fixture
-def oms(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Oms:
-    migrate(database_url)
-    monkeypatch.setenv("OMS_DATABASE_URL", database_url)
+def oms(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> Oms:
+    """The commands, with simulated gateways."""
     monkeypatch.setenv("OMS_GATEWAYS", "simulated")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        reported = capsys.readouterr()
-        return code, reported.out, reported.err
-
-    return run
+    return oms
 
 
 def test_anyone_who_has_not_taken_what_concerns_him_is_behind_until_he_has(oms: Oms, database_url: str) -> None:

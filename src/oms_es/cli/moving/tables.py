@@ -6,8 +6,6 @@ it is guessed.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -16,22 +14,21 @@ from pydantic_core import from_json, to_json
 
 from oms_es.app.bulk_commands import stated
 from oms_es.kernel import BadInput, Command
-from oms_es.processing.intake.input_files import Input, text_lines
-from oms_es.processing.intake.jsonl import LINE_BYTES_MAX, BadFile, LineBatch
+from oms_es.processing.intake.input_files import Input, csv_rows, text_lines
+from oms_es.processing.intake.jsonl import BadFile, LineBatch
 from oms_es.processing.intake.worker import BATCH_MAX, Arrival
 from oms_es.schemas.sent import check_sent
 
 COLUMNS_MAX = 100
-DELIMITERS = ",;\t"
 Read = Callable[[str], Any]
 
 
 def batches_of(source: Input, shape: type[Command]) -> Iterator[LineBatch]:
     """Yield the rows as lines of JSON, at the line numbers at which they end. Raise BadFile."""
-    rows = _rows(source)
-    try:
-        _, header = next(rows)
-    except StopIteration:
+    lines = text_lines(source.name, source.stream)
+    rows = csv_rows(source.name, next(lines, ""), lines)
+    _, header = next(rows, (0, None))
+    if header is None:
         return
     readers = _readers(source.name, header, shape)
     arrivals: list[Arrival] = []
@@ -46,25 +43,6 @@ def batches_of(source: Input, shape: type[Command]) -> Iterator[LineBatch]:
         yield LineBatch(arrivals, source.read())
         raise
     yield LineBatch(arrivals, source.read())
-
-
-def _rows(source: Input) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield each row with the number of the line at which it ends."""
-    text = io.TextIOWrapper(source.stream, encoding="utf-8-sig", newline="")
-    reader = None
-    try:
-        first = text.readline(LINE_BYTES_MAX)
-        delimiter = max(DELIMITERS, key=first.count)
-        yield from ((1, row) for row in csv.reader([first], delimiter=delimiter, strict=True) if first)
-        reader = csv.reader(text_lines(source.name, text), delimiter=delimiter, strict=True)
-        for row in reader:
-            yield reader.line_num + 1, row
-    except (csv.Error, UnicodeDecodeError) as error:
-        line = reader.line_num + 1 if reader else 1
-        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise BadFile(
-            f"{source.name}, after line {line}: {why}; save it as CSV in UTF-8, and import it again"
-        ) from None
 
 
 def _readers(name: str, header: Sequence[str], shape: type[Command]) -> Mapping[str, Read]:

@@ -6,11 +6,12 @@ sentence, before the database is asked for anything.
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -36,6 +37,8 @@ UNREAD = {
     b"\xfe\xff": ("UTF-16", "write it as UTF-8"),
 }
 """What a file may begin with that is not read here: what it is, and what to do."""
+DELIMITERS = ",;\t"
+"""Characters that may separate the cells of a table."""
 ANYWAY = "if they should be kept as dead letters, say --anyway"
 
 
@@ -153,12 +156,33 @@ class Gunzip(io.RawIOBase):
         return len(found)
 
 
-def text_lines(name: str, text: io.TextIOBase) -> Iterator[str]:
-    """Yield the lines of a table, each of a bounded length. Raise BadFile where one is longer."""
-    while line := text.readline(LINE_BYTES_MAX + 1):
-        if len(line) > LINE_BYTES_MAX:
-            raise BadFile(f"{name} has a line of more than {LINE_BYTES_MAX:,} characters; is it a table?")
-        yield line
+def text_lines(name: str, stream: BinaryIO) -> Iterator[str]:
+    """Yield the lines of a text, each of a bounded length. Raise BadFile if one is longer or is not UTF-8."""
+    text, number = io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), 0
+    try:
+        while line := text.readline(LINE_BYTES_MAX + 1):
+            if len(line) > LINE_BYTES_MAX:
+                raise BadFile(f"{name} has a line of more than {LINE_BYTES_MAX:,} characters; is it a table?")
+            number += 1
+            yield line
+    except UnicodeDecodeError:
+        raise BadFile(f"{name}, after line {number}: it is not UTF-8; save it in UTF-8, and try again") from None
+
+
+def csv_rows(name: str, first: str, lines: Iterable[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yield the rows of a table, each with the number of the line at which it ends. Raise BadFile if it is no CSV.
+
+    `first` is the line with the header, which says how cells are separated, and `lines` are those after it.
+    """
+    delimiter = max(DELIMITERS, key=first.count)
+    reader = csv.reader(chain([first] if first else [], lines), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise BadFile(
+            f"{name}, after line {reader.line_num}: {error}; save it as CSV in UTF-8, and try again"
+        ) from None
 
 
 def arrivals_of(source: Input, parse: Parser, *, anyway: bool) -> Iterator[LineBatch]:

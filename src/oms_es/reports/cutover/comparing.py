@@ -5,8 +5,6 @@ Invariant: every key of both sides is judged once, and only figures that the oth
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,8 +15,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from oms_es.kernel import BadInput
-from oms_es.processing.intake.input_files import text_lines
-from oms_es.processing.intake.jsonl import LINE_BYTES_MAX, BadFile
+from oms_es.processing.intake.input_files import csv_rows, text_lines
+from oms_es.processing.intake.jsonl import BadFile
 from oms_es.reports.cutover.figures import Figures, Key
 from oms_es.schemas.problems import problems
 from oms_es.schemas.sent import check_sent
@@ -27,7 +25,6 @@ ROWS_MAX = 1_000_000
 """Maximum number of rows of a file; the rows are held in memory."""
 DIFFERENCES_MAX = 10_000
 """Maximum number of differences that are kept in detail; all differences are counted."""
-DELIMITERS = ",;\t"
 Kind = Literal["missing_here", "missing_there", "differs"]
 F = TypeVar("F", bound=Figures)
 
@@ -125,30 +122,22 @@ def read(name: str, stream: BinaryIO, kind: type[F]) -> dict[Key, F]:
 
 
 def _fields(name: str, stream: BinaryIO, kind: type[Figures]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-    number = 1
-    try:
-        first = text.readline(LINE_BYTES_MAX)
-        if first.lstrip().startswith("{"):
-            for number, line in enumerate(chain([first], text_lines(name, text)), 1):
-                if line.strip():
-                    yield number, _object(name, number, line)
-            return
-        delimiter = max(DELIMITERS, key=first.count)
-        header = [column.strip() for column in next(csv.reader([first], delimiter=delimiter), [])]
-        _require_columns(name, header, kind)
-        reader = csv.reader(text_lines(name, text), delimiter=delimiter, strict=True)
-        for row in reader:
-            number = reader.line_num + 1
-            if row and len(row) != len(header):
-                raise BadFile(
-                    f"{name}, line {number}: {len(row)} cells where the header has {len(header)}; mend the row"
-                )
-            if row:
-                yield number, {column: cell for column, cell in zip(header, row, strict=True) if cell.strip()}
-    except (csv.Error, UnicodeDecodeError) as error:
-        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise BadFile(f"{name}, after line {number}: {why}; save it as CSV in UTF-8") from None
+    lines = text_lines(name, stream)
+    first = next(lines, "")
+    if first.lstrip().startswith("{"):
+        for number, line in enumerate(chain([first], lines), 1):
+            if line.strip():
+                yield number, _object(name, number, line)
+        return
+    rows = csv_rows(name, first, lines)
+    _, columns = next(rows, (0, ()))
+    header = [column.strip() for column in columns]
+    _require_columns(name, header, kind)
+    for number, row in rows:
+        if row and len(row) != len(header):
+            raise BadFile(f"{name}, line {number}: {len(row)} cells where the header has {len(header)}; mend the row")
+        if row:
+            yield number, {column: cell for column, cell in zip(header, row, strict=True) if cell.strip()}
 
 
 def _object(name: str, number: int, line: str) -> Mapping[str, Any]:
