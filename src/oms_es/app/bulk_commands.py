@@ -16,13 +16,12 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import from_json, to_json
 
-from oms_es.app.verbs import GIVEN_HERE, is_for_the_engine
+from oms_es.app.verbs import GIVEN_HERE, id_of, is_for_the_engine
 from oms_es.kernel import BadInput, Command, Decider, Refused
 from oms_es.processing.intake.screening import Screen
 from oms_es.processing.intake.worker import Arrival, Intake, IntakeResult
 from oms_es.reports import existence
 from oms_es.schemas.inputs import Input
-from oms_es.schemas.order import order_id_of
 from oms_es.schemas.problems import problems
 from oms_es.schemas.sent import check_sent
 
@@ -110,8 +109,8 @@ def _order_ids(value: Any) -> Any:
     match value:
         case list():
             return [_order_ids(one) for one in value]
-        case str() if "/" in value:
-            return order_id_of(*value.split("/", 1))
+        case str():
+            return id_of(value)
         case _:
             return value
 

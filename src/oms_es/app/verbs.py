@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from rpds import HashTrieMap, HashTrieSet, Queue
 
 from oms_es.kernel import Command, Decider, Refused, SystemCommand
+from oms_es.schemas.order import order_id_of
 
 GROUP_OF = {
     "rma": "return",
@@ -49,6 +50,12 @@ def verb_of(command: type[Command], nouns: Sequence[str]) -> str:
     """Return the words of the command's class name without the noun of its entity, such as `cancel`."""
     verb, *rest = (word.lower() for word in WORD.findall(command.__name__))
     return "-".join([verb, *(rest[1:] if rest and rest[0] in nouns else rest)])
+
+
+def id_of(name: str) -> str:
+    """Return an order's id, also for CHANNEL/EXTERNAL_ID."""
+    channel, slash, external_id = name.partition("/")
+    return order_id_of(channel, external_id) if slash else name
 
 
 def is_for_the_engine(command: type[Command]) -> bool:

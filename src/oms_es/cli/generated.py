@@ -21,11 +21,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, from_json
 
 from oms_es.app.examples import example
-from oms_es.app.verbs import GIVEN_HERE, Verb, is_for_the_engine, named_as_typed
+from oms_es.app.verbs import GIVEN_HERE, Verb, id_of, is_for_the_engine, named_as_typed
 from oms_es.attribute_docs import attribute_docs
 from oms_es.door import BY_THE_CLOCK
 from oms_es.kernel import BadInput, Command, stream_fields
-from oms_es.schemas.order import order_id_of
 from oms_es.schemas.sent import check_sent
 
 JSON_OR_FILE = "JSON|@FILE"
@@ -79,12 +78,6 @@ def command_of(shape: type[Command], given: Mapping[str, Any]) -> Command:
     if isinstance(orders := values.get("order_ids"), list):
         values["order_ids"] = [id_of(name) if isinstance(name, str) else name for name in orders]
     return shape.model_validate(values)
-
-
-def id_of(name: str) -> str:
-    """Return an order's id, also for CHANNEL/EXTERNAL_ID."""
-    channel, slash, external_id = name.partition("/")
-    return order_id_of(channel, external_id) if slash else name
 
 
 def _orders_in(given: Mapping[str, Any]) -> Mapping[str, str]:

@@ -10,9 +10,8 @@ from typing import Annotated, Literal
 import typer
 
 from oms_es import rendering as display
-from oms_es.app.verbs import named_as_typed
+from oms_es.app.verbs import id_of, named_as_typed
 from oms_es.cli.desk.orders import cursor
-from oms_es.cli.generated import id_of
 from oms_es.cli.terminal import Json, moment_of, print_json, reading, say, set_up, who, writing
 from oms_es.errors import NotFound
 from oms_es.kernel import Command, Recorded, Refused

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from oms_es import rendering as display
+from oms_es.app.verbs import id_of
 from oms_es.cli.desk.orders import After, cursor, known_or_bad, moment
-from oms_es.cli.generated import id_of
 from oms_es.cli.terminal import Json, print_json, reading, say, set_up
 from oms_es.projections.payment import payments
 from oms_es.projections.returns import returns

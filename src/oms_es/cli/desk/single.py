@@ -10,8 +10,8 @@ import typer
 from rich.console import RenderableType
 
 from oms_es import rendering as display
+from oms_es.app.verbs import id_of
 from oms_es.cli.desk.then import position_then
-from oms_es.cli.generated import id_of
 from oms_es.cli.terminal import AtPosition, Json, OrderName, at_of, not_known_at, print_json, reading, say, set_up
 from oms_es.errors import NotFound
 from oms_es.history import as_of

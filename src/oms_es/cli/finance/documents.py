@@ -14,7 +14,7 @@ import typer
 from oms_es import rendering as display
 from oms_es.app import Engine
 from oms_es.app.finance.invoices import Found, read_invoice
-from oms_es.cli.generated import id_of
+from oms_es.app.verbs import id_of
 from oms_es.cli.giving import require_what_it_names, screened
 from oms_es.cli.terminal import Json, print_json, reading, say, set_up, who, writing
 from oms_es.database.selection import database

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from oms_es import rendering as display
-from oms_es.cli.generated import id_of
+from oms_es.app.verbs import id_of
 from oms_es.cli.terminal import Json, print_json, reading, say, set_up
 from oms_es.reports.finance import invoices
 

@@ -11,8 +11,8 @@ import typer
 from pydantic_core import to_json
 
 from oms_es.app.privacy import erasing, expiring, exporting, family, holding, purging
+from oms_es.app.verbs import id_of
 from oms_es.cli.desk.orders import customer_named
-from oms_es.cli.generated import id_of
 from oms_es.cli.operator.running import IN_THE_CLEAR
 from oms_es.cli.terminal import Json, data_keys_of, print_json, reading, say, set_up, who, writing
 from oms_es.database.rows import connected
