@@ -30,6 +30,15 @@ class NotFound(OmsError):
     status = HTTPStatus.NOT_FOUND
 
 
+class OtherContent(OmsError):
+    """The order is known with other content: a person compares both versions, and the one that was sent changes
+    nothing."""
+
+    code = "order_conflict"
+    exit_code = Code.REFUSED
+    status = HTTPStatus.CONFLICT
+
+
 STATUS_OF: Mapping[Code, HTTPStatus] = {
     Code.REFUSED: HTTPStatus.CONFLICT,
     Code.NOT_FOUND: HTTPStatus.NOT_FOUND,

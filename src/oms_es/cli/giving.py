@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from oms_es import rendering as display
+from oms_es.aggregates.order.placement import is_known_otherwise
 from oms_es.app import Engine
 from oms_es.app.verbs import changed
 from oms_es.cli.terminal import (
@@ -18,8 +19,10 @@ from oms_es.cli.terminal import (
     set_up,
     writing,
 )
+from oms_es.errors import OtherContent
 from oms_es.kernel import BadInput, Command, Recorded, Refused
 from oms_es.reports import existence, queries
+from oms_es.schemas.order import PlaceOrder
 from oms_es.store.encoding.codec import Cause
 
 LINES_MAX = 12
@@ -35,12 +38,19 @@ def do(command: Command, *, json: bool, preview: bool) -> None:
     with writing(set_up()) as engine:
         require_what_it_names(engine, command)
         recorded = engine.store.execute([(Cause(actor_of(command)), screened(engine, command))])
+        after, _ = engine.store.state_of(command.stream)
     if json:
         print_json([as_json(one) for one in recorded])
-        return
-    for one in recorded:
-        typer.echo(f"{one.position} {type(one.event).__name__} in {one.stream}")
-    if not recorded:
+    else:
+        for one in recorded:
+            typer.echo(f"{one.position} {type(one.event).__name__} in {one.stream}")
+    if isinstance(command, PlaceOrder) and is_known_otherwise(after, command):
+        name = f"{command.channel}/{command.external_id}"
+        raise OtherContent(
+            f"order {name} is known with other content, and stays as it is; "
+            f"compare and settle it with `oms-es exceptions show duplicate_conflict/{name}`"
+        )
+    if not (recorded or json):
         say("already done: it is so, and nothing changes")
 
 

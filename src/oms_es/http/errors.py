@@ -145,12 +145,3 @@ class NotYet(OmsError):
     code = "not_yet"
     exit_code = Code.BEHIND
     status = HTTPStatus.SERVICE_UNAVAILABLE
-
-
-class OtherContent(OmsError):
-    """The order is known with other content: a person compares both versions, and the one that was sent changes
-    nothing."""
-
-    code = "order_conflict"
-    exit_code = Code.REFUSED
-    status = HTTPStatus.CONFLICT

@@ -205,6 +205,17 @@ def test_a_json_option_that_cannot_be_read_is_said_in_a_sentence(oms: Any, tmp_p
         assert said in " ".join(err.split())
 
 
+def test_an_order_that_is_known_with_other_content_stays_as_it_is_and_is_no_success(oms: Any) -> None:
+    assert oms(*PLACE)[0] == Code.OK
+    otherwise = [part.replace('"quantity": 2', '"quantity": 3') for part in PLACE]
+    code, out, err = oms(*otherwise)
+    assert (code, [one["name"] for one in json.loads(out)]) == (Code.REFUSED, ["DuplicateConflictFound"])
+    assert (err.count("\n"), "oms-es exceptions show duplicate_conflict/web/7" in err) == (1, True)
+    code, out, _ = oms(*otherwise)
+    assert (code, json.loads(out)) == (Code.REFUSED, []), "given again, it is still not what was placed"
+    assert oms(*PLACE)[0] == Code.OK
+
+
 def test_a_json_option_that_says_a_name_twice_is_refused(oms: Any) -> None:
     code, _, err = oms(*(part.replace('"quantity"', '"quantity": 1, "quantity"') for part in PLACE))
     assert code == Code.USAGE

@@ -121,6 +121,11 @@ def place_order(order: Order, command: o.PlaceOrder) -> Iterator[o.OrderEvent]:
         )
 
 
+def is_known_otherwise(order: Order, command: o.PlaceOrder) -> bool:
+    """Return whether the order was known with other content when the command was given, and stays as it was."""
+    return not command.cancelled and command.fingerprint in order.conflicts
+
+
 def _names_its_customer(placed: o.OrderPlaced, command: o.PlaceOrder) -> bool:
     """Return whether it is the same order, first sent without its customer, before channels could name one."""
     has_no_customer = placed.customer is None and not placed.notes and not placed.metadata

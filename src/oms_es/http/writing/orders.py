@@ -13,11 +13,12 @@ from typing import Any
 from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
-from oms_es.aggregates.order.state import Order
+from oms_es.aggregates.order.placement import is_known_otherwise
 from oms_es.app.verbs import changed
 from oms_es.channels import canonical
+from oms_es.errors import OtherContent
 from oms_es.http.access import PLACE
-from oms_es.http.errors import BadParameter, OtherContent
+from oms_es.http.errors import BadParameter
 from oms_es.http.examples import ORDER
 from oms_es.http.problems import problem
 from oms_es.http.requests import JSON, Asked
@@ -156,8 +157,7 @@ def _outcome(order: PlaceOrder, done: Done) -> tuple[int, dict[str, Any]]:
         return 200, shown
     if any(isinstance(one.event, OrderPlaced) for one in done.outcome.recorded):
         return 201, shown
-    state: Order = done.outcome.state
-    if state.placed and not order.cancelled and state.placed.fingerprint != order.fingerprint:
+    if is_known_otherwise(done.outcome.state, order):
         raise OtherContent(
             f"order {order.external_id} is known with other content; amend it with POST "
             f"/v1/orders/{order.order_id}:amend, or settle its exception"
