@@ -31,6 +31,7 @@ from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance.account import METHOD
 from oms_es.schemas.payment.refusals import PaymentRefusal
+from oms_es.schemas.values.currency import COUNTED_OTHERWISE
 
 KEPT_MAX = 1_000
 """How many unfitting reports are kept for one payment. No provider contradicts itself so often."""
@@ -113,6 +114,11 @@ def _followed(payment: Payment, requested: p.PaymentRequested, report: p.Report,
     if report.currency not in (None, requested.currency):
         raise contradiction(
             f"{stated(requested, report)} is reported of a payment of {in_words(requested, requested.amount_minor)}"
+        )
+    if report.currency is None and report.amount_minor is not None and requested.currency in COUNTED_OTHERWISE:
+        raise contradiction(
+            f"the amount {report.amount_minor} is reported without a currency, and providers count "
+            f"{requested.currency} in more than one way"
         )
     yield from READERS[report.operation](payment, requested, report, decide)
 

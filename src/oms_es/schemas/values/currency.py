@@ -15,6 +15,10 @@ MINOR_UNIT_EXPONENTS: dict[str, int] = {
 }
 """The decimals of currencies that do not have two: ISO 4217, list one, column "minor unit"."""
 
+COUNTED_OTHERWISE = frozenset({"ISK", "MGA", "UGX"})
+"""Currencies that a payment provider counts with other decimals than ISO 4217 does, so that an amount without its
+currency cannot be read."""
+
 AMOUNT_DIGITS_MAX = 18
 """How many digits an amount in minor units may have: what fits a 64-bit integer."""
 

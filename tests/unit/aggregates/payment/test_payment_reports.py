@@ -290,6 +290,20 @@ def test_what_is_given_back_in_the_dashboard_changes_the_books() -> None:
     kept(held(*TAKEN), report("refund", part="re", reference="re"))
 
 
+@pytest.mark.parametrize(("currency", "is_read"), [("EUR", True), ("JPY", True), ("ISK", False), ("MGA", False)])
+def test_an_amount_without_its_currency_is_read_only_where_all_count_it_alike(currency: str, is_read: bool) -> None:
+    taken = [event.model_copy(update={"currency": currency}) for event in (REQUESTED, AUTHORIZED, *TAKEN)]
+    given = Given(decider, *taken)
+    without = report_of_refund(40, currency=None)
+    if is_read:
+        given.when(without).then(refunded_unasked(40).model_copy(update={"currency": currency}))
+    else:
+        assert currency in kept(given, without).why
+        given.when(report_of_refund(40, currency=currency)).then(
+            refunded_unasked(40).model_copy(update={"currency": currency})
+        )
+
+
 def test_a_refund_that_may_be_ours_waits_for_the_answer() -> None:
     asked = held(*TAKEN, refund_requested(40, "r1"))
     early = kept(asked, report_of_refund(40))
