@@ -132,9 +132,14 @@ def _parcels_with(order: Order, units: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(asked)
 
 
+def units_asked_for(order: Order, line_id: str) -> int:
+    """Return the units of a line that parcels were asked to be stopped for, and have not answered."""
+    return sum(cut.units.get(line_id, 0) for cut in order.cuts.values() if cut.shipments)
+
+
 def _open_shares(order: Order, line_id: str, sku: str) -> Iterator[tuple[str, o.LineShare]]:
     """Yield the shares in stoppable parcels, less the units that another cancellation waits for."""
-    spoken_for = sum(cut.units.get(line_id, 0) for cut in order.cuts.values() if cut.shipments)
+    spoken_for = units_asked_for(order, line_id)
     for shipment_id in sorted((*order.stoppable, *order.in_status("held"))):
         if shipment_id in order.plans:
             for share in order.plans[shipment_id].lines:

@@ -53,14 +53,25 @@ def follow(
     assert order.content
     known = {line: order.elsewhere.get(line, 0) + refunding.shipped_units(order, line) for line in stated}
     news = {line: n - known[line] for line, n in stated.items() if n > known[line]}
-    there = {line.line_id: line.quantity for line in order.content.lines}
+    there = _still_here(order)
     follows = order.content.kind == "standard" and (order.phase in BEFORE_RELEASE or order.phase == "fulfilling")
-    fits = {line: n for line, more in news.items() if (n := min(more, there.get(line, 0)))} if follows else {}
+    fits = {line: n for line, more in news.items() if (n := min(more, there.get(line, 0))) > 0} if follows else {}
     if fits or (command and order.phase not in o.FINAL_PHASES):
         yield from (_go_on_without if order.phase in BEFORE_RELEASE else _stop)(order, fits, report, command)
     if news != fits and report not in order.applied:
         asked = asked_of(command) if command else ""
         yield _disputed(order, report, SHIPPED, {line: n - fits.get(line, 0) for line, n in news.items()}, asked)
+
+
+def _still_here(order: Order) -> dict[str, int]:
+    """Return, by line, the units that have not left from here, and that no parcel was asked to give up already."""
+    assert order.content
+    return {
+        line.line_id: line.quantity
+        - refunding.shipped_units(order, line.line_id)
+        - cancellation.units_asked_for(order, line.line_id)
+        for line in order.content.lines
+    }
 
 
 def _go_on_without(
@@ -189,8 +200,8 @@ def record_refund(order: Order, command: o.RecordChannelRefund) -> Iterator[o.Or
     if command.revision is not None and command.revision <= order.revisions.get("lines", 0):
         return
     reported = units_of(command.lines)
-    there = {line.line_id: line.quantity for line in order.content.lines}
-    units = {line: n for line, quantity in reported.items() if (n := min(quantity, there.get(line, 0)))}
+    there = _still_here(order)
+    units = {line: n for line, quantity in reported.items() if (n := min(quantity, there.get(line, 0))) > 0}
     if units and order.phase in BEFORE_RELEASE:
         yield from _taken_off(order, command, report, units)
     elif units and order.phase == "fulfilling":
