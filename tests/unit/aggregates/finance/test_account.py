@@ -7,6 +7,7 @@ from typing import Any
 from dsl import Given
 from oms_es.aggregates.finance import account
 from oms_es.schemas.finance import account as a
+from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
 OF: Any = {"account_id": "ACME-1"}
 OPENED = a.AccountOpened(**OF, kind="deposit", channel="shop", currency="EUR", customer_id="C-1")
@@ -143,6 +144,52 @@ def test_an_account_that_runs_low_says_so_once_and_once_when_it_is_topped_up() -
     third = entry(a.AccountCredited, 4, 50, 1100, 600, entry_id="in-3", method="bank", reference="SEPA-7")
     topped_up = a.AccountToppedUp(**OF, available_minor=500, currency="EUR")
     Given(account.decider, *THERE, limits, HELD, low, again).when(enough).then(third, topped_up)
+
+
+def test_an_account_that_was_topped_up_says_again_that_it_runs_low() -> None:
+    limits = a.AccountLimitsSet(**OF, top_up_below_minor=500, balance_max_minor=None)
+    low = a.AccountRanLow(**OF, available_minor=400, top_up_below_minor=500, currency="EUR")
+    more = entry(a.AccountCredited, 3, 600, 1600, 600, entry_id="in-2", method="bank")
+    topped_up = a.AccountToppedUp(**OF, available_minor=1000, currency="EUR")
+    out = a.DebitAccount(**OF, entry_id="out", amount_minor=600)
+    paid_out = entry(a.AccountDebited, 4, 600, 1000, 600, entry_id="out", method="bank")
+    given = Given(account.decider, *THERE, limits, HELD, low, more, topped_up)
+    given.when(out).then(paid_out, low)
+    assert given.state.low is False
+
+
+def test_an_account_takes_up_to_its_limit_to_the_cent_and_says_how_much_more() -> None:
+    limited = a.AccountLimitsSet(**OF, top_up_below_minor=0, balance_max_minor=1500)
+    given = Given(account.decider, *THERE, limited)
+    room = PAID_IN.model_copy(update={"entry_id": "in-2", "amount_minor": 500})
+    given.when(room).then(entry(a.AccountCredited, 2, 500, 1500, 0, entry_id="in-2", method="bank", reference="SEPA-7"))
+    more = room.model_copy(update={"amount_minor": 501})
+    given.when(more).then_refused("balance_limit", "at most 5.00 EUR more may be on the account")
+    lowered = a.AccountLimitsSet(**OF, top_up_below_minor=0, balance_max_minor=900)
+    Given(account.decider, *THERE, lowered).when(more).then_refused("balance_limit", "at most 0.00 EUR more")
+
+
+def test_a_hold_by_hand_is_taken_whole_and_what_is_available_is_named() -> None:
+    held = entry(a.AccountHeld, 2, 300, 1000, 300, hold_id="h")
+    whole = a.ApplyAccountHold(**OF, hold_id="h", entry_id="penalty", amount_minor=300, reason="it was broken")
+    applied = entry(a.AccountHoldApplied, 3, 300, 700, 0, hold_id="h", entry_id="penalty", reason="it was broken")
+    Given(account.decider, *THERE, held).when(whole).then(applied)
+    out = a.DebitAccount(**OF, entry_id="out", amount_minor=701, reason="paid out")
+    Given(account.decider, *THERE, held).when(out).then_refused(
+        "insufficient_balance", "7.00 EUR is available, not 7.01"
+    )
+    allowed = out.model_copy(update={"amount_minor": 700})
+    paid_out = entry(a.AccountDebited, 3, 700, 300, 300, entry_id="out", method="bank", reason="paid out")
+    Given(account.decider, *THERE, held).when(allowed).then(paid_out)
+
+
+def test_an_account_is_full_only_when_a_greater_balance_could_not_be_kept() -> None:
+    full = entry(a.AccountCredited, 2, AMOUNT_MINOR_MAX - 1000, AMOUNT_MINOR_MAX - 10, 0, entry_id="much")
+    given = Given(account.decider, OPENED, full)
+    last = entry(a.AccountCredited, 3, 10, AMOUNT_MINOR_MAX, 0, entry_id="o.1/r-1", part="r-1", **PAYMENT)
+    given.when(asked(a.CreditFromPayment, 10, "r-1")).then(last)
+    refused = refusal("credit", 11, "the account is full", part="r-1")
+    given.when(asked(a.CreditFromPayment, 11, "r-1")).then(refused)
 
 
 def _state(*events: Any) -> account.Account:

@@ -32,7 +32,9 @@ def test_set_again_as_it_is_nothing_happens() -> None:
 def test_a_channel_is_one_sellers() -> None:
     mine = v.SetSeller(**ACME, channels=("web", "shop"))
     other = v.SetSeller(**{**ACME, "seller": "B"}, channels=("shop",))
-    Given(decider, was_set(mine)).when(other).then_refused("channel_of_another_seller")
+    Given(decider, was_set(mine)).when(other).then_refused("channel_of_another_seller", "shop is of ACME;")
+    both = v.SetSeller(**{**ACME, "seller": "B"}, channels=("shop", "web"))
+    Given(decider, was_set(mine)).when(both).then_refused("channel_of_another_seller", "shop, web is of ACME;")
     apart = v.SetSeller(**{**ACME, "seller": "B"}, channels=("market",))
     Given(decider, was_set(mine)).when(apart).then(was_set(apart))
 
@@ -40,7 +42,9 @@ def test_a_channel_is_one_sellers() -> None:
 def test_one_seller_has_all_channels_that_no_other_names() -> None:
     rest, some = v.SetSeller(**ACME), v.SetSeller(**{**ACME, "seller": "B"}, channels=("web",))
     Given(decider, was_set(rest)).when(some).then(was_set(some))
-    Given(decider, was_set(rest)).when(v.SetSeller(**{**ACME, "seller": "C"})).then_refused("channel_of_another_seller")
+    Given(decider, was_set(rest)).when(v.SetSeller(**{**ACME, "seller": "C"})).then_refused(
+        "channel_of_another_seller", "every channel that no seller names is of ACME;"
+    )
 
 
 def test_there_are_so_many_sellers_at_most() -> None:

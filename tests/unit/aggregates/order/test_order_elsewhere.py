@@ -66,7 +66,7 @@ def test_units_that_others_shipped_are_not_charged_and_their_locks_are_released(
     assert lines(story) == {"1": 1, "2": 1}
 
 
-def test_units_that_were_shipped_before_they_were_sourced_are_not_sought() -> None:
+def test_units_that_were_shipped_before_they_were_sourced_need_no_location() -> None:
     story = OrderScenario(PLACE, shipped(_1=1))
     assert story.only(o.OrderFulfilledElsewhere).no_longer_sought == {"A": 1}
     assert story.only(o.OrderSourcingRequested).demand == {"A": 1, "B": 1}
@@ -104,7 +104,7 @@ def test_an_order_of_which_others_shipped_the_rest_is_completed(before: tuple[Co
     assert story.submit(shipped("late", _1=1)) == [] or story.shapes() == ["OrderReportDisputed"]
 
 
-def test_an_order_that_was_not_sourced_yet_is_completed_and_nothing_is_sought() -> None:
+def test_an_order_that_was_not_sourced_yet_is_completed_and_needs_no_location() -> None:
     story = OrderScenario(PLACE, shipped(_1=2, _2=1))
     gone = story.only(o.OrderFulfilledElsewhere)
     assert (gone.no_longer_sought, gone.released, gone.payments_cancelled) == ({"A": 2, "B": 1}, (), ())
