@@ -29,6 +29,7 @@ POLL_SECONDS_MAX = 3_600.0
 KAFKA_SESSION_SECONDS_MAX = 1_800.0
 """The default of the brokers' `group.max.session.timeout.ms`."""
 HTTP_RATE_PER_SECOND_MAX = 100_000.0
+DAYS_MAX = 36_500
 
 
 class Settings(BaseSettings):
@@ -66,6 +67,12 @@ class Settings(BaseSettings):
     )
     data_key_file: Path | None = Field(
         default=None, description="File with the same content, readable by its owner only, instead of OMS_DATA_KEY"
+    )
+    forget_after_days: int | None = Field(
+        default=None, ge=1, le=DAYS_MAX, description="Days after its end in which an order's personal data is kept"
+    )
+    dead_letter_days: int | None = Field(
+        default=None, ge=1, le=DAYS_MAX, description="Days in which the content of a settled dead letter is kept"
     )
     what_if_events_max: int = Field(
         default=100_000,

@@ -35,6 +35,7 @@ from oms_es.processing.readers import (
     ConsumerWorker,
     FeedReader,
     ProjectionWorker,
+    Worker,
     cause_of,
     reactions,
 )
@@ -263,6 +264,7 @@ class Engine(Runtime):
     """All roles on one database, in one process that follows the log itself. Use as a context manager.
 
     `alone`: no other engine can run on this database; then a process that takes input also processes what follows.
+    `beside`: makes further workers, which run after all others.
     """
 
     def __init__(
@@ -274,6 +276,7 @@ class Engine(Runtime):
         consumers: Sequence[Consumer] = CONSUMERS,
         projections: Sequence[Projection] = PROJECTIONS,
         gateways: Sequence[Gateway] | None = None,
+        beside: Callable[[Runtime], Sequence[Worker]] = lambda _: (),
         **options: Any,
     ) -> None:
         super().__init__(database_url, **options)
@@ -299,6 +302,7 @@ class Engine(Runtime):
                 *self.projection_workers,
                 self.ticker(self.log),
                 self.sealer,
+                *beside(self),
             ],
             self.waiter,
             poll_seconds,

@@ -76,6 +76,7 @@ from oms_es.projections.order import (
     order_timeline,
 )
 from oms_es.projections.payment import deposits, payment_references, payments, provider_reports
+from oms_es.projections.privacy import forgotten_orders, legal_holds
 from oms_es.projections.returns import feedback_scores, return_policies, returns
 from oms_es.projections.shipment import shipments, tracking_numbers, tracking_reports
 from oms_es.projections.stock import inbounds, replenishments, serial_numbers, stock_levels, stock_places
@@ -192,6 +193,8 @@ PROJECTIONS: tuple[Projection, ...] = (
     invoices.projection,
     document_attachments.projection,
     document_fields.projection,
+    forgotten_orders.projection,
+    legal_holds.projection,
 )
 
 REACHING_OUT = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.CarrierGateway)

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PROJECTIONS, Runtime, parser_of
 from oms_es.app.engine import CHAINS, projections_looked_up
+from oms_es.app.privacy.forgetter import FOR_EVER, Forgetter, Periods
 from oms_es.channels import dialect_of
 from oms_es.channels.canonical import DIALECT as CANONICAL
 from oms_es.database.reasons import without_rows
@@ -69,6 +70,7 @@ SETTLED_SECONDS_MAX = 600.0
 CHANNEL_ORDERS_ROLE = "channel_orders"
 TICKER_ROLE = "ticker"
 SEALER_ROLE = Sealer.name
+FORGETTER_ROLE = Forgetter.name
 STATES = (
     State(order_status.projection.table, ORDER_STATUS, "OrderStatus", str(order_status.__doc__)),
     State(stock_levels.projection.table, STOCK_LEVELS, "StockLevel", str(stock_levels.__doc__)),
@@ -91,7 +93,7 @@ INTERESTS: Mapping[str, frozenset[type[Event]]] = {
 TOPICS_OF: Mapping[str, Sequence[str]] = {
     role: sorted({EVENT_TOPICS[CATEGORY_OF[event]] for event in events}) for role, events in INTERESTS.items()
 }
-ROLES = (*INTERESTS, *CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, TICKER_ROLE, SEALER_ROLE)
+ROLES = (*INTERESTS, *CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, TICKER_ROLE, SEALER_ROLE, FORGETTER_ROLE)
 GROUPS_OF_ROLES: Mapping[str, Sequence[str]] = {
     "consumers": [consumer.name for consumer in CONSUMERS],
     "projections": [projection.name for projection in PROJECTIONS],
@@ -171,14 +173,16 @@ class Workers(Runtime):
         relaying: bool = False,
         session_seconds: float = SESSION_SECONDS,
         channels: Mapping[str, str] | None = None,
+        periods: Periods = FOR_EVER,
         **options: Any,
     ) -> None:
         """`channels`: channels with a topic of their own, each with its dialect; these topics are read beside the
-        common one."""
+        common one. `periods`: how long the role `forgetting` lets personal data be kept."""
         super().__init__(database_url, **options)
         self.dialects = dialects(channels)
         self.kafka = kafka
         self.session_seconds = session_seconds
+        self.periods = periods
         self.cloudevents = CloudEventsCodec(VOCABULARY, keys=self.subject_keys)
         self.watermark = Watermark(self.recorder, TOPICS_OF)
         self._covered: dict[frozenset[str], int] = {}
@@ -314,6 +318,8 @@ class Workers(Runtime):
             return self.ticker(self.log)
         if role == SEALER_ROLE:
             return self.sealer
+        if role == FORGETTER_ROLE:
+            return Forgetter(self, self.periods)
         if role in CALLBACK_ROLES:
             (source,) = (source for source in self.external_systems.callbacks if source.name == role)
             return self.follow(source, self.log)

@@ -25,6 +25,7 @@ FAMILIES: Mapping[str, str] = {
     "catalog": "locations, items, rules, rates, delivery options, policies, connections and subscriptions",
     "finance": "accounts of customers, statements of banks and providers, their reconciliation and the books",
     "documents": "documents, and what they are attached to",
+    "privacy": "people who are forgotten, and legal holds",
     "operations": "exceptions, deadlines, dead letters, connections, subscriptions and deliveries",
 }
 PLACE = "orders:place"
@@ -58,6 +59,7 @@ ROLES: Mapping[str, frozenset[str]] = {
         {"orders:read", "payments:read", "returns:read", "finance:read", "finance:write"}
         | {"documents:read", "documents:write", PERSONAL}
     ),
+    "privacy": frozenset({"orders:read", "documents:read", "privacy:read", "privacy:write", PERSONAL}),
     "follower": READS | {EVENTS, PERSONAL},
     "operator": READS | WRITES | {PLACE, EVENTS, PERSONAL, KEYS},
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from oms_es.app import PROJECTIONS, engine_on
+from oms_es.app import PROJECTIONS, Engine, engine_on
 from oms_es.demo.workload import Workload
 from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kernel import Command, Key, Projection, Recorded, Row
@@ -29,7 +29,16 @@ from oms_es.schemas.operations.connection import OpenConnection
 from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFields
 from oms_es.schemas.operations.exception import AssignException
 from oms_es.schemas.operations.subscription import OpenSubscription
-from oms_es.schemas.order import AddNote, Address, OrderLine, PlaceOrder, Tender
+from oms_es.schemas.order import (
+    AddNote,
+    Address,
+    ForgetOrder,
+    LiftLegalHold,
+    OrderLine,
+    PlaceLegalHold,
+    PlaceOrder,
+    Tender,
+)
 from oms_es.schemas.payment import Report
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.returns.feedback import RecordFeedback
@@ -151,6 +160,19 @@ BESIDES: tuple[Command, ...] = (
 """What those days do not bring by themselves."""
 
 
+def ends_of_people(engine: Engine) -> list[Command]:
+    """Two orders that have ended are held, and then forgotten."""
+    with engine.rows.one() as connection:
+        query = "SELECT order_id FROM order_status WHERE phase = 'cancelled' ORDER BY order_id LIMIT 2"
+        orders = [row["order_id"] for row in connection.execute(query)]
+    held = [PlaceLegalHold(order_id=one, case_id="c", reason="other") for one in orders]
+    return [
+        *held,
+        *(LiftLegalHold(order_id=one, case_id="c") for one in orders),
+        *(ForgetOrder(order_id=one, reason="request") for one in orders),
+    ]
+
+
 @pytest.fixture(scope="module")
 def history(request: pytest.FixtureRequest) -> Iterator[list[Recorded]]:
     """Everything that a few eventful days leave behind."""
@@ -164,6 +186,8 @@ def history(request: pytest.FixtureRequest) -> Iterator[list[Recorded]]:
             orders += [command.order_id for command in batch if isinstance(command, PlaceOrder)]
         noted = AddNote(order_id=orders[0], note_id="n", note_text="they called")
         engine.submit("test", [*BESIDES, noted])
+        engine.settle()
+        engine.submit("test", ends_of_people(engine))
         engine.settle()
         found: list[Recorded] = []
         while some := engine.log._select(found[-1].position if found else 0, 2_000):

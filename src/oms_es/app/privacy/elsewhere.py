@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import psycopg
 from pydantic_core import from_json, to_json
 
+from oms_es.app.privacy import rows
 from oms_es.app.privacy.rows import READ_MAX, Touched
 from oms_es.kernel import Recorded
 from oms_es.schemas.order import OrderPlaced
 from oms_es.schemas.values.parts import parts_of, take_out
-from oms_es.store.dead_letters import DEAD_LETTERS
+from oms_es.store.dead_letters import DEAD_LETTERS, OPEN
 from oms_es.store.http.tables import ACCESS_LOG
 from oms_es.store.stops import STOPS
 
@@ -45,6 +47,21 @@ UPDATE {DEAD_LETTERS} SET payload = convert_to(%(why)s || ' ' || id, 'UTF8'), de
     discarded_at = CASE WHEN replayed_at IS NULL THEN coalesce(discarded_at, now()) ELSE discarded_at END,
     discarded_by = %(actor)s, discarded_because = %(why)s
 WHERE id = ANY(%(ids)s)
+"""
+LETTERS_MAX = 100
+"""Dead letters whose content is read at once."""
+ORDERS_MAX = 1_000
+"""Orders whose content a dead letter is compared with at once."""
+EXPIRED = "expired"
+SETTLED_BEFORE = f"""
+SELECT id, payload, {DETAIL} AS detail FROM {DEAD_LETTERS}
+WHERE id > %s AND NOT ({OPEN}) AND greatest(replayed_at, discarded_at) < %s
+    AND payload NOT IN (convert_to('{EXPIRED} ' || id, 'UTF8'), convert_to('{FORGOTTEN} ' || id, 'UTF8'))
+ORDER BY id LIMIT {LETTERS_MAX}
+"""
+EMPTY = f"""
+UPDATE {DEAD_LETTERS} SET payload = convert_to('{EXPIRED} ' || id, 'UTF8'), detail = '', headers = '[]'
+WHERE id = ANY(%s) AND NOT ({OPEN})
 """
 QUIET = f"UPDATE {STOPS} SET why = %s WHERE name = ANY(%s)"
 UNNAMED = f"UPDATE {ACCESS_LOG} SET subject = %s WHERE subject = ANY(%s)"
@@ -166,6 +183,27 @@ def dead_letters_of(connection: Connection, said: Said) -> FoundDeadLetters:
             elif said.is_like_theirs(payload) or said.is_like_theirs(detail):
                 found.like_theirs.append(row["id"])
     return found
+
+
+def expire(connection: Connection, before: datetime, after: int, held: Sequence[str]) -> tuple[list[int], int | None]:
+    """Empty the next dead letters that were settled before a moment, except those that are of orders in `held` or
+    resemble them. Return those that were emptied, and the id to go on after, or None at the end."""
+    with connection.transaction():
+        found = connection.execute(SETTLED_BEFORE.encode(), [after, before]).fetchall()
+        if not found:
+            return [], None
+        kept = [
+            said_in(rows.events_of(connection, held[first : first + ORDERS_MAX], rows.PERSONAL_EVENTS))
+            for first in range(0, len(held), ORDERS_MAX)
+        ]
+        emptied = [row["id"] for row in found if not any(_concerns(said, row) for said in kept)]
+        connection.execute(EMPTY.encode(), [emptied])
+        return emptied, found[-1]["id"] if len(found) == LETTERS_MAX else None
+
+
+def _concerns(said: Said, row: Mapping[str, Any]) -> bool:
+    payload, detail = bytes(row["payload"]), bytes(row["detail"])
+    return said.is_theirs(payload, detail) or said.is_like_theirs(payload) or said.is_like_theirs(detail)
 
 
 def named(touched: Touched) -> Iterator[str]:

@@ -26,9 +26,11 @@ PAGE_MAX = 1_000
 ENDED = f"""
 SELECT s.order_id, s.changed_at FROM order_status AS s JOIN {KEYS} AS k ON k.subject = s.order_id
 WHERE s.phase = ANY(%s) AND s.changed_at < %s AND (s.changed_at, s.order_id) > (%s, %s) AND k.wrapped IS NOT NULL
-ORDER BY s.changed_at, s.order_id LIMIT {PAGE_MAX}
+ORDER BY s.changed_at, s.order_id LIMIT %s
 """
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+Place = tuple[datetime, str]
+"""When an order ended, and its id: how far a run has come."""
+BEGINNING: Place = (datetime(1970, 1, 1, tzinfo=UTC), "")
 NOT_ENDED = "SELECT order_id FROM order_status WHERE order_id = ANY(%s) AND NOT (phase = ANY(%s) AND changed_at < %s)"
 PHASES = sorted(o.FINAL_PHASES)
 
@@ -52,8 +54,12 @@ class Asked(NamedTuple):
 
 def families(connection: Connection, before: datetime) -> Iterator[list[str] | Kept]:
     """Yield the orders with a key that ended before a moment, the earliest first, each with its relatives."""
+    yield from _families(connection, _ended(connection, before), before)
+
+
+def _families(connection: Connection, ended: Iterable[str], before: datetime) -> Iterator[list[str] | Kept]:
     seen: set[str] = set()
-    for order_id in _ended(connection, before):
+    for order_id in ended:
         if order_id in seen:
             continue
         try:
@@ -66,10 +72,17 @@ def families(connection: Connection, before: datetime) -> Iterator[list[str] | K
 
 
 def _ended(connection: Connection, before: datetime) -> Iterator[str]:
-    after: tuple[datetime, str] = (BEGINNING, "")
-    while rows := connection.execute(ENDED.encode(), [PHASES, before, *after]).fetchall():
-        after = rows[-1]["changed_at"], rows[-1]["order_id"]
-        yield from (row["order_id"] for row in rows)
+    after: Place | None = BEGINNING
+    while after:
+        orders, after = _page(connection, before, after, PAGE_MAX)
+        yield from orders
+
+
+def _page(connection: Connection, before: datetime, after: Place, limit: int) -> tuple[list[str], Place | None]:
+    """Return the next orders that ended before a moment, and the place from which to go on, if there may be more."""
+    rows = connection.execute(ENDED.encode(), [PHASES, before, *after, limit]).fetchall()
+    reached = (rows[-1]["changed_at"], rows[-1]["order_id"]) if len(rows) == limit else None
+    return [row["order_id"] for row in rows], reached
 
 
 def _not_yet(connection: Connection, orders: Collection[str], before: datetime) -> str:
@@ -80,6 +93,15 @@ def _not_yet(connection: Connection, orders: Collection[str], before: datetime) 
 def ask(runtime: Runtime, connection: Connection, actor: str, before: datetime) -> Asked:
     """Record that each family is to be forgotten; one that is refused does not hold up the others."""
     return _collected(families(connection, before), partial(_refused, runtime, connection, actor))
+
+
+def ask_some(
+    runtime: Runtime, connection: Connection, actor: str, before: datetime, after: Place, limit: int
+) -> tuple[Asked, Place | None]:
+    """Do the same for the next orders after a place; return the place to go on from, or None at the end."""
+    orders, reached = _page(connection, before, after, limit)
+    found = _families(connection, orders, before)
+    return _collected(found, partial(_refused, runtime, connection, actor)), reached
 
 
 def due(connection: Connection, before: datetime) -> Asked:

@@ -46,7 +46,7 @@ COLUMNS = "notification_id, originator_id, originator_version, topic, state"
 OF_STREAMS = (
     f"SELECT {COLUMNS} FROM {EVENTS} WHERE originator_id = ANY(%s) AND topic = ANY(%s) ORDER BY notification_id"
 )
-PLACED_SINCE = f"SELECT {COLUMNS} FROM {EVENTS} WHERE notification_id > %s AND topic = %s ORDER BY notification_id"
+SINCE = f"SELECT {COLUMNS} FROM {EVENTS} WHERE notification_id > %s AND topic = %s ORDER BY notification_id"
 ORDERS_OF = """
 SELECT order_id FROM order_recipients JOIN unnest(%s::text[], %s::text[]) AS whose(channel, customer_id)
 USING (channel, customer_id)
@@ -105,8 +105,7 @@ def other_orders(connection: Connection, customers: Collection[Customer]) -> set
         return set()
     pairs = sorted(customers)
     listed = connection.execute(ORDERS_OF, [[c for c, _ in pairs], [i for _, i in pairs]]).fetchall()
-    since = _listed_up_to(Progress.stored(connection))
-    placed = (recorded.event for recorded in _decoded(connection, PLACED_SINCE, [since, OrderPlaced.__name__]))
+    placed = (recorded.event for recorded in not_folded_yet(connection, order_recipients.projection, OrderPlaced))
     newer = {
         event.order_id
         for event in placed
@@ -115,9 +114,15 @@ def other_orders(connection: Connection, customers: Collection[Customer]) -> set
     return {row["order_id"] for row in listed} | newer
 
 
-def _listed_up_to(reached: Progress) -> int:
-    own = reached.topic_partitions(order_recipients.projection.name)
-    log = own.pop(order_recipients.projection.name)
+def not_folded_yet(connection: Connection, projection: Projection, event: type[OrderEvent]) -> Iterator[Recorded]:
+    """Yield the events of one type that the read model may not show yet. It needs a transaction."""
+    since = _folded_up_to(Progress.stored(connection), projection.name)
+    return _decoded(connection, SINCE, [since, event.__name__])
+
+
+def _folded_up_to(reached: Progress, name: str) -> int:
+    own = reached.topic_partitions(name)
+    log = own.pop(name)
     return min(own.values()) if own and len(own) == reached.partitions.get(EVENT_TOPICS["order"]) else log
 
 

@@ -20,7 +20,7 @@ from oms_es.database.selection import database
 from oms_es.errors import NotFound
 from oms_es.reports import queries
 from oms_es.schemas.order.forgetting import ForgetReason, LegalHoldReason
-from oms_es.settings import Settings
+from oms_es.settings import DAYS_MAX, Settings
 from oms_es.store.privacy import rotation, wrapping
 from oms_es.store.privacy.wrapping import HOW, NoDataKey
 from oms_es.written_files import write_file
@@ -37,7 +37,6 @@ Wait = Annotated[
     float,
     typer.Option(metavar="SECONDS", min=0, help="How long to wait at most until the engine has processed the request."),
 ]
-DAYS_MAX = 36_500
 
 
 @app.command("status")

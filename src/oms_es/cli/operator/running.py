@@ -14,6 +14,7 @@ import typer
 
 from oms_es.app import Engine, Runtime
 from oms_es.app.deliveries import Deliverer, stored
+from oms_es.app.privacy.forgetter import Periods, keeping
 from oms_es.app.workers import Workers, roles_of, roles_that_run
 from oms_es.cli.operator.topics import kafka_of
 from oms_es.cli.terminal import (
@@ -57,6 +58,7 @@ def run_engine() -> None:
             batch_max=settings.batch_max,
             poll_seconds=settings.poll_seconds,
             log_key=log_key_of(settings),
+            beside=keeping(Periods.of(settings)),
         )
         engine.loop.ends_when_stopped = settings.on_stopped != "go_on"
         watched = metrics.served(settings.metrics_host, settings.metrics_port, engine.health())
@@ -115,6 +117,7 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
         **external(settings),
         session_seconds=settings.kafka_session_seconds,
         channels=settings.own_topics,
+        periods=Periods.of(settings),
         batch_max=settings.batch_max,
         treatments=treatments_of(settings),
         log_key=log_key_of(settings),

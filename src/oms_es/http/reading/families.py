@@ -17,6 +17,7 @@ FAMILY_OF_PACKAGE: Mapping[str, str] = {
     "operations": "operations",
     "finance": "finance",
     "documents": "documents",
+    "privacy": "privacy",
 }
 FAMILY_OF_FACTS: Mapping[str, str] = {
     "order_milestones": "orders",

@@ -1,0 +1,135 @@
+"""Forgetting without a command: what was asked over HTTP or was interrupted is finished, and what was kept for its time
+is forgotten.
+
+Invariant: without a request an order is forgotten only if it and all its relatives ended longer ago than the period,
+and no legal hold is on any of them. Whatever is done here may be done again, and by several processes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+
+from oms_es.app.engine import Runtime
+from oms_es.app.privacy import elsewhere, erasing, expiring, holding
+from oms_es.app.privacy.expiring import BEGINNING, Place
+from oms_es.app.privacy.family import Connection
+from oms_es.processing.readers import NothingToSave, Worker
+from oms_es.projections.privacy import forgotten_orders
+from oms_es.settings import Settings
+from oms_es.store.clock import SYSTEM_TIMING, Timing
+from oms_es.store.privacy.subject_keys import KEYS
+
+ORDERS_MAX = 100
+"""Orders that are asked for, or erased, in one step."""
+LOOK_SECONDS = 1.0
+SWEEP_SECONDS = 3_600.0
+"""How often it is looked for orders and dead letters whose period is over."""
+LEFT_ALONE_SECONDS = 60.0
+"""How long a request of another is left to the command that recorded it: `oms-es privacy forget` erases by itself."""
+FORGOTTEN = forgotten_orders.table.name
+END = f"SELECT coalesce(max(position), 0) AS position FROM {FORGOTTEN}"
+UNFINISHED = f"""
+SELECT f.order_id, f.forgotten_by, f.forgotten_at FROM {FORGOTTEN} AS f JOIN {KEYS} AS k ON k.subject = f.order_id
+WHERE f.position > %s AND k.wrapped IS NOT NULL ORDER BY f.position LIMIT {ORDERS_MAX}
+"""
+
+log = structlog.get_logger(__name__)
+
+
+class Periods(NamedTuple):
+    """How long data is kept, by kind; None is for ever. `orders`: the people of orders, after these ended.
+    `dead_letters`: what came in, after a dead letter was settled."""
+
+    orders: timedelta | None = None
+    dead_letters: timedelta | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Periods:
+        return cls(_days(settings.forget_after_days), _days(settings.dead_letter_days))
+
+
+def _days(count: int | None) -> timedelta | None:
+    return None if count is None else timedelta(days=count)
+
+
+FOR_EVER = Periods()
+
+
+class Forgetter(NothingToSave):
+    """A participant of the loop. A step does one thing: erase, ask for more, or empty dead letters."""
+
+    name = "forgetting"
+    batch_max = ORDERS_MAX + 1
+
+    def __init__(self, runtime: Runtime, periods: Periods, timing: Timing = SYSTEM_TIMING) -> None:
+        self.runtime = runtime
+        self.periods = periods
+        self.timing = timing
+        self._looked = -LOOK_SECONDS
+        self.seek()
+
+    def seek(self) -> None:
+        """Begin a sweep from the start: all that is remembered is how far the last one came."""
+        self._swept = -SWEEP_SECONDS
+        self._ended: Place | None = None
+        self._letter: int | None = None
+        self._finished_up_to = 0
+
+    def step(self) -> int:
+        if self.timing.monotonic() - self._looked < LOOK_SECONDS:
+            return 0
+        self._looked = self.timing.monotonic()
+        if self._looked - self._swept >= SWEEP_SECONDS:
+            self._swept = self._looked
+            self._ended, self._letter, self._finished_up_to = BEGINNING, 0, 0
+        with self.runtime.rows.one() as connection:
+            return self._finish(connection) or self._ask(connection) or self._empty(connection)
+
+    def _finish(self, connection: Connection) -> int:
+        """Erase orders that were forgotten and have their key still."""
+        end = connection.execute(END.encode()).fetchone()
+        found = connection.execute(UNFINISHED.encode(), [self._finished_up_to]).fetchall()
+        if not found and end:
+            self._finished_up_to = end["position"]
+        left_alone = self.runtime.clock() - timedelta(seconds=LEFT_ALONE_SECONDS)
+        orders = [
+            row["order_id"] for row in found if row["forgotten_by"] == self.name or row["forgotten_at"] <= left_alone
+        ]
+        try:
+            done = erasing.erase(self.runtime.database_url, orders, self.name) if orders else None
+        except erasing.NotPassed as waiting:
+            log.info("forgetting waits", orders=len(orders), reason=str(waiting))
+            return 0
+        if done is None:
+            return 0
+        log.info("forgotten", orders=len(done.orders), rows=done.rows, dead_letters=done.dead_letters)
+        if done.like_theirs:
+            log.warning("dead letters may be of people who were forgotten: look at them", ids=done.like_theirs)
+        return min(1, len(done.orders))
+
+    def _ask(self, connection: Connection) -> int:
+        """Record that the next orders whose period is over are to be forgotten."""
+        if self.periods.orders is None or self._ended is None:
+            return 0
+        before = self.runtime.clock() - self.periods.orders
+        asked, self._ended = expiring.ask_some(self.runtime, connection, self.name, before, self._ended, ORDERS_MAX)
+        for one in asked.kept:
+            log.info("kept longer than its period", order_id=one.order_id, reason=one.reason)
+        return min(1, len(asked.orders) or int(self._ended is not None))
+
+    def _empty(self, connection: Connection) -> int:
+        """Empty the next dead letters that were settled long ago."""
+        if self.periods.dead_letters is None or self._letter is None:
+            return 0
+        before: datetime = self.runtime.clock() - self.periods.dead_letters
+        emptied, self._letter = elsewhere.expire(connection, before, self._letter, holding.held(connection))
+        return min(1, len(emptied) or int(self._letter is not None))
+
+
+def keeping(periods: Periods) -> Callable[[Runtime], Sequence[Worker]]:
+    """Return what makes the worker for an engine."""
+    return lambda runtime: [Forgetter(runtime, periods)]
