@@ -38,7 +38,6 @@ from oms_es.http.routing import Matched, Route, Router
 from oms_es.http.services import Services
 from oms_es.http.writing import (
     commands,
-    dead_letters,
     documents,
     keys,
     orders,
@@ -48,6 +47,7 @@ from oms_es.http.writing import (
     webhook_parties,
     webhooks,
 )
+from oms_es.http.writing.operations import conflicts, dead_letters
 from oms_es.processing.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 BEARER = "bearer "
@@ -84,6 +84,7 @@ def all_routes() -> Sequence[Route]:
         *webhooks.ROUTES,
         *webhook_parties.ROUTES,
         *dead_letters.ROUTES,
+        *conflicts.ROUTES,
         *verifying.ROUTES,
         *trying.ROUTES,
         *keys.ROUTES,

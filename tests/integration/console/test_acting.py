@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from urllib.parse import quote
 
+import httpx
 import pytest
 
 from console_forms import browser, sent
 from console_shop import Shop, wait_for
 from http_requests import order as ordered
-from http_server import Served
+from http_server import Served, token
 
 
 def attention(page: str) -> str:
@@ -71,3 +73,46 @@ def test_an_order_that_was_sent_again_shows_what_differs_and_nothing_of_a_person
         assert "To act: customer service" in page
         backordered = api.get(f"/v1/exceptions/backordered%2F{order_id}")
         assert backordered.json()["differences"] == []
+
+
+def conflict(api: httpx.Client, name: str, **other: object) -> tuple[str, str]:
+    """Return the ids of an order and of its exception, after it was sent again with other content."""
+    first = ordered(name, sku="nowhere")
+    order_id = api.post("/v1/orders", json=first).json()["order_id"]
+    assert api.post("/v1/orders", json={**first, **other}).status_code == 409
+    wait_for(lambda: api.get(f"/v1/exceptions/duplicate_conflict%2F{order_id}").status_code == 200)
+    return order_id, f"duplicate_conflict/{order_id}"
+
+
+@pytest.mark.parametrize(("side", "charged"), [("ours", 0), ("theirs", 777)])
+def test_one_of_two_versions_is_taken_in_the_inbox(served: Served, shop: Shop, side: str, charged: int) -> None:
+    with served.client() as api, browser(served, "support") as support:
+        order_id, name = conflict(api, f"taken-{side}", shipping_minor=777)
+        assert f'value="{side}"' in support.get("/console/inbox?kind=duplicate_conflict").text
+        (row,) = api.get(f"/v1/exceptions?order={order_id}&kind=duplicate_conflict").json()["items"]
+        total = api.get(f"/v1/orders/{order_id}").json()["total_minor"]
+        form = {"exception_id": name, "only_kind": "duplicate_conflict", "side": side, "note": "they called"}
+        done = sent(support, "/console/inbox/take", form, of="/console/inbox")
+        assert done.headers["location"].startswith("/console/inbox?kind=duplicate_conflict&done=")
+        wait_for(lambda: not api.get(f"/v1/exceptions?order={order_id}&kind=duplicate_conflict").json()["items"])
+        wait_for(lambda: api.get(f"/v1/orders/{order_id}").json()["total_minor"] == total + charged)
+        path = f"/v1/exceptions/{quote(row['exception_id'], safe='')}:take"
+        assert api.post(path, json={"side": side}).json()["reason"] == "no_such_resource", "it is settled"
+
+
+def test_a_side_is_taken_only_by_a_caller_who_may_and_of_an_order_that_can_become_it(
+    served: Served, shop: Shop
+) -> None:
+    with served.client() as api:
+        order_id, name = conflict(api, "not-taken", payment_token="another")
+        path = f"/v1/exceptions/{quote(name, safe='')}:take"
+        refused = api.post(path, json={"side": "theirs"})
+        assert (refused.status_code, refused.json()["reason"]) == (409, "not_amendable")
+        assert api.get(f"/v1/exceptions/{quote(name, safe='')}").status_code == 200, "nothing was resolved"
+        assert api.post(path, json={"side": "both"}).status_code == 422
+        backordered = f"/v1/exceptions/{quote(f'backordered/{order_id}', safe='')}:take"
+        wait_for(lambda: api.post(backordered, json={"side": "ours"}).status_code == 422)
+        narrow = {"Authorization": f"Bearer {token(served.database_url, 'narrow', ['operations:write'])}"}
+        with served.client(None) as other:
+            assert other.post(path, json={"side": "theirs"}, headers=narrow).status_code == 403
+            assert other.post(path, json={"side": "ours", "note": "a test"}, headers=narrow).status_code == 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -138,7 +138,7 @@ def assign(
     """Assign an open exception to a person."""
     with reading(set_up()) as connection:
         row = _open_one(connection, exception)
-    _give([AssignException(**_of(row), assignee=to, note=note)], json=json)
+    _give([AssignException(**exceptions.about(row), assignee=to, note=note)], json=json)
 
 
 def snooze(
@@ -151,7 +151,9 @@ def snooze(
     """Take an open exception off the list until a moment, or until it is raised again."""
     with reading(set_up()) as connection:
         row = _open_one(connection, exception)
-    _give([SnoozeException(**_of(row), until=moment_of(until), note=note, now=datetime.now(UTC))], json=json)
+    _give(
+        [SnoozeException(**exceptions.about(row), until=moment_of(until), note=note, now=datetime.now(UTC))], json=json
+    )
 
 
 def resolve(
@@ -160,11 +162,11 @@ def resolve(
     """Resolve an open exception with a note: it is off the list until it is raised again."""
     with reading(set_up()) as connection:
         row = _open_one(connection, exception)
-    _give([ResolveException(**_of(row), note=note)], json=json)
+    _give([ResolveException(**exceptions.about(row), note=note)], json=json)
 
 
 def take(
-    side: Annotated[Literal["ours", "theirs"], typer.Argument(help="The version of the order to keep.")],
+    side: Annotated[exceptions.Side, typer.Argument(help="The version of the order to keep.")],
     exception: Name,
     *,
     note: Annotated[str, typer.Option(help="Why.")] = "",
@@ -177,10 +179,8 @@ def take(
         conflict = _conflict(connection, row["exception_id"])
     if conflict is None:
         raise typer.BadParameter(f"{exception} is not about two versions of an order; say what was done with `resolve`")
-    why = f"took {side}" + (f": {note}" if note else "")
     with named_as_typed({id_of(_order(row)): _order(row)} if row["channel"] else {}):
-        amendment = conflict.taken() if side == "theirs" else None
-        _give([*([amendment] if amendment else []), ResolveException(**_of(row), note=why)], json=json)
+        _give(exceptions.taking(row, conflict, side, note), json=json)
 
 
 def _give(commands: Sequence[Command], *, json: bool) -> None:
@@ -194,11 +194,6 @@ def _give(commands: Sequence[Command], *, json: bool) -> None:
         typer.echo(f"{one.position} {type(one.event).__name__} in {one.stream}")
     if not recorded:
         say("no change: already applied")
-
-
-def _of(row: Row) -> dict[str, object]:
-    same = {name: row[name] for name in ("exception_id", "order_id", "detail")}
-    return {**same, "raised_at": row["last_raised_at"]}
 
 
 def _open_one(connection: Connection, name: str) -> Row:

@@ -14,7 +14,7 @@ from oms_es.console.inside import at
 from oms_es.console.pages.commands import Offer, catalogue, offers_of
 from oms_es.console.routes import form, page
 from oms_es.console.visits import Visit
-from oms_es.http.access import ROLES
+from oms_es.http.access import PLACE, ROLES
 from oms_es.http.errors import BadParameter
 from oms_es.reports.operations.exceptions import DUPLICATE
 
@@ -56,6 +56,7 @@ async def inbox(visit: Visit) -> Response:
         more=more,
         chosen=given,
         may_write=visit.api.may(WRITE),
+        may_amend=visit.api.may(PLACE),
         kind_of=settling.kind_of,
     )
 
@@ -114,18 +115,38 @@ async def snooze(visit: Visit) -> Response:
     return await _given(visit, "snooze", ("note",), {"until": until})
 
 
+async def take(visit: Visit) -> Response:
+    """Settle that an order was sent again with other content, by one of the two versions. Raise BadParameter."""
+    given = visit.form
+    exception_id = _named(given)
+    body = {name: given.get(name, "").strip() for name in ("side", "note")}
+    _, done = await visit.api.post(at("v1", "exceptions", exception_id, verb="take"), body)
+    return _back(visit, done)
+
+
+def _named(given: Mapping[str, str]) -> str:
+    """Return the exception's id. Raise BadParameter."""
+    if not given.get("exception_id"):
+        raise BadParameter("exception_id", "say which")
+    return given["exception_id"]
+
+
 async def _given(visit: Visit, verb: str, names: tuple[str, ...], more: Mapping[str, Any] = NOTHING) -> Response:
     """Give a command about the exception as the page showed it; one that was raised again since then stays open.
 
     Raise BadParameter.
     """
     given = visit.form
-    if not given.get("exception_id"):
-        raise BadParameter("exception_id", "say which")
+    exception_id = _named(given)
     same = {name: given.get(name, "") for name in ("raised_at", "order_id", "detail")}
     body = {**same, **{name: given.get(name, "").strip() for name in names}, **more}
-    _, done = await visit.api.post(at("v1", "exceptions", given["exception_id"], verb=verb), body)
-    filters = {name: given.get(f"only_{name}") or None for name in FILTERS}
+    _, done = await visit.api.post(at("v1", "exceptions", exception_id, verb=verb), body)
+    return _back(visit, done)
+
+
+def _back(visit: Visit, done: Mapping[str, Any]) -> Response:
+    """Return to the list with its filters, as it is after what was done."""
+    filters = {name: visit.form.get(f"only_{name}") or None for name in FILTERS}
     return visit.go("/console/inbox", **filters, done=done["position"] or 0)
 
 
@@ -134,4 +155,5 @@ ROUTES = (
     form("/inbox/assign", "inbox-assign", WRITE, assign),
     form("/inbox/snooze", "inbox-snooze", WRITE, snooze),
     form("/inbox/resolve", "inbox-resolve", WRITE, resolve),
+    form("/inbox/take", "inbox-take", WRITE, take),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.order.state import CHANGEABLE, Order
@@ -18,6 +18,7 @@ from oms_es.projections.operations.exception_history import ASSIGNED, RESOLVED, 
 from oms_es.reports.queries import Connection, Row
 from oms_es.reports.streams import history, state
 from oms_es.schemas import order as o
+from oms_es.schemas.operations.exception import ResolveException
 from oms_es.schemas.order.refusals import OrderRefusal
 from oms_es.schemas.values.personal import personal_fields
 from oms_es.store.encoding.codec import Codec
@@ -26,6 +27,8 @@ PAGE_MAX = 500
 HISTORY_MAX = 200
 NEIGHBOURS_MAX = 20
 DUPLICATE = "duplicate_conflict"
+Side = Literal["ours", "theirs"]
+"""Of two versions of an order: as it is here, or as its channel sent it last."""
 
 OPEN = f"""
 SELECT e.*, seen_to.assignee, seen_to.note AS assigned_note, snoozed.until AS snoozed_until,
@@ -171,6 +174,19 @@ class Conflict(NamedTuple):
             return None
         amendment_id = f"conflict-{self.latest.fingerprint[:32]}"
         return o.AmendOrder(order_id=self.latest.order_id, amendment_id=amendment_id, **changes)
+
+
+def about(row: Row) -> dict[str, Any]:
+    """Return the fields by which a command names an exception as it was read."""
+    same = {name: row[name] for name in ("exception_id", "order_id", "detail")}
+    return {**same, "raised_at": row["last_raised_at"]}
+
+
+def taking(row: Row, conflict: Conflict, side: Side, note: str) -> list[Command]:
+    """Return the commands that settle a conflict, to be given together. Raise Refused if `theirs` cannot be taken."""
+    amendment = conflict.taken() if side == "theirs" else None
+    why = f"took {side}" + (f": {note}" if note else "")
+    return [*([amendment] if amendment else []), ResolveException(**about(row), note=why)]
 
 
 KEPT = frozenset({"placed_at"})
