@@ -13,8 +13,16 @@ DEFAULT = "en"
 TAGS: Mapping[str, str] = {"en": "en", "zh": "zh-Hans"}
 WEIGHT_OF_NOTHING_SAID = 1.0
 ACCEPTED_MAX = 20
-CODES: Mapping[str, str] = {"kind": "hold"}
-"""Parameters of exceptions that are codes, with the prefix of their words."""
+CODES: Mapping[str, str] = {
+    "kind": "hold",
+    "resolution": "resolution",
+    "choice": "choice",
+    "subject": "choice",
+    "to": "choice",
+    "paper": "choice",
+    **{name: f"code.{name}" for name in ("operation", "waits_for", "why", "status")},
+}
+"""Parameters of sentences that are codes, with the prefix of their words."""
 
 
 class Texts(NamedTuple):
@@ -43,14 +51,30 @@ class Texts(NamedTuple):
         if template is None:
             said: str = exception["detail"]
             return said
-        parameters: Mapping[str, str] = exception["parameters"]
-        words = {name: self.coded(CODES[name], value) if name in CODES else value for name, value in parameters.items()}
-        return template.format(**words).removesuffix("：")
+        return self._sentence(template, exception["parameters"])
+
+    def summary(self, entry: Mapping[str, Any]) -> str:
+        """Return the sentence of an entry of a timeline, made from its parameters; without a template, or where
+        the entry's event was deleted, the engine's English text."""
+        template, parameters = self.entries.get(f"summary.{entry['event']}"), entry.get("parameters")
+        if template is None or parameters is None:
+            said: str = entry["summary"]
+            return said
+        return self._sentence(template, parameters)
+
+    def _sentence(self, template: str, parameters: Mapping[str, str]) -> str:
+        return template.format(**self._words(parameters)).removesuffix("：")
+
+    def _words(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Return the parameters with words in the place of codes. What has no words is a person's text, and stays."""
+        return {
+            name: self.entries.get(f"{CODES[name]}.{value.replace(' ', '_')}", value) if name in CODES else value
+            for name, value in parameters.items()
+        }
 
     def need(self, need: Mapping[str, Any], order_id: str) -> str:
         """Return the words for what an order waits for; its parcels are named by their number, as on the page."""
-        parameters: Mapping[str, str] = need["parameters"]
-        words = {name: self.coded(CODES[name], value) if name in CODES else value for name, value in parameters.items()}
+        words = self._words(need["parameters"])
         if "shipment" in words:
             words["shipment"] = words["shipment"].removeprefix(f"{order_id}.")
         return self(f"need.{need['says']}", **words)

@@ -16,8 +16,9 @@ from oms_es.processing.read_models.folding import fold, folded
 from oms_es.projections.operations import open_exceptions
 from oms_es.projections.order import order_status
 from oms_es.projections.stock import serial_numbers, stock_levels, stock_places
-from oms_es.reports.queries import LOCATIONS_MAX, TIMELINE_MAX, Connection, Row
+from oms_es.reports.queries import LOCATIONS_MAX, Connection, Row
 from oms_es.reports.streams import At, is_by
+from oms_es.reports.timelines import timeline
 from oms_es.schemas.operations.exception import ExceptionResolved
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, event_row
@@ -46,11 +47,7 @@ class StockThen(NamedTuple):
 
 
 def order(connection: Connection, codec: Codec, order_id: str, at: At) -> OrderThen:
-    by_then = "position" if isinstance(at, int) else "recorded_at"
-    query = f"SELECT * FROM order_timeline WHERE order_id = %s AND {by_then} <= %s ORDER BY position LIMIT %s"
-    timeline = connection.execute(query.encode(), [order_id, at, TIMELINE_MAX]).fetchall()
-    by_position = f"SELECT * FROM {EVENTS} WHERE notification_id = ANY(%s) ORDER BY notification_id"
-    events = list(_read(connection, codec, by_position, [row["position"] for row in timeline]))
+    entries, events = timeline(connection, codec, order_id, at)
     status = folded(order_status.projection, events).get((order_id,))
     resolved = {e.exception_id: e.raised_at for r in events if isinstance(e := r.event, ExceptionResolved)}
     raised = [
@@ -58,7 +55,7 @@ def order(connection: Connection, codec: Codec, order_id: str, at: At) -> OrderT
         for row in _rows(open_exceptions.projection, events)
         if row["order_id"] == order_id and row["last_raised_at"] > resolved.get(row["exception_id"], BEFORE_ALL)
     ]
-    return OrderThen(dict(status) if status else None, sorted(raised, key=lambda row: row["raised_at"]), timeline)
+    return OrderThen(dict(status) if status else None, sorted(raised, key=lambda row: row["raised_at"]), entries)
 
 
 def stock(connection: Connection, codec: Codec, sku: str, at: At) -> StockThen:

@@ -5,22 +5,22 @@ Each is folded from its own stream, so that it is complete however far the read 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.order.state import Order
 from oms_es.aggregates.returns import rma
 from oms_es.aggregates.shipment import decider as shipment
-from oms_es.kernel import Projection, Recorded
+from oms_es.kernel import Recorded
 from oms_es.processing.read_models.folding import folded
 from oms_es.projections.catalog import locations
-from oms_es.projections.order import order_timeline
 from oms_es.projections.payment import payments
 from oms_es.projections.returns import returns
 from oms_es.reports.needs import parcel_step
 from oms_es.reports.queries import Connection, Row
 from oms_es.reports.streams import At, histories, history, state
+from oms_es.reports.timelines import timeline_of
 from oms_es.schemas import order as o
 from oms_es.store.encoding.codec import Codec
 
@@ -114,7 +114,7 @@ class Single(NamedTuple):
 def payment(connection: Connection, codec: Codec, payment_id: str, at: At | None) -> Single | None:
     events = history(connection, codec, f"payment-{payment_id}", at)
     facts = folded(payments.projection, events).get((payment_id,))
-    return Single(dict(facts), _effects(events), _timeline_of(events)) if facts else None
+    return Single(dict(facts), _effects(events), timeline_of(events)) if facts else None
 
 
 def _effects(events: Sequence[Recorded]) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def parcel(connection: Connection, codec: Codec, shipment_id: str, at: At | None
         "cartons": {carton: str(outcome) for carton, outcome in known.outcomes.items() if carton},
     }
     items = [{"sku": item.sku, "quantity": item.quantity} for item in known.requested.items]
-    return Single(facts, items, _timeline_of(events))
+    return Single(facts, items, timeline_of(events))
 
 
 def goods_back(connection: Connection, codec: Codec, rma_id: str, at: At | None) -> Single | None:
@@ -168,7 +168,7 @@ def goods_back(connection: Connection, codec: Codec, rma_id: str, at: At | None)
         }
         for line in known.opened.lines
     ]
-    return Single(dict(facts), lines, _timeline_of(events))
+    return Single(dict(facts), lines, timeline_of(events))
 
 
 def location(connection: Connection, codec: Codec, name: str, at: At | None) -> Single | None:
@@ -183,11 +183,3 @@ def location(connection: Connection, codec: Codec, name: str, at: At | None) -> 
 
 def _reason(recorded: Recorded) -> str:
     return str(getattr(recorded.event, "reason", ""))
-
-
-def _timeline_of(events: Sequence[Recorded]) -> list[Row]:
-    return [dict(row) for row in _rows(order_timeline.projection, events)]
-
-
-def _rows(projection: Projection, events: Sequence[Recorded]) -> Sequence[Mapping[str, Any]]:
-    return list(folded(projection, events).values())

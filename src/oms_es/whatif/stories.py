@@ -7,8 +7,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from oms_es.kernel import Recorded, Row
-from oms_es.processing.read_models.folding import folded
-from oms_es.projections.order import order_timeline
+from oms_es.reports.timelines import timeline_of
 
 
 class Step(NamedTuple):
@@ -30,8 +29,8 @@ def stories(real: Sequence[Recorded], relived: Sequence[Recorded], order_id: str
 
 def _timeline(history: Sequence[Recorded], order_id: str) -> list[Row]:
     of_it = [recorded for recorded in history if recorded.correlation_id == order_id]
-    rows = folded(order_timeline.projection, of_it).values()
-    return sorted((row for row in rows if row["order_id"] == order_id), key=lambda row: int(row["position"]))
+    rows = [row for row in timeline_of(of_it) if row["order_id"] == order_id]
+    return sorted(rows, key=lambda row: int(row["position"]))
 
 
 def _said(row: Row) -> tuple[object, ...]:

@@ -33,7 +33,7 @@ def test_an_order_is_shown_with_its_lines_its_money_its_address_and_its_parcels(
     assert [payment["status"] for payment in reported["payments"]] == ["captured"]
     _, text, _ = oms("order", "show", "web/W-1")
     assert all(word in text for word in ("10.00", "Ada Lovelace", parcel["tracking_number"], "2026-01-01 13:00:00"))
-    assert "parcel 1 left" in text
+    assert "parcel 1 dispatched" in text
 
 
 @pytest.mark.parametrize("what", ["payment", "shipment"])

@@ -374,9 +374,12 @@ def test_search_leads_to_the_one_order_lists_several_and_says_what_is_missing(
     assert "no-such" in many.text
 
 
-def test_the_language_is_kept_and_what_was_chosen_goes_before_what_the_browser_wants(operator: httpx.Client) -> None:
+def test_the_language_is_kept_and_what_was_chosen_goes_before_what_the_browser_wants(
+    shop: Shop, operator: httpx.Client
+) -> None:
     operator.headers["Accept-Language"] = "de, zh;q=0.5, en;q=0.4"
     assert 'lang="zh-Hans"' in operator.get("/console/commands").text
+    assert "下单，编号" in operator.get(f"/console/orders/{shop.lacking_id}").text, "also what happened to an order"
     answer = sent(operator, "/console/language", {"language": "en", "next": "/console/orders"})
     assert answer.headers["location"] == "/console/orders"
     assert 'lang="en"' in operator.get("/console/commands").text

@@ -21,14 +21,14 @@ START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 STEPS = (
     ("OrderPlaced", f"order-{ORDER}", "placed on web as W-1, 9.89 EUR"),
     ("OrderSourced", f"order-{ORDER}", "sourced, attempt 1"),
-    ("StockShort", "stock-mug@milano", "short of mug at milano: 1 asked, 0 there"),
+    ("StockShort", "stock-mug@milano", "short of mug at milano: 1 requested, 0 available"),
     ("OrderSourced", f"order-{ORDER}", "sourced, attempt 2"),
     ("StockReserved", "stock-mug@berlin", "reserved 1 x mug at berlin"),
-    ("OrderLineAllocated", f"order-{ORDER}", "locked 1 x mug at berlin"),
-    ("ShipmentDispatched", f"shipment-{ORDER}.2", "left berlin"),
-    ("OrderShipmentDispatched", f"order-{ORDER}", f"{ORDER}.2 left"),
+    ("OrderLineAllocated", f"order-{ORDER}", "allocated 1 x mug at berlin"),
+    ("ShipmentDispatched", f"shipment-{ORDER}.2", "dispatched from berlin"),
+    ("OrderShipmentDispatched", f"order-{ORDER}", f"{ORDER}.2 dispatched"),
     ("PaymentCaptured", f"payment-{ORDER}.1", "9.89 EUR captured"),
-    ("OrderShipmentLost", f"order-{ORDER}", f"{ORDER}.2 was lost"),
+    ("OrderShipmentLost", f"order-{ORDER}", f"{ORDER}.2 lost, reship"),
 )
 
 
@@ -54,12 +54,12 @@ def test_a_story_names_parcels_and_folds_what_is_repeated() -> None:
     assert lines[1] == "Order web/W-1: shipped"
     assert [re.split(r" {2,}", line.rstrip())[-1] for line in lines[2:]] == [
         "placed on web as W-1, 9.89 EUR",
-        "short of mug at milano: 1 asked, 0 there",
+        "short of mug at milano: 1 requested, 0 available",
         "sourced (2 times)",
         "reserved 1 x mug at berlin",
-        "left berlin",
+        "dispatched from berlin",
         "9.89 EUR captured",
-        "parcel 2 was lost",
+        "parcel 2 lost, reship",
     ]
     assert "parcel 2" in lines[6]
     assert ORDER not in "".join(lines)

@@ -186,6 +186,7 @@ def test_an_order_with_all_that_is_known_of_it(client: httpx.Client, reported: l
     assert [line["sku"] for line in whole["lines"]] == ["TEA"]
     assert whole["ship_to"]["street"] == "Rosenweg 7"
     assert whole["timeline"][0]["event"] == "OrderPlaced"
+    assert whole["timeline"][0]["parameters"].keys() == {"channel", "external_id", "money"}
     assert client.get(f"{path}/timeline").json()["items"][0] == whole["timeline"][0]
     then = client.get(path, params={"at": whole["timeline"][0]["recorded_at"], "expand": "lines"}).json()
     assert (then["phase"], len(then["timeline"])) == ("sourcing", 1)

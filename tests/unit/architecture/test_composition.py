@@ -20,7 +20,7 @@ import oms_es.projections
 from oms_es.app import CONSUMERS, DECIDERS, PARSERS, PROJECTIONS, engine_on
 from oms_es.channels import DIALECTS
 from oms_es.kernel import Command, Consumer, Decider, Event, Projection, SystemCommand
-from oms_es.projections.order import order_timeline
+from oms_es.projections.order import timeline_sentences
 from oms_es.schemas.vocabulary import EVENTS, MODULES
 from repository import ROOT
 
@@ -167,7 +167,7 @@ def test_positions_are_kept_under_names_that_no_one_shares(database_url: str) ->
 
 def test_every_event_with_an_order_is_on_its_timeline() -> None:
     of_an_order = {event for event in EVENTS.values() if "order_id" in event.model_fields}
-    assert set(order_timeline.SUMMARIES) == of_an_order
+    assert set(timeline_sentences.TEMPLATES) == of_an_order
 
 
 def test_every_channel_dialect_can_be_replayed() -> None:

@@ -21,14 +21,17 @@ from oms_es.console.visits import PLACES
 from oms_es.http.access import SYSTEM
 from oms_es.projections.operations.exception_keys import HOLD_KINDS
 from oms_es.projections.operations.exception_sentences import TEMPLATES
+from oms_es.projections.order import timeline_sentences
 from oms_es.reports.needs import WORDS
 from oms_es.reports.order_list import PHASES
+from oms_es.schemas import order as o
 
 SOURCE = Path(oms_es.console.__file__).parent
 ASKED = re.compile(r"""\bt\(["']([a-z_.]+[a-z_])["']""")
 KINDS = re.compile(r"""key_of_exception\("(\w+)"|f"(\w+)/\{|\(\("(\w+)", event""")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 SAME_IN_BOTH = {"SKU"}
+OF_THE_ENGINE = ("detail.", "summary.", "code.")
 
 
 def names_in(text: str) -> set[str]:
@@ -36,8 +39,8 @@ def names_in(text: str) -> set[str]:
 
 
 def said_here(language: str) -> dict[str, str]:
-    """All but what the engine says, which its own templates say in English."""
-    return {key: text for key, text in texts(language).entries.items() if not key.startswith("detail.")}
+    """Return all texts but those of sentences that the engine writes in English itself."""
+    return {key: text for key, text in texts(language).entries.items() if not key.startswith(OF_THE_ENGINE)}
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES.keys() - {"en"}))
@@ -51,6 +54,28 @@ def test_what_an_exception_says_is_made_of_the_same_parameters_in_every_other_la
     assert texts("en").detail(row) == row["detail"]
     assert texts("zh").detail(row) == "已冻结（地址）：which floor?"
     assert texts("zh").detail({**row, "parameters": {**spoken, "note": ""}}) == "已冻结（地址）"
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES.keys() - {"en"}))
+def test_an_entry_of_a_timeline_is_made_of_the_same_parameters_in_every_other_language(language: str) -> None:
+    summaries = texts(language).under("summary")
+    assert {event: names_in(text) for event, text in summaries.items()} == {
+        event.__name__: names_in(text) for event, text in timeline_sentences.TEMPLATES.items()
+    }
+
+
+def test_the_codes_in_a_sentence_have_words_and_what_a_person_wrote_stays() -> None:
+    lost = o.OrderShipmentLost(
+        order_id="1", shipment_id="1.1", items=(), lines=(), complete=True, choice="reship", reason="sh_1, 丢"
+    )
+    entry = {
+        "event": "OrderShipmentLost",
+        "parameters": timeline_sentences.parameters_of(lost),
+        "summary": timeline_sentences.sentence_of(lost),
+    }
+    assert texts("en").summary(entry) == "1.1 lost, reship: sh_1, 丢"
+    assert texts("zh").summary(entry) == "1.1 丢失，补发：sh_1, 丢"
+    assert texts("zh").summary({**entry, "parameters": None}) == entry["summary"], "its event was deleted"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

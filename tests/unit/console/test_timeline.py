@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from oms_es.console import timeline
-from oms_es.projections.order.order_timeline import SUMMARIES
+from oms_es.projections.order.timeline_sentences import TEMPLATES
 
 BEGAN = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -71,7 +71,7 @@ def test_a_long_name_keeps_its_end() -> None:
 
 
 def test_what_counts_as_minor_exists_and_nothing_bad_is_minor() -> None:
-    known = {event.__name__ for event in SUMMARIES}
+    known = {event.__name__ for event in TEMPLATES}
     assert known >= timeline.MINOR
     assert [event for event in timeline.MINOR if timeline.is_bad(event)] == []
     assert sum(timeline.is_bad(event) for event in known) > 30

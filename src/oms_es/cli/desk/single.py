@@ -19,6 +19,7 @@ from oms_es.history.why import sourcing_of
 from oms_es.reports import names, queries, single
 from oms_es.reports.needs import NO_LOCATION, waits_for
 from oms_es.reports.streams import At
+from oms_es.reports.timelines import timeline
 from oms_es.schemas.order import OrderMergeFailed, OrderMergeRequested, OrderPlaced
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Codec
@@ -35,12 +36,12 @@ def show_order(order: OrderName, *, at: AtPosition = None, json: Json = False) -
         codec = Codec(EVENTS).over(connection)
         found, position = order_named(connection, order), position_then(connection, moment)
         if moment is not None and position is not None:
-            then, exceptions, timeline = as_of.order(connection, codec, found["order_id"], position)
+            then, exceptions, entries = as_of.order(connection, codec, found["order_id"], position)
             if then is None:
                 raise not_known_at(f"order {order}", moment)
             found = then
         else:
-            timeline = queries.timeline(connection, found["order_id"])
+            entries = timeline(connection, codec, found["order_id"]).entries
             exceptions = queries.exceptions_of(connection, found["order_id"])
         name = f"{found['channel']}/{found['external_id']}"
         whole = single.whole_order(connection, codec, found["order_id"], position)
@@ -48,14 +49,14 @@ def show_order(order: OrderName, *, at: AtPosition = None, json: Json = False) -
         notes = queries.notes_of(connection, found["order_id"], position)
     details = whole.details if whole else {}
     if json:
-        document = {"order": found, **details, "waits_for": waits, "exceptions": exceptions, "timeline": timeline}
+        document = {"order": found, **details, "waits_for": waits, "exceptions": exceptions, "timeline": entries}
         print_json({**document, "notes": notes})
         return
     parts = [display.order_lines(found, exceptions, waits), *_order_parts(found, details)]
     if notes:
         noted = [(display.moment(note["recorded_at"]), note["actor"], note["note_text"]) for note in notes]
         parts.append(display.grid("Notes", noted, "time (UTC)", "by", "note"))
-    display.console_on(sys.stdout).print(*parts, display.story(found, timeline), sep="\n")
+    display.console_on(sys.stdout).print(*parts, display.story(found, entries), sep="\n")
 
 
 def _order_parts(found: Mapping[str, Any], details: Mapping[str, Any]) -> Sequence[RenderableType]:

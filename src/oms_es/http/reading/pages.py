@@ -39,6 +39,7 @@ from oms_es.reports.needs import needs_of
 from oms_es.reports.order_list import Cursor
 from oms_es.reports.queries import Connection, Row, readable
 from oms_es.reports.streams import At
+from oms_es.reports.timelines import timeline
 from oms_es.schemas.refusals import SharedRefusal
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS
@@ -221,7 +222,7 @@ def _expanded(
     readers: Mapping[str, Callable[[], Any]] = {
         "returns": lambda: lists.page(connection, lists.RETURNS, lists.Asked(order_id=order_id), 100).rows,
         "exceptions": lambda: queries.exceptions_of(connection, order_id),
-        "timeline": lambda: queries.timeline(connection, order_id),
+        "timeline": lambda: timeline(connection, codec, order_id).entries,
         "notes": lambda: queries.notes_of(connection, order_id, at),
         "why": lambda: [step.as_json() for step in sourcing_of(connection, codec, order_id)],
     }
