@@ -31,6 +31,7 @@ $(UV):
 	$(VENV)/bin/python -m pip install --quiet 'uv>=0.13,<0.14'
 
 $(VENV)/.synced: pyproject.toml uv.lock | $(UV)
+	@echo "installing into $(VENV); the first time this takes about a minute"
 	$(UV) sync --locked --quiet --inexact --python $(VENV)/bin/python
 	@touch $@
 

@@ -157,7 +157,7 @@ def _candidates(sourced: OrderSourced) -> Table | None:
         return None
     numbers = ("units", *(name.replace("_", " ") for name in MEASURES), "score")
     rows = [_weighed(rank, candidate) for rank, candidate in enumerate(sourced.candidates)]
-    title = f"Attempt {sourced.attempt}: weighed by rules {sourced.rule_version}, the first was chosen"
+    title = f"Attempt {sourced.attempt}: compared by rules version {sourced.rule_version}, the first was chosen"
     return grid(title, rows, "", "from", *numbers, numbers=numbers)
 
 
@@ -292,7 +292,7 @@ def findings(report: Report, shown_max: int) -> RenderableType:
     """Return the checks of a verification with the number of failures, and the first differences of each."""
     rows = [(_verdict(check.failed), check.name, f"{check.checked:,}", f"{check.failed:,}") for check in report.checks]
     title = f"Verified {report.streams:,} streams up to position {report.position:,}"
-    table = grid(title, rows, "", "question", "asked", "failed", numbers=("asked", "failed"))
+    table = grid(title, rows, "", "check", "checked", "failed", numbers=("checked", "failed"))
     differences = [
         Text(f"{plain(check.name)}: {plain(difference)}", style="red")
         for check in report.checks

@@ -27,7 +27,6 @@ WINDOW_SECONDS = 300
 SIGNATURES_MAX = 10
 """How many signatures one header may have: a sender that changes its secret sends two."""
 SIGNATURE_LENGTH_MAX = 2_000
-SECRETS_MAX = 5
 STANDARD_PREFIX = "whsec_"
 PRIVATE_PREFIX, PUBLIC_PREFIX = "whsk_", "whpk_"
 """Prefixes of a pair of Ed25519 keys, which sign `v1a`: the public one can only verify."""

@@ -282,6 +282,12 @@ def say(message: str) -> None:
     typer.echo(message, err=True)
 
 
+def say_more(after: object) -> None:
+    """Say how to see the next page, unless `after` is empty, as there is none."""
+    if after:
+        say(f"there are more: repeat the command with --after {after}")
+
+
 def one_of(named: Mapping[str, T], name: str, what: str) -> T:
     if name not in named:
         raise typer.BadParameter(f"there is no {what} {name!r}; there are: {', '.join(named)}")

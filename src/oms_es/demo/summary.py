@@ -96,12 +96,12 @@ def _page(steps: Sequence[Step]) -> Iterator[Step]:
 
 def verified(report: Report, shown_max: int) -> RenderableType:
     """Return one line if every check passed; failed checks are shown with their differences."""
-    asked = sum(check.checked for check in report.checks)
+    checked = sum(check.checked for check in report.checks)
     where = f"over {report.position:,} events in {report.streams:,} streams"
     failed = tuple(check for check in report.checks if check.failed)
-    line = f"\nVerified: {len(report.checks)} questions, asked {asked:,} times {where}: "
+    line = f"\nVerified: {len(report.checks)} checks, made {checked:,} times {where}: "
     if not failed:
-        return Text.assemble(line, ("every answer is yes", "green"), "; --all lists them.")
+        return Text.assemble(line, ("all passed", "green"), "; --all lists them.")
     only = report._replace(checks=failed)
     return Group(Text(f"{line}{len(failed)} failed."), display.findings(only, shown_max))
 

@@ -64,7 +64,7 @@ def _words(event: o.OrderEvent) -> Iterator[str]:
         case o.OrderSourcingRequested(short=short, attempt=attempt, demand=demand):
             if short:
                 yield f"{short.location} came up short of {short.quantity} x {short.sku}"
-            yield f"attempt {attempt} asks for {_units(demand.items())}"
+            yield f"attempt {attempt} looks for {_units(demand.items())}"
             for sku, locations in event.excluded.items():
                 yield f"not {sku} from {', '.join(locations)}"
         case o.OrderAssigned(reason=reason):
@@ -74,12 +74,12 @@ def _words(event: o.OrderEvent) -> Iterator[str]:
             yield with_reason(f"{location} failed", reason)
             yield from _released(event.released)
         case o.OrderSourced(attempt=attempt, rule_version=version, assignments=assignments):
-            yield f"attempt {attempt}, by rules {version}"
+            yield f"attempt {attempt}, by rules version {version}"
             yield from (f"{a.quantity} x {a.sku} from {a.location}" for a in assignments)
             yield from (f"not {location}: {why}" for location, why in event.ruled_out.items())
         case o.OrderBackordered(demand=demand, promised_at=promised_at):
             expected = f", expected {promised_at:%Y-%m-%d}" if promised_at else ""
-            yield f"{_units(demand.items())} wait{expected}"
+            yield f"waits for {_units(demand.items())}{expected}"
 
 
 def _units(units: Any) -> str:

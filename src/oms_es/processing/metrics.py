@@ -31,7 +31,6 @@ CLIENTS_MAX = 16
 
 POSITION = Gauge("oms_position", "Position of the log up to which a role has done a partition", ["role", "place"])
 LAG = Gauge("oms_lag_messages", "Messages of a partition that a role has not done yet", ["role", "place"])
-BUFFERED = Gauge("oms_buffered_messages", "Messages fetched and waiting in this process", ["role", "place"])
 PARTITIONS = Gauge("oms_partitions", "Partitions that this process has", ["role"])
 STOPPED = Gauge("oms_partitions_stopped", "Partitions that wait for a repair", ["role"])
 DELIVERIES = Histogram(

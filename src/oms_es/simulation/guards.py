@@ -368,10 +368,3 @@ def missed(seeds: Iterable[int], minutes: float) -> Iterator[str]:
 
 
 BY_NAME: Mapping[str, Guard] = {guard.name: guard for guard in GUARDS}
-
-
-def components_without(*names: str) -> Components:
-    components = WHOLE
-    for name in names:
-        components = BY_NAME[name].without(components)
-    return components

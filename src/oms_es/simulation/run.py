@@ -30,7 +30,6 @@ from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.simulation.components import WHOLE, Components
-from oms_es.simulation.expansion import expand
 from oms_es.simulation.invariants import Violation, Watch, in_the_end, unsent
 from oms_es.simulation.logging_off import unmeasured
 from oms_es.simulation.nodes.clients import clients_of
@@ -81,10 +80,6 @@ class Outcome(NamedTuple):
 
 def play(scenario: Scenario, components: Components = WHOLE) -> Outcome:
     return Play(scenario, components).outcome()
-
-
-def play_seed(seed: int, profile: Any, minutes: float, components: Components = WHOLE) -> Outcome:
-    return play(expand(seed, profile, minutes), components)
 
 
 class Play:

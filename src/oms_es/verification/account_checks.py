@@ -42,8 +42,8 @@ class AccountChecks:
         self.sums: Overflowing[str, Sums] = overflow.mapping()
         self.done: Overflowing[Done, int] = overflow.mapping()
         self.said: Overflowing[Done, int] = overflow.mapping(int)
-        self.kept = Check("accounts: paid in - spent = on it; 0 <= held <= on it, at every position")
-        self.agreed = Check("accounts: what payments say they took of them, or gave them, they gave and took, once")
+        self.kept = Check("accounts: paid in - spent = balance; 0 <= held <= balance, at every position")
+        self.agreed = Check("accounts: each payment from or to an account is booked in it, once")
 
     @property
     def checks(self) -> tuple[Check, ...]:

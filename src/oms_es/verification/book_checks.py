@@ -31,7 +31,7 @@ class BookChecks:
         self.books.orders, self.books.movements = overflow.mapping(), overflow.mapping()
         self.balances = Balances()
         self.balanced = Check("books: each entry balances, and the trial balance is zero at every position")
-        self.tied = Check("clearing accounts: captured - refunded - disputed came in, what is reconciled went out")
+        self.tied = Check("clearing accounts: in = captured - refunded - disputed, out = reconciled")
         self.held = Check(
             "deposits, credit, deferred revenue and refunds due: never below zero, none deferred at an order's end"
         )

@@ -26,7 +26,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 def documents_kept(connection: Connection, history: History) -> Check:
     """Without those that people removed, also after the position up to which history was read."""
-    check = Check("every document that history points at is there, and is what its hash says")
+    check = Check("every document that history names is stored, and its content has its hash")
     documents = history.documents.entries()
     while some := dict(islice(documents, ASKED_MAX)):
         whole = _in_rows(connection, list(some))

@@ -92,25 +92,25 @@ class History:
         self.promises: Overflowing[tuple[str, str, str], int] = (
             overflow.mapping()
         )  # (reservation, sku, location): units
-        self.readable = Check("every event can be read, and knows its cause")
-        self.gapless = Check("streams have no gap and positions rise")
+        self.readable = Check("every event can be read, and its cause is in the log")
+        self.gapless = Check("no stream has a gap, and positions only rise")
         self.sold = Check("never oversold, at any position")
         self.conserved = Check(
             "stock conserved: received + returned + moved in + variance = on hand + shipped + moved out + written off"
         )
-        self.moved = Check("moves conserved: what came in, or was lost, had left elsewhere")
-        self.promised = Check("what an order counts on is what stock promised")
+        self.moved = Check("transfers conserved: what arrived or was lost had left another place")
+        self.promised = Check("what an order counts on is reserved for it in stock")
         self.paid = Check("money conserved: captured, voided, expired <= authorised; refunded, lost <= captured")
         self.parcels: Overflowing[str, ParcelCounts] = overflow.mapping()
         self.documents: Overflowing[str, bool] = overflow.mapping()
         """Hashes of those that history points at; those that people only attached, which may be removed, with False."""
-        self.shipped = Check("parcels conserved: what left was asked for, once; what came back had left")
+        self.shipped = Check("parcels conserved: what left was requested, and left once; what came back had left")
         self.order_checks = OrderChecks(overflow)
         self.joins = JoinedBook(overflow)
         self.books = BookChecks(overflow)
         self.accounts = AccountChecks(overflow)
         self.invoices = InvoiceChecks(overflow)
-        self.once = Check("every accepted order exactly once, as it was placed")
+        self.once = Check("every accepted order is placed exactly once, with its content")
 
     @property
     def checks(self) -> tuple[Check, ...]:

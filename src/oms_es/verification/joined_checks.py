@@ -26,7 +26,7 @@ class JoinedBook:
         self.owed: Overflowing[str, Counter[str]] = overflow.mapping()  # units by SKU, by the order that they go to
         self.last: Overflowing[str, Recorded] = overflow.mapping()  # said about that order
         self.placed: Overflowing[str, bool] = overflow.mapping()
-        self.joined = Check("units conserved: what is split off, or merged, is in the order that it went to")
+        self.joined = Check("units conserved: what is split off or merged is in the order that it went to")
 
     def note(self, recorded: Recorded) -> None:
         match recorded.event:

@@ -52,8 +52,8 @@ class KeysGone:
 
     def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
         self.gone = subject_keys.gone(connection)
-        self.explained = Check("no key is gone but of an order that was forgotten")
-        self.finished = Check("no order that was forgotten has its key still")
+        self.explained = Check("every key that is missing is of a forgotten order")
+        self.finished = Check("no forgotten order still has its key")
         self._unexplained = set(self.gone)
         self._forgotten = set[str]()
 

@@ -29,15 +29,15 @@ class OrderChecks:
         self.rmas: Overflowing[str, ReturnAccount] = overflow.mapping()
         self.taking: Overflowing[str, dict[str, int]] = overflow.mapping(dict)  # in flight, by payment and capture
         self.giving: Overflowing[tuple[str, str], int] = overflow.mapping()  # by payment and refund
-        self.shared = Check("shares conserved: lines and shipping of the parcels = what they are charged = the total")
-        self.refunds = Check("refunds conserved: their parts sum to them, and are no more than what was paid for each")
+        self.shared = Check("charges conserved: lines and shipping of all parcels = what is charged = the total")
+        self.refunds = Check("refunds conserved: parts sum to the refund, and none exceeds what was paid for its line")
         self.grants: Overflowing[str | None, int] = (
             overflow.mapping()
         )  # by the return, or the loss, that an exchange is for
         self.granted = Check(
-            "exchanges: each was granted, and its credit is used or goes back to those who paid for it"
+            "exchanges: each was granted, and its credit is used or refunded to the payments it came from"
         )
-        self.returned = Check("returns conserved: credited <= accepted <= received <= asked back <= shipped, by line")
+        self.returned = Check("returns conserved: credited <= accepted <= received <= requested <= shipped, by line")
         self._handlers: Mapping[type[Event], Callable[[Recorded, Any], None]] = {
             o.OrderPlaced: self._placed,
             o.OrderBundlesExploded: self._bundled,

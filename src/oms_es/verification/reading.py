@@ -74,7 +74,7 @@ def answered(connection: Connection, questions: Questions, known: Known, reached
     rows = RowsOfHistory(connection, models, progress, overflow)
     promises = Promises(connection, known.deciders, overflow) if questions.promises else None
     types = None if promises else rows.types
-    readable = promises.history.readable if promises else Check("is asked with the promises")
+    readable = promises.history.readable if promises else Check("is checked with the guarantees")
     with ExitStack() as stack:
         seals = stack.enter_context(seal_book(connection, known.keys, known.against)) if questions.seals else None
         codec = known.codec.over(connection)

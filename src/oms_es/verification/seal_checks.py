@@ -55,9 +55,9 @@ class SealBook:
         self, head: Head, leaves: Iterable[Leaf], signed: Sequence[Signed], keys: Sequence[VerifierKey]
     ) -> None:
         self.head = head
-        self.same = Check("every event is the one that was sealed")
-        self.signed = Check("every checkpoint is signed, and is of the sealed events")
-        self.tiles = Check("every tile is made of the sealed events")
+        self.same = Check("every event is as it was sealed")
+        self.signed = Check("every checkpoint is signed, and covers the sealed events")
+        self.tiles = Check("every tile is computed from the sealed events")
         self.unsealed = 0
         self._leaves = iter(leaves)
         self._next = next(self._leaves, None)

@@ -112,7 +112,7 @@ def check_log(
     against: Sequence[Signed],
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[SealBook, Report]:
-    """Only whether every event is the one that was sealed, and that the checkpoints are of them."""
+    """Only whether every event is as it was sealed, and that the checkpoints are of them."""
     with snapshot(database_url) as connection:
         last = last_position(connection)
         streams = position = 0

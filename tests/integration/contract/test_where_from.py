@@ -93,8 +93,8 @@ def test_orders_are_sourced_by_the_version_that_holds(engine: Engine) -> None:
     submit(engine, PublishSourcingRules(version="2", eligibility=(only_paris,)))
     submit(engine, by_two)
     assert shipped_from(engine) == {("A", "berlin"): 1, ("A", "paris"): 1}
-    assert why(engine, by_one) == ["attempt 1, by rules 1; 1 x A from berlin"]
-    assert why(engine, by_two) == ["attempt 1, by rules 2; 1 x A from paris; not berlin: rule paris-first"]
+    assert why(engine, by_one) == ["attempt 1, by rules version 1; 1 x A from berlin"]
+    assert why(engine, by_two) == ["attempt 1, by rules version 2; 1 x A from paris; not berlin: rule paris-first"]
 
 
 def test_p03_a_bundle_and_a_line_that_share_a_component_do_not_promise_it_twice(engine: Engine) -> None:
@@ -169,7 +169,7 @@ def test_a_person_assigns_a_backordered_order_and_the_log_says_so(
     monkeypatch.setenv("OMS_DATABASE_URL", engine.database_url)
     assert main(["order", "why", "web/1"]) == Code.OK
     reported = capsys.readouterr().out
-    for words in ("no-paris", "by hand: it is urgent", "by rules manual", "test", "score"):
+    for words in ("no-paris", "by hand: it is urgent", "by rules version manual", "test", "score"):
         assert words in reported
     assert main(["order", "why", "web/1", "--json"]) == Code.OK
     steps = json.loads(capsys.readouterr().out)

@@ -76,7 +76,7 @@ def test_the_last_screen_fits_a_page_however_long_the_story() -> None:
     ]
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 80
-    assert "60 questions" in " ".join(lines)
+    assert "60 checks" in " ".join(lines)
     assert any("277 more" in line for line in lines)
 
 

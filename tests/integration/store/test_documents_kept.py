@@ -27,7 +27,7 @@ from oms_es.store.documents import places, table
 SCAN = b"%PDF-1.7\n" + bytes(range(256)) * 4_000
 """Of several pieces."""
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-CHECK = "every document that history points at is there, and is what its hash says"
+CHECK = "every document that history names is stored, and its content has its hash"
 
 
 @pytest.fixture(params=["row", "folder"])

@@ -230,8 +230,3 @@ def cut_of(held: Held, quantity: int, remaining: int) -> o.Cut:
 def _newest_first(held: Held) -> tuple[int, Held]:
     attempt = held[0].rpartition("/")[2]
     return -int(attempt) if attempt.isdecimal() else 0, held
-
-
-def address_of(order: Order) -> o.Address:
-    assert order.content
-    return order.content.ship_to

@@ -10,7 +10,7 @@ import typer
 
 from oms_es import rendering as display
 from oms_es.cli.desk.orders import After, cursor, customer_named, table
-from oms_es.cli.terminal import Json, print_json, reading, say, set_up
+from oms_es.cli.terminal import Json, print_json, reading, say, say_more, set_up
 from oms_es.errors import NotFound
 from oms_es.reports import customers, order_list
 from oms_es.reports.queries import Row
@@ -44,8 +44,7 @@ def listed(
         display.console_on(sys.stdout).print(grid)
     else:
         say("no customer is like that" if after is None else "there are no more")
-    if page.after:
-        say(f"there are more: the same again with --after {page.after}")
+    say_more(page.after)
 
 
 def _of(row: Row, columns: Sequence[str]) -> list[object]:

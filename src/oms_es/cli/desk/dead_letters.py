@@ -50,7 +50,7 @@ def listed(
     columns = ("id", "source", "place", "dialect", "arrivals", "reason", "detail", "")
     display.console_on(sys.stdout).print(display.grid("Dead letters", rows, *columns, numbers=("id", "arrivals")))
     if len(stored) == limit:
-        say(f"there may be more: the same again with --after {stored[-1].id}")
+        say(f"there may be more: repeat the command with --after {stored[-1].id}")
 
 
 def _as_typed(

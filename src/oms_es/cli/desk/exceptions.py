@@ -12,7 +12,7 @@ import typer
 from oms_es import rendering as display
 from oms_es.app.verbs import id_of, named_as_typed
 from oms_es.cli.desk.orders import cursor
-from oms_es.cli.terminal import Json, moment_of, print_json, reading, say, set_up, who, writing
+from oms_es.cli.terminal import Json, moment_of, print_json, reading, say, say_more, set_up, who, writing
 from oms_es.errors import NotFound
 from oms_es.kernel import Command, Recorded, Refused
 from oms_es.projections.operations.exception_history import RESOLVED
@@ -56,15 +56,14 @@ def listed(
         display.console_on(sys.stdout).print(_resolved(rows[:limit]) if resolved else _open(rows[:limit]))
     else:
         say("nothing is there" if after is None else "there are no more")
-    if more:
-        say(f"there are more: the same again with --after {more}")
+    say_more(more)
 
 
 def _open(rows: Sequence[Row]) -> object:
     shown = [
         (_name(row), _order(row), display.moment(row["raised_at"]), row["assignee"] or "", _detail(row)) for row in rows
     ]
-    return display.grid("Open exceptions", shown, "exception", "order", "since (UTC)", "sees to it", "what")
+    return display.grid("Open exceptions", shown, "exception", "order", "since (UTC)", "assignee", "what")
 
 
 def _resolved(rows: Sequence[Row]) -> object:

@@ -11,7 +11,7 @@ import typer
 from oms_es import rendering as display
 from oms_es.app.verbs import id_of
 from oms_es.cli.desk.orders import After, cursor, known_or_bad, moment
-from oms_es.cli.terminal import Json, print_json, reading, say, set_up
+from oms_es.cli.terminal import Json, print_json, reading, say, say_more, set_up
 from oms_es.projections.payment import payments
 from oms_es.projections.returns import returns
 from oms_es.projections.shipment import shipments
@@ -99,12 +99,11 @@ def _list(
         titles = [column.removesuffix("_minor").replace("_", " ") for column in columns]
         numbers = [t for t, column in zip(titles, columns, strict=True) if isinstance(page.rows[0][column], int)]
         shown = [_shown(row, listing, columns) for row in page.rows]
-        grid = display.grid(what.title(), shown, "id", "order", "asked for (UTC)", *titles, numbers=numbers)
+        grid = display.grid(what.title(), shown, "id", "order", "requested (UTC)", *titles, numbers=numbers)
         display.console_on(sys.stdout).print(grid)
     else:
         say(f"there are no such {what}" if asked.after is None else "there are no more")
-    if page.after:
-        say(f"there are more: the same again with --after {page.after}")
+    say_more(page.after)
 
 
 def _shown(row: Row, listing: lists.Listing, columns: Sequence[str]) -> Sequence[object]:

@@ -11,7 +11,7 @@ import typer
 
 from oms_es import rendering as display
 from oms_es.cli.importing import import_orders
-from oms_es.cli.terminal import Json, moment_of, nearest, print_json, reading, say, set_up
+from oms_es.cli.terminal import Json, moment_of, nearest, print_json, reading, say, say_more, set_up
 from oms_es.errors import NotFound
 from oms_es.reports import order_list
 from oms_es.reports.queries import Row
@@ -81,8 +81,7 @@ def listed(
         display.console_on(sys.stdout).print(table("Orders", page.orders))
     else:
         say("no order is like that" if after is None else "there are no more")
-    if page.after:
-        say(f"there are more: the same again with --after {page.after}")
+    say_more(page.after)
 
 
 def found(

@@ -12,7 +12,18 @@ from rich.console import RenderableType
 from oms_es import rendering as display
 from oms_es.app.verbs import id_of
 from oms_es.cli.desk.then import position_then
-from oms_es.cli.terminal import AtPosition, Json, OrderName, at_of, not_known_at, print_json, reading, say, set_up
+from oms_es.cli.terminal import (
+    AtPosition,
+    Json,
+    OrderName,
+    at_of,
+    not_known_at,
+    print_json,
+    reading,
+    say,
+    say_more,
+    set_up,
+)
 from oms_es.errors import NotFound
 from oms_es.history import as_of
 from oms_es.history.why import sourcing_of
@@ -330,8 +341,7 @@ def list_stock(
         display.console_on(sys.stdout).print(display.grid("Stock", shown, *titles, numbers=titles[2:]))
     else:
         say("there is no stock" if last is None else "there is no more")
-    if more:
-        say(f"there is more: the same again with --after {more}")
+    say_more(more)
 
 
 def _stock_cursor(after: str | None) -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ import typer
 from oms_es import rendering as display
 from oms_es.cli.desk.orders import After
 from oms_es.cli.finance.reconciling import day_of
-from oms_es.cli.terminal import Json, print_json, reading, say, set_up
+from oms_es.cli.terminal import Json, print_json, reading, say, say_more, set_up
 from oms_es.errors import NotFound
 from oms_es.reports.finance import customer_accounts as accounts
 from oms_es.reports.queries import Connection, Row
@@ -51,8 +51,7 @@ def list_accounts(
         display.console_on(sys.stdout).print(display.grid("Accounts", rows, *titles, numbers=titles[4:7]))
     else:
         say("there are no such accounts; open one with `oms-es account open`")
-    if page.after:
-        say(f"there are more: the same again with --after {page.after}")
+    say_more(page.after)
 
 
 def show_account(account: Account, *, json: Json = False) -> None:

@@ -12,7 +12,7 @@ from oms_es import rendering as display
 from oms_es.books import chart
 from oms_es.books.entry import Entry
 from oms_es.cli.finance.reconciling import day_of
-from oms_es.cli.terminal import Json, one_of, print_json, reading, say, set_up
+from oms_es.cli.terminal import Json, one_of, print_json, reading, say, say_more, set_up
 from oms_es.errors import NotFound
 from oms_es.reports.finance import books
 from oms_es.reports.finance.books import Asked
@@ -159,8 +159,7 @@ def _print_page(title: str, rows: list[tuple[Any, ...]], titles: tuple[str, ...]
         display.console_on(sys.stdout).print(display.grid(title, rows, *titles, numbers=numbers))
     else:
         say("nothing was booked in this period")
-    if after:
-        say(f"there are more: the same again with --after {after}")
+    say_more(after)
 
 
 @app.command("export")

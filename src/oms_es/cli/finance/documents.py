@@ -16,7 +16,7 @@ from oms_es.app import Engine
 from oms_es.app.finance.invoices import Found, read_invoice
 from oms_es.app.verbs import id_of
 from oms_es.cli.giving import require_what_it_names, screened
-from oms_es.cli.terminal import Json, print_json, reading, say, set_up, who, writing
+from oms_es.cli.terminal import Json, print_json, reading, say, say_more, set_up, who, writing
 from oms_es.database.selection import database
 from oms_es.processing.intake.input_files import STDIN
 from oms_es.processing.intake.jsonl import BadFile
@@ -159,8 +159,7 @@ def list_documents(
         display.console_on(sys.stdout).print(display.grid("Documents", rows, *titles, numbers=("byte_count",)))
     else:
         say("no such documents are attached; add one with `oms-es documents add`")
-    if page.after:
-        say(f"there are more: the same again with --after {page.after}")
+    say_more(page.after)
 
 
 def read_document(sha256: Sha256, *, json: Json = False) -> None:

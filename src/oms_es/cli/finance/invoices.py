@@ -9,7 +9,7 @@ import typer
 
 from oms_es import rendering as display
 from oms_es.app.verbs import id_of
-from oms_es.cli.terminal import Json, print_json, reading, say, set_up
+from oms_es.cli.terminal import Json, print_json, reading, say, say_more, set_up
 from oms_es.reports.finance import invoices
 
 LIMIT = 50
@@ -50,8 +50,7 @@ def list_invoices(
         display.console_on(sys.stdout).print(display.grid("Invoices", rows, *titles, numbers=titles[3:5]))
     else:
         say("there are no such invoices" if is_set_up else NO_SELLER)
-    if page.after:
-        say(f"there are more: the same again with --after {page.after}")
+    say_more(page.after)
 
 
 def list_sellers(*, json: Json = False) -> None:

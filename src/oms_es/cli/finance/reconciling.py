@@ -13,7 +13,7 @@ from oms_es import rendering as display
 from oms_es.app.finance import reconciling
 from oms_es.app.finance.reconciling import File, import_statements
 from oms_es.cli.desk.orders import After
-from oms_es.cli.terminal import Json, one_of, print_json, reading, say, set_up, who, writing
+from oms_es.cli.terminal import Json, one_of, print_json, reading, say, say_more, set_up, who, writing
 from oms_es.errors import NotFound
 from oms_es.matching.sides import Rules
 from oms_es.processing.intake.input_files import opened_input
@@ -103,8 +103,7 @@ def list_statements(
         display.console_on(sys.stdout).print(display.grid("Statements", rows, *titles, numbers=titles[5:]))
     else:
         say("there are no such statements; import one with `oms-es reconcile import`")
-    if page.after:
-        say(f"there are more: the same again with --after {page.after}")
+    say_more(page.after)
 
 
 def _money(row: Row, name: str) -> str:
@@ -212,8 +211,7 @@ def list_breaks(
         display.console_on(sys.stdout).print(display.grid(f"Breaks of {account}", shown, *titles, numbers=titles[3:5]))
     else:
         say(f"{account} has no such breaks")
-    if end:
-        say(f"there are more: the same again with --after {end}")
+    say_more(end)
 
 
 def explain(

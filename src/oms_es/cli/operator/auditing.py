@@ -121,7 +121,7 @@ def _as_json(checked: Checked) -> dict[str, object]:
 
 @app.command("check-log")
 def check_whole_log(*, key: Keys = None, against: Against = None, json: Json = False) -> None:
-    """Verify that every event is the one that was sealed, and that the log continues older checkpoints."""
+    """Verify that every event is as it was sealed, and that the log continues older checkpoints."""
     with database(set_up(), "reader") as place, display.progress_on(display.console_on(sys.stderr)) as progress:
         shown = display.history_progress(progress, "reading the log")
         book, report = check_log(place.url, trusted_keys(key), held_checkpoints(against), shown)

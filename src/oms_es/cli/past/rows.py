@@ -10,7 +10,7 @@ import typer
 
 from oms_es import rendering as display
 from oms_es.cli.desk.then import as_of, read_model
-from oms_es.cli.terminal import AtPosition, Json, at_of, nearest, print_json, reading, say, set_up
+from oms_es.cli.terminal import AtPosition, Json, at_of, nearest, print_json, reading, say, say_more, set_up
 from oms_es.errors import NotFound
 from oms_es.history import moments, rows_then, tracing
 from oms_es.http.access import LOCAL
@@ -55,8 +55,7 @@ def list_rows(
         print_json({"rows": [readable(row) for row in rows], "after": more})
         return
     _print(projection, [readable(row) for row in rows], "there are no more" if after else "there is no such row")
-    if more:
-        say(f"there are more: the same again with --after {more}")
+    say_more(more)
 
 
 def _print(projection: Projection, rows: Sequence[Row], nothing: str) -> None:

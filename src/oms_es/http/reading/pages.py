@@ -56,7 +56,6 @@ EXPAND = Parameter(
     {"type": "string", "enum": list(EXPANSIONS)},
     many=True,
 )
-PHASE: Mapping[str, Any] = {"type": "string", "enum": list(order_list.PHASES)}
 TABLES = {projection.name: projection.table for projection in PROJECTIONS}
 ONE_ORDER = f"""
 SELECT s.*, n.name AS order_number, (SELECT max(originator_version) FROM {EVENTS} e

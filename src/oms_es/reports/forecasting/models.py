@@ -27,8 +27,6 @@ MODELS: Mapping[str, Model] = {
     "tsb": intermittent.tsb,
     "adida": intermittent.adida,
 }
-SEASONAL = ("seasonal_naive", "seasonal_ses")
-"""The models that are added if the history has enough seasons."""
 
 
 def models_of(length: int, season: int) -> Mapping[str, Model]:

@@ -7,7 +7,7 @@ smoothing constants chosen from a grid by the squared error of one step ahead.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean, median
+from statistics import fmean
 
 ALPHAS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
 BETAS = (0.05, 0.15, 0.3)
@@ -26,10 +26,6 @@ def seasonal_naive(history: History, horizon: int, season: int) -> list[float]:
 
 def mean_of(history: History, horizon: int, periods: int) -> list[float]:
     return [fmean(history[-periods:])] * horizon
-
-
-def median_of(history: History, horizon: int, periods: int) -> list[float]:
-    return [float(median(history[-periods:]))] * horizon
 
 
 def ses(history: History, horizon: int) -> list[float]:

@@ -19,7 +19,6 @@ from oms_es.exit_codes import Code
 OFFSET_MAX = timedelta(hours=16)
 INDEX_ROW_BYTES_MAX = 2_704
 """Bytes of an index row in a B-tree with pages of 8,192 bytes: a third of a page, less its overhead."""
-NUMERIC_DIGITS_MAX = 131_072
 
 
 class DoesNotFit(OmsError):

@@ -76,7 +76,6 @@ shipped = Source(
     KINDS,
     joins=of_items(share.sku),
 )
-_promised_hours = HOURS_PER_DAY * booking.transit_days
 _due = case(
     (
         booking.transit_days > 0,
