@@ -1,4 +1,4 @@
-"""The orders that the tests of the desk ask about."""
+"""The orders that the tests of the desk commands ask about."""
 
 from __future__ import annotations
 

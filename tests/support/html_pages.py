@@ -1,4 +1,4 @@
-"""Strict checks of an HTML page: balanced tags, and nothing that it would fetch or run."""
+"""Strict checks of an HTML page: balanced tags, and nothing that the content security policy forbids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that tests send over HTTP."""
+"""HTTP requests that tests send."""
 
 from __future__ import annotations
 

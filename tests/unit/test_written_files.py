@@ -1,4 +1,4 @@
-"""What a person names is written whole or not at all, and nothing but a file is replaced."""
+"""A file that a person names is written whole or not at all, and only regular files are replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts in the terminal: every command of the page works, and says what is on the account."""
+"""Accounts in the terminal: every command of the how-to page works, and shows the balance of the account."""
 
 from __future__ import annotations
 

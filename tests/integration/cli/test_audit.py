@@ -1,4 +1,6 @@
-"""What an auditor does: take checkpoints away, ask for proofs, check them without the database, and find rewritings."""
+"""The auditor's commands: export checkpoints, request proofs, check them without the database, and find rewritten
+history.
+"""
 
 from __future__ import annotations
 

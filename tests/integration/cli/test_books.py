@@ -1,4 +1,6 @@
-"""The books in the terminal: every command of the page works, and other bookkeepers come to the same balances."""
+"""The books in the terminal: every command of the how-to page works, and other accounting programs compute the same
+balances.
+"""
 
 from __future__ import annotations
 

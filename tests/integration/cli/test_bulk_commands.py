@@ -1,4 +1,4 @@
-"""Commands in bulk pass the same checks as when they are given alone, and what is refused is kept with its reason."""
+"""Commands in bulk pass the same checks as single ones, and each refused one is kept with its reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Small inputs that went wrong once, as a person imports them: each comes to its right value, and nothing stops."""
+"""Small inputs that once went wrong, imported as a person would: each gets its correct value, and none stops the
+import.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command of the vocabulary can be given by hand, tried first, and is refused in one line."""
+"""Every command of the vocabulary can be given by hand and previewed, and a refusal is one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Customers in the terminal: listed by who ordered last, shown with what was spent, and found by their address."""
+"""Customers in the terminal: listed by their newest order, shown with what they spent, and found by their address."""
 
 from __future__ import annotations
 

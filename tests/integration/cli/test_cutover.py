@@ -1,4 +1,6 @@
-"""Another system's orders and stock beside those here: what differs is named, and what is handed over is equal."""
+"""`oms-es cutover`: another system's orders and stock are compared with ours, differences are named, and an export
+equals ours.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dead letters are listed, tried again or discarded: one of them, those of a source, or those of a reason."""
+"""Dead letters are listed, and replayed or discarded: one of them, all of a source, or all of a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents in the terminal: every command of the page works, and what cannot be says what to do next."""
+"""Documents in the terminal: every command of the how-to page works, and a refusal says what to do next."""
 
 from __future__ import annotations
 

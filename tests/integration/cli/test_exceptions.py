@@ -1,4 +1,4 @@
-"""What a person must look at is listed until it is settled, and what was done about it is kept."""
+"""Exceptions are listed until they are settled, and what was done about each is kept."""
 
 from __future__ import annotations
 

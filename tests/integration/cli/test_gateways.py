@@ -1,4 +1,4 @@
-"""Simulators move no money and no goods: they run only where a setting asks for them, and what waits is said."""
+"""Simulators run only where a setting asks for them; without one, the terminal says what waits for a real provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file brings in is counted, and a file that is none of orders stops before anything is kept of it."""
+"""An import counts what the file brought, and a file that holds no orders stops it before anything is kept."""
 
 from __future__ import annotations
 

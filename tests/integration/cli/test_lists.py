@@ -1,4 +1,4 @@
-"""Payments, parcels and returns are listed by what a person knows of them, and a page costs what it shows."""
+"""Payments, parcels and returns are listed by what a person may search for, and a page reads only what it shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plain mistake gets a sentence of its own that says what to do, and a code; nobody can cause what is unexpected."""
+"""A mistake of the user gets a sentence that says what to do, and an exit code; no input causes an unexpected error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders are listed and found by whatever a person knows of them, and a page costs what it shows."""
+"""Orders are listed and found by everything a person may know of them, and a page reads only what it shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`oms-es run` says whether it is ready, how far it has come, and why it had to stop, without anybody's data."""
+"""`oms-es run` reports whether it is ready, how far it has come and why it stopped, without personal data."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Commands that run side by side on an embedded database: what is appended beside an engine is gone on with, by it or
-by the one that appended it."""
+"""Commands beside a running engine on an embedded database: the engine, or the command itself, processes what was
+appended.
+"""
 
 from __future__ import annotations
 

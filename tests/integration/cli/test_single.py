@@ -1,4 +1,4 @@
-"""One thing is shown whole, by the name that a person has for it, and what it waits for is said in plain words."""
+"""`show` prints one entity whole, by the name that people use for it, and says in plain words what it waits for."""
 
 from __future__ import annotations
 

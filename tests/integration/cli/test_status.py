@@ -1,4 +1,4 @@
-"""Whoever asks from outside hears how far every role is, who is behind, and who stopped, and why."""
+"""`oms-es status` says how far every role is, which one lags, and which one stopped, and why."""
 
 from __future__ import annotations
 

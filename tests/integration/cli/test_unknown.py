@@ -1,4 +1,4 @@
-"""An order that names what is unknown here is taken, held or refused, as is set, at every door."""
+"""An order that names something unknown, such as a SKU, is accepted, held or refused, as the setting says, on every way in."""
 
 from __future__ import annotations
 

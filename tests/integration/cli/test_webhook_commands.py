@@ -1,4 +1,4 @@
-"""The commands of the pages on webhooks, as they are written there, and what is refused."""
+"""The commands of the how-to pages on webhooks work as written, and their refusals are tested."""
 
 from __future__ import annotations
 

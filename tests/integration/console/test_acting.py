@@ -1,4 +1,4 @@
-"""What an order waits for, who acts, and the form that ends it, as the console shows them in each language."""
+"""The console shows, in each language, what an order waits for, who has to act, and the form that ends the wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console in Debian's Chromium, as people use it: with keys, on a phone, in the dark, and without scripts."""
+"""The console in Chromium as people use it: with keys, on a phone, in the dark scheme, and without scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console as a browser meets it: every page, every form with every role, and forms that another site sends."""
+"""The console over HTTP: every page, every form with every role, and forms that another site sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports, many orders at once, and the desks where goods come and go, as a browser meets them."""
+"""Reports, actions on many orders at once, and the desks for receiving and shipping, over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People sign in to the console at an OpenID provider, with a browser that goes there and comes back."""
+"""People sign in to the console at an OpenID provider, through the redirects of a real browser session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters that a person keeps under names of their own."""
+"""Filters that a person saved under a name."""
 
 from __future__ import annotations
 

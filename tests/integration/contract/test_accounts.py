@@ -1,4 +1,4 @@
-"""Accounts through the whole engine, and under 200 writers: what is granted is never more than what is on one."""
+"""Accounts through the whole engine, with 200 concurrent writers: no more is ever granted than the balance."""
 
 from __future__ import annotations
 

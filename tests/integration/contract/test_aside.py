@@ -1,4 +1,4 @@
-"""What a reader wants to do and may not: put aside for a person, while the rest goes on, and followed up later."""
+"""A reaction that is refused is put aside for a person while the rest continues, and is replayed later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What follows from an event without asking the world is one transaction, whoever writes meanwhile."""
+"""Reactions that need no external system are committed in one transaction with their cause, also with concurrent
+writers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider calls something is of one payment: one intent pays one order, whichever report comes first."""
+"""A provider's reference belongs to one payment: one intent pays one order, whichever report arrives first."""
 
 from __future__ import annotations
 

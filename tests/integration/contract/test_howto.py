@@ -1,4 +1,4 @@
-"""What the how-to pages say is what is run here: their code, their properties, their settings."""
+"""The how-to pages show the code, properties and settings that are run here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The how-to pages that need no broker: their orders are taken, their queries answer, their advice holds."""
+"""The how-to pages that need no broker: their orders are accepted, their queries run, and their advice works."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Invoices through the whole engine: what was captured and refunded has its paper, whatever happens; numbers under
-writers that race, of documents that are asked for again, and after a person was forgotten."""
+"""Invoices through the whole engine: every capture and refund gets its document. Numbers have no gap with racing
+writers, with repeated requests, and after a person was forgotten.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same engine by way of a real Kafka: what comes out equals what the log alone brings about."""
+"""The engine on a real Kafka leads to the same result as the log alone."""
 
 from __future__ import annotations
 

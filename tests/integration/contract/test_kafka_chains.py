@@ -1,4 +1,4 @@
-"""What a worker on Kafka commits together, on a real Kafka."""
+"""What a worker commits in one transaction, on a real Kafka."""
 
 from __future__ import annotations
 

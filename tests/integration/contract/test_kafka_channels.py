@@ -1,4 +1,4 @@
-"""Channels on Kafka: what they say after an order, and topics in which only one of them speaks."""
+"""Channels on Kafka: their messages after an order was placed, and topics in which only one channel may write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input by way of a real Kafka, as other programs write it: their headers, their codecs, their transactions."""
+"""Input on a real Kafka as other programs write it: with their headers, compression codecs and transactions."""
 
 from __future__ import annotations
 

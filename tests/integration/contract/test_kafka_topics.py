@@ -1,4 +1,4 @@
-"""Topics that are not what they were: made again, emptied by retention, shorter than the position that is kept."""
+"""Topics that have changed: recreated, emptied by retention, or shorter than the committed position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""One payment provider's outage, and one parcel's: what is for others goes on, nothing is lost, no money is sent twice.
+"""The outage of one payment provider, or of one parcel's carrier: the rest continues, nothing is lost, and no money
+moves twice.
 
 The engine is the real one, on PostgreSQL; it ends while intents are held, without saving anything more.
 """

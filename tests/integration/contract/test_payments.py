@@ -1,4 +1,4 @@
-"""Payments against a provider that fails as real ones do: nothing is paid twice, and nothing is lost from sight."""
+"""Payments with a provider that fails as real ones do: nothing is paid twice, and no payment is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A rebuilt read model is what history says, whatever was in it; nobody who reads meanwhile is disturbed."""
+"""A rebuilt read model equals what history folds to, whatever was in the table before, and concurrent readers are
+not blocked.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The secured broker of the how-to page, as it is written there: certificates, logins, and who may do what."""
+"""The secured broker as the how-to page sets it up: certificates, logins, and access rights."""
 
 from __future__ import annotations
 

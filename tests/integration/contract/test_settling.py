@@ -1,4 +1,4 @@
-"""An engine at rest has nothing left to do, however much came in at once, and however much of it concerns few."""
+"""An engine at rest has no work left, however much arrived at once, and however few readers it concerned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parcels and their carrier on a real database: what goes wrong on the way, and who hears of it."""
+"""Parcels and their carrier on a real database: what goes wrong in transit, and which exception reports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the store promises, on every database that it runs on. No mock: real servers, real processes, real races."""
+"""The guarantees of the store, on every kind of database that it supports, with real servers, processes and races."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stripe's webhooks on a real database: what was done in its dashboard, in other amounts, or sent in another order."""
+"""Stripe's webhooks on a real database: changes made in its dashboard, other amounts, and reports out of order."""
 
 from __future__ import annotations
 

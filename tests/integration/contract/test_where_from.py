@@ -1,4 +1,6 @@
-"""Sourcing on the whole engine: rules in versions, bundles, a place that closes, a person's word, and why."""
+"""Sourcing in the whole engine: versioned rules, bundles, a closed location, manual assignment, and the explanation
+of each.
+"""
 
 from __future__ import annotations
 

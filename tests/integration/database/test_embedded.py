@@ -1,4 +1,4 @@
-"""The embedded server: what is promised of it, and what survives of it when something is killed."""
+"""The guarantees of the embedded server, and what survives when one of its processes is killed."""
 
 from __future__ import annotations
 

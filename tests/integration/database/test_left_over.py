@@ -1,4 +1,4 @@
-"""The database of a demo that was killed is ended and removed by the next one, and no other is."""
+"""The next demo stops and removes the database of a demo that was killed, and no other database."""
 
 from __future__ import annotations
 

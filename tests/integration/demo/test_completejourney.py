@@ -1,4 +1,4 @@
-"""Real baskets: sold at their store, to the cent, with nearly all that they need."""
+"""Real baskets are sold at their store, to the cent, with nearly all the stock that they need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's week over providers' protocols: whatever is lost on the way, their bills and our books are the same."""
+"""The demo's week over the providers' protocols: whatever gets lost on the way, their bills equal our books."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The made-up world: the same every time, nearly enough stock, and each of its mishaps in it."""
+"""The demo's generated workload is the same every time, has nearly enough stock, and contains each kind of mishap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Money that is asked of Alipay, over HTTP: a server that keeps books and fails as it does."""
+"""Payments at Alipay over HTTP, with a server that keeps accounts and fails as Alipay does."""
 
 from __future__ import annotations
 

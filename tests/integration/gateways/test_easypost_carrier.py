@@ -1,4 +1,4 @@
-"""Parcels that are booked at EasyPost, over HTTP: a server that keeps books, and fails as it does."""
+"""Parcels booked at EasyPost over HTTP, with a server that keeps accounts and fails as EasyPost does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole engine as a process that books at EasyPost, killed in the middle of a booking, and what it polls."""
+"""An engine process that books at EasyPost is killed in the middle of a booking, and polls after its restart."""
 
 from __future__ import annotations
 

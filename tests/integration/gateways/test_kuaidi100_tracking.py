@@ -1,4 +1,4 @@
-"""Parcels that kuaidi100 is asked about, or asked to follow, over HTTP: a server that fails as it does."""
+"""Parcels tracked by kuaidi100 over HTTP, polled and subscribed, with a server that fails as it does."""
 
 from __future__ import annotations
 

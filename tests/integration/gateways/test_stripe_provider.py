@@ -1,4 +1,4 @@
-"""Money that is asked of Stripe: its client, over HTTP, and a server that keeps books and fails as Stripe does."""
+"""Payments at Stripe over HTTP: its client, with a server that keeps accounts and fails as Stripe does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Money that is asked of WeChat Pay, over HTTP: a server that keeps books, changes its keys and fails as it does."""
+"""Payments at WeChat Pay over HTTP, with a server that keeps accounts, rotates its keys and fails as WeChat Pay
+does.
+"""
 
 from __future__ import annotations
 

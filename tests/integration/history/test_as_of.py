@@ -1,4 +1,4 @@
-"""What is said of a moment is what the read models said in that moment."""
+"""The state as of a time equals what the read models contained at that time."""
 
 from __future__ import annotations
 

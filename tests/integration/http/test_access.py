@@ -1,4 +1,4 @@
-"""Who may what: every route with every role, keys of some channels, and whoever has none."""
+"""Authorisation: every route with every role, with keys of some channels, and without a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""schemathesis asks a real server whatever the published document allows, and what it does not, along its links."""
+"""schemathesis sends a real server requests that the published document allows, and requests that it does not, along
+its links.
+"""
 
 from __future__ import annotations
 

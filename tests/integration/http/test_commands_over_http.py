@@ -1,4 +1,4 @@
-"""Every command as POST /v1/ENTITY/ID:VERB."""
+"""Every command over HTTP, as `POST /v1/ENTITY/ID:VERB`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections as anybody may open them: each ends, whatever its client leaves undone, and no body is a request."""
+"""Connections to the server: each ends, whatever its client leaves undone, and no body is read as a request."""
 
 from __future__ import annotations
 

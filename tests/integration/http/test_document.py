@@ -1,4 +1,4 @@
-"""The OpenAPI document says what is served; the page on using it does what it says."""
+"""The OpenAPI document describes what is served, and the how-to page on HTTP works as written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Documents over HTTP: in and out whole, only to be saved, by those who may, and who had one is known."""
+"""Documents over HTTP: stored and returned whole, served for download only, to authorised callers, and each access
+is recorded.
+"""
 
 from __future__ import annotations
 

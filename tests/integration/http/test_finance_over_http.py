@@ -1,4 +1,4 @@
-"""Statements come in over HTTP, are reconciled, explained, settled and closed; and the books are read."""
+"""Statements over HTTP: imported, reconciled, explained, settled and closed; and the books are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Live streams: resumed without gap or repeat, by another server too; ended with theirs. And links for customers."""
+"""Live streams resume without a gap or a repeat, also at another server, and end when their server ends. Links for
+customers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The address that a problem document names as its type says what the reason means."""
+"""The address in the `type` of a problem document leads to the explanation of its reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dead letters, secrets, subscriptions and deliveries over HTTP: seen, settled and set up as in the terminal."""
+"""Dead letters, secrets, subscriptions and deliveries over HTTP are shown, settled and set up as in the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders over HTTP: durable before they are answered, once however often they are sent."""
+"""Orders over HTTP are durable before they are acknowledged, and placed once however often they are sent."""
 
 from __future__ import annotations
 

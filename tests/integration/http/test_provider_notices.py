@@ -1,4 +1,4 @@
-"""Customers pay by a code: from the order over HTTP to its code, and from the report over HTTP to the money."""
+"""Payments by QR code, over HTTP: from the order to its code, and from the provider's report to the captured money."""
 
 from __future__ import annotations
 

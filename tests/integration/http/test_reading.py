@@ -1,4 +1,4 @@
-"""Read models over HTTP: pages, single things, as of a moment, what a key of one channel sees, and the log."""
+"""Read models over HTTP: pages, single entities, as of a time, with a key of one channel, and the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sealed log over HTTP: a follower checks it with nothing but what is served, and an order is proved."""
+"""The sealed log over HTTP: a follower verifies it with only what is served, and proves an order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bearer tokens of an issuer of our own, with real keys published over HTTP; none of what is wrong is a 500."""
+"""Bearer tokens of a local issuer with real keys published over HTTP; no invalid token causes a status 500."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks as shops and providers send them: signed over HTTP, once, twice, badly, and by nobody."""
+"""Webhooks as shops and providers send them over HTTP: signed, repeated, malformed, and forged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What if over HTTP: history lived again with something changed, read by who began it, and nothing of it kept."""
+"""What-if over HTTP: history is replayed with a change, the result is readable by the caller who began it, and
+nothing is kept.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records are read and written as the library does it, whatever is in them."""
+"""Record batches are read and written as the Kafka library does it, whatever they contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A partition's events come in order, each once, none missing, whatever the database takes back."""
+"""A partition's events arrive in order, each once and none missing, whichever transactions roll back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is started by `docker compose up` exists, is complete, and is set by settings that there are."""
+"""`docker compose up` starts services that exist and are complete, with settings that exist."""
 
 from __future__ import annotations
 

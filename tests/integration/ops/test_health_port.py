@@ -1,4 +1,4 @@
-"""The port of metrics and health: no client keeps others from it, or the process from ending."""
+"""The port of metrics and health: no client can block others or keep the process from ending."""
 
 from __future__ import annotations
 

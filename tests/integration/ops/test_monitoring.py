@@ -1,4 +1,4 @@
-"""What Grafana and Prometheus are given names metrics that there are, with labels that they have."""
+"""The rules and dashboards for Prometheus and Grafana name metrics and labels that exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make mutants` says of a sample is said of every file, the same for the same seed, and with its uncertainty."""
+"""`make mutants` samples every file, draws the same sample for the same seed, and states its uncertainty."""
 
 from __future__ import annotations
 

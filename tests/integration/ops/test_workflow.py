@@ -1,4 +1,4 @@
-"""What runs on every change is a workflow, and runs targets that there are."""
+"""The workflow runs on every change, and its steps run targets that exist."""
 
 from __future__ import annotations
 

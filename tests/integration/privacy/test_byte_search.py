@@ -1,4 +1,4 @@
-"""After a person is forgotten and their data purged, no file of the database has a byte of what was said of them."""
+"""After a person is forgotten and the database purged, no file of it contains a byte of their data."""
 
 from __future__ import annotations
 

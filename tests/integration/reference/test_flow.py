@@ -1,4 +1,4 @@
-"""The page of the flow names everything that is declared, and draws who wakes whom."""
+"""The page of the flow names everything that is declared, and draws which event wakes which consumer."""
 
 from __future__ import annotations
 

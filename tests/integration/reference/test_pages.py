@@ -1,4 +1,4 @@
-"""The reference pages name everything that there is, and nothing without saying what it means."""
+"""The reference pages list everything that exists, each entry with its meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is really sent and taken is what the published schemas say, now and since every release."""
+"""The messages that are sent and accepted conform to the published schemas, now and of every release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports by a schedule: each period once, when it is over, whole or not at all, however many make them."""
+"""Scheduled reports: each period once, when it is over, complete or not at all, however many processes deliver them."""
 
 from __future__ import annotations
 

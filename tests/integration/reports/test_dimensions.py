@@ -1,4 +1,4 @@
-"""What reports are asked by: parts of time, kinds of customers, categories of goods; and what orders say of taxes."""
+"""The dimensions of reports: weekday and hour, kinds of customers, categories of goods, and taxes of orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What is exported is the log and its facts, once, whenever the export was killed; other programs read it."""
+"""An export contains the log and its facts exactly once, also if it was killed meanwhile, and other programs read
+it.
+"""
 
 from __future__ import annotations
 

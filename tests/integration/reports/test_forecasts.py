@@ -1,4 +1,4 @@
-"""Forecasts of a shop of some weeks: from facts, as of any moment, in the terminal and over HTTP."""
+"""Forecasts of a shop with some weeks of history: from facts, as of any time, in the terminal and over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`oms-es report odd` judges days of reports, from what the read models say of them."""
+"""`oms-es report odd` finds unusual days in the read models."""
 
 from __future__ import annotations
 

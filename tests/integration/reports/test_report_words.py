@@ -1,4 +1,6 @@
-"""Words of reports: one that is none is answered with the nearest, and nothing but selects is made of them."""
+"""Words of reports: an unknown one is answered with the nearest known one, and only SELECT statements are made of
+them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where to pick from, and what is low, as people ask for it."""
+"""Queries of stock: where to pick from, and which SKUs run low."""
 
 from __future__ import annotations
 

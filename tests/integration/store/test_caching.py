@@ -1,4 +1,4 @@
-"""What is remembered is bounded in bytes, by an estimate that is near enough."""
+"""Caches are bounded in bytes, and the estimate of their size is close enough."""
 
 from __future__ import annotations
 

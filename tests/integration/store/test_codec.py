@@ -1,4 +1,4 @@
-"""What was written is read, also by a newer program."""
+"""What was written can be read, also by a newer version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command that was put aside can be tried again; what a gateway is reported and the domain refuses is put aside."""
+"""A stored command can be given again; a gateway's report that the domain refuses is stored that way."""
 
 from __future__ import annotations
 

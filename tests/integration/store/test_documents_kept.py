@@ -1,4 +1,6 @@
-"""Documents on a real database and in a real folder: kept once, read in pieces, found damaged, swept in time."""
+"""Documents on a real database and in a real folder: stored once, read in pieces, checked for damage, and swept in
+time.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests of one transaction, answered one by one."""
+"""The requests of one transaction get an answer each."""
 
 from __future__ import annotations
 

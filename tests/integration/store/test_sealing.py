@@ -1,4 +1,4 @@
-"""The log sealed in PostgreSQL: beside engines, by several sealers at once, after an upgrade, and under tampering."""
+"""The log sealed in PostgreSQL: beside engines, by several sealers at once, after an upgrade, and after tampering."""
 
 from __future__ import annotations
 

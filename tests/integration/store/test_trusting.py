@@ -1,4 +1,4 @@
-"""What is read without asking rules again is what is read with them; what is wrong is refused as ever."""
+"""Reading stored events without validation gives the same result as with it, and invalid new ones are still refused."""
 
 from __future__ import annotations
 

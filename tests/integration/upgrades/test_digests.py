@@ -1,4 +1,4 @@
-"""Whoever changes a table raises its version: nothing else makes `oms-es migrate` change a database that is there."""
+"""A changed table requires a raised version, as otherwise `oms-es migrate` would not change existing databases."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Databases of earlier versions, kept as they were: this version migrates them, folds anew what it folds otherwise, and
-goes on with them."""
+"""Databases kept from earlier versions: this version migrates them, rebuilds the read models that it folds
+otherwise, and continues with them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is changed in the log is found and named: every field of every envelope and event, one at a time."""
+"""Every change of the log is found and named: of every field of every envelope and event, one at a time."""
 
 from __future__ import annotations
 

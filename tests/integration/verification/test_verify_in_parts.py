@@ -1,4 +1,4 @@
-"""Whether questions are asked together or beside each other, and however little is in memory: the answers are alike."""
+"""The result of `verify` is the same in one process or several, and with however little memory."""
 
 from __future__ import annotations
 

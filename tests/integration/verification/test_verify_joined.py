@@ -1,4 +1,4 @@
-"""Units that went from order to order are missed where they did not arrive, and only there."""
+"""Units that moved from order to order are reported as missing if they did not arrive, and only then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The second account of orders must be able to fail: a changed amount or count is found and named."""
+"""The independent count of orders must be able to fail: a changed amount or count is found and named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages for newcomers are run whole, in a shell, as they stand there, and print what the pages say they print."""
+"""The pages for newcomers are run whole, in a shell, as written, and print what they say they print."""
 
 from __future__ import annotations
 

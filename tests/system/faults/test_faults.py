@@ -1,4 +1,5 @@
-"""Everything that can die, dies, while orders come in: nothing is lost, nothing is done twice, every row is history's.
+"""Every kind of process is killed while orders come in: nothing is lost, nothing happens twice, and every row equals
+history.
 
 OMS_TEST_FAULTS names the kinds (all of them by default), OMS_TEST_FAULT_TIMES how often each (once by default).
 """

@@ -1,4 +1,4 @@
-"""Nobody outside can grant himself goods, take a name that the engine makes, or go around a hold."""
+"""No outside caller can grant themselves goods, take a name that the engine makes, or bypass a hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Money that goes by the provider's dashboard, or the customer's bank: what has not left waits for it."""
+"""Money that is refunded at the provider's dashboard, or reclaimed by the customer's bank: goods that have not left
+wait for it.
+"""
 
 from __future__ import annotations
 

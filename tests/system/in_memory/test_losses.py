@@ -1,4 +1,4 @@
-"""Lost parcels through the whole engine: somebody is reported, and what was paid goes back or is sent again, once."""
+"""Lost parcels through the whole engine: an exception reports each, and it is refunded or sent again, once."""
 
 from __future__ import annotations
 

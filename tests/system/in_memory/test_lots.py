@@ -1,4 +1,4 @@
-"""Lots through the whole engine: what is over is neither promised nor picked, and nobody has to say so."""
+"""Lots through the whole engine: units of an expired lot are neither promised nor picked, without any command."""
 
 from __future__ import annotations
 

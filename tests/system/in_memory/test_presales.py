@@ -1,4 +1,6 @@
-"""Presales through the whole engine: what becomes of a deposit, and that a refund of all gives back exactly all."""
+"""Presales through the whole engine: what becomes of a deposit, and that a full refund returns exactly what was
+paid.
+"""
 
 from __future__ import annotations
 

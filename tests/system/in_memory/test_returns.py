@@ -1,4 +1,4 @@
-"""Returns through the whole engine: what comes back is on the shelf again, and its worth with the customer."""
+"""Returns through the whole engine: returned units are in stock again, and their value is refunded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a shop did itself, through the whole engine: it is neither shipped nor charged again, whatever came first."""
+"""Orders that a shop shipped or charged itself, through the whole engine: neither happens again, whichever message
+came first.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two orders are promised the same unit on paper: what is missing is reported and shown, and the money waits."""
+"""Two orders are promised the same unit: the shortage is reported and shown, and the money waits."""
 
 from __future__ import annotations
 

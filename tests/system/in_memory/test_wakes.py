@@ -1,4 +1,4 @@
-"""Orders that nobody can serve wait until somebody can: also where it is not stock that changes."""
+"""Orders that cannot be sourced wait until they can be, also if something other than stock changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulation can fail: without any one guard of the design, a promise is seen to break."""
+"""The simulation can fail: without any one guard of the design, it finds a violated invariant."""
 
 from __future__ import annotations
 

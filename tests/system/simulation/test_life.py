@@ -1,4 +1,4 @@
-"""Everything that the vocabulary knows happens in the simulation: what never comes is not tried."""
+"""Every command and event of the vocabulary occurs in the simulation; those that cannot are listed with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine in simulated time: every promise holds, whatever goes wrong; and the same seed is the same story."""
+"""The engine in simulated time: every invariant holds whatever goes wrong, and the same seed gives the same run."""
 
 from __future__ import annotations
 

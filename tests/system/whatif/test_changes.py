@@ -1,4 +1,4 @@
-"""Something is changed: what follows is decided again, and what history has no answer to is answered by the model."""
+"""A replay with a change: the engine decides again, and the model answers what history has no answer to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a real engine has made of the demo's orders on PostgreSQL is read, and lived again as it was."""
+"""Orders that a real engine processed on PostgreSQL are read, and replayed to the same history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With nothing changed, history that is lived again is history: every event of every stream, ids, causes and times."""
+"""A replay without a change gives the same history: every event of every stream, with ids, causes and times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state of many fields is changed as any NamedTuple is."""
+"""`fast_replace` changes a state with many fields as `NamedTuple._replace` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error of ours says what each way in answers to it: a code, an exit code and a status."""
+"""Every error class has a code, an exit code and an HTTP status."""
 
 from __future__ import annotations
 

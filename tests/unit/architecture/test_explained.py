@@ -1,4 +1,4 @@
-"""What the pages of explanation name is there: tests, files and folders."""
+"""The tests, files and folders that the pages of explanation name exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file fits a sitting and a folder a glance: whoever looks for a thing finds its room by reading names."""
+"""Files and folders are small enough to find things by their names."""
 
 from __future__ import annotations
 

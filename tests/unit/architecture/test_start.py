@@ -1,4 +1,4 @@
-"""A command is there as soon as what it needs is imported, and no sooner than it is asked for."""
+"""A command starts quickly: modules are imported only when they are needed."""
 
 from __future__ import annotations
 

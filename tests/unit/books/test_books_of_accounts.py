@@ -1,4 +1,4 @@
-"""Statements and their reconciliation in accounts: booked, matched, written off, taken back, and never twice."""
+"""Statements and their reconciliation in the books: posted, matched, written off, undone, and never posted twice."""
 
 from __future__ import annotations
 

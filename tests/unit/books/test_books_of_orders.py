@@ -1,4 +1,4 @@
-"""Events of orders and payments in accounts: what each means, and that whatever comes, the books balance."""
+"""Orders and payments in the books: which postings each event makes, and that the books always balance."""
 
 from __future__ import annotations
 

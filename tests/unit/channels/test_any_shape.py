@@ -1,4 +1,4 @@
-"""Whatever stands where in a message of any dialect: it is a command, it is skipped, or its sender is said what to do.
+"""Whatever a message of any dialect contains: it becomes a command, it is skipped, or it is refused with what to do.
 
 Anything else would stop a reader, or end a command, for what someone else wrote.
 """

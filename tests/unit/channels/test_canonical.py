@@ -1,4 +1,4 @@
-"""What is understood, what is not, and whether the sender learns what to do next."""
+"""Which canonical orders are accepted and which are refused, and that each refusal says what to do next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shopify's orders: totals to the cent, and a reason for each that cannot be used."""
+"""Shopify's orders: totals to the cent, and a reason for each order that cannot be used."""
 
 from __future__ import annotations
 

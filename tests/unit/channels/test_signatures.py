@@ -1,4 +1,4 @@
-"""Signatures of webhooks: what a sender signs is good, and nothing else, whatever the headers are like."""
+"""Signatures of webhooks: what the sender signed is accepted, and nothing else, whatever the headers contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WooCommerce's orders: totals to the cent, its own states, and a reason for each that cannot be used."""
+"""WooCommerce's orders: totals to the cent, its own statuses, and a reason for each order that cannot be used."""
 
 from __future__ import annotations
 

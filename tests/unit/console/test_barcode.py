@@ -1,4 +1,4 @@
-"""Code 128 as a scanner reads it: widths of bars and spaces, back to the text."""
+"""Code 128 is decoded as a scanner reads it: from the widths of bars and spaces back to the text."""
 
 from __future__ import annotations
 

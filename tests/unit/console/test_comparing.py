@@ -1,4 +1,4 @@
-"""Then and now, the moments to choose from, and the curves of stock."""
+"""The comparison of an order as of a time with now, the times to choose from, and the curves of stock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What settles an exception: every kind that a read model raises, with what its id says filled in."""
+"""Every kind of exception has the commands that settle it, with the values from its id filled in."""
 
 from __future__ import annotations
 

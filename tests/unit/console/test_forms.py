@@ -1,4 +1,4 @@
-"""Forms of every command: what is filled in is what is sent."""
+"""Forms of every command: the filled-in values are the values sent."""
 
 from __future__ import annotations
 

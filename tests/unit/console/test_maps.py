@@ -1,4 +1,4 @@
-"""The map of locations: north is above, names do not cover each other, and nothing is drawn of what has no place."""
+"""The map of locations: north is up, names do not overlap, and a location without coordinates is left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of an order's story."""
+"""The picture of an order's timeline."""
 
 from __future__ import annotations
 

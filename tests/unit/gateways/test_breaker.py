@@ -1,4 +1,4 @@
-"""A circuit breaker: closed, open after failures in a row, half open after a while, and who hears of it."""
+"""A circuit breaker: closed, open after consecutive failures, half open after a while, and reported."""
 
 from __future__ import annotations
 

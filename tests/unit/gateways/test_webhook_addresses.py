@@ -1,4 +1,4 @@
-"""Where webhooks may be sent: public addresses, whatever they are written as."""
+"""Webhooks are sent to public addresses only, in whatever notation the address is written."""
 
 from __future__ import annotations
 

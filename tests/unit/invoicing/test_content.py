@@ -1,4 +1,6 @@
-"""What a document says of captures in parts, refunds in parts, deposits and what comes back: sums to the unit."""
+"""The content of documents for partial captures, partial refunds, deposits and returns: sums are exact to the minor
+unit.
+"""
 
 from __future__ import annotations
 

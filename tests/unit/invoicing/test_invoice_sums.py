@@ -1,4 +1,4 @@
-"""What `verify` requires of the sums of a payment's documents, one after the other."""
+"""The sums that `verify` requires of the documents of a payment, in sequence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A document as XML and as a PDF: the same bytes, the same sums, and right by schemas that are not ours."""
+"""A document as XML and as PDF: reproducible bytes, the same sums, and valid by independent schemas."""
 
 from __future__ import annotations
 

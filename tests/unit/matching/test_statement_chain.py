@@ -1,4 +1,4 @@
-"""A statement opens with what the one before it closed with; where it does not, the difference is named."""
+"""A statement opens with the closing balance of the one before it; if it does not, the difference is named."""
 
 from __future__ import annotations
 

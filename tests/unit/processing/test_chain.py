@@ -1,4 +1,4 @@
-"""Which rows a chain finds that has changed some of them itself, and not committed them yet."""
+"""Which rows a chain finds that has changed some of them itself, before they are committed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every number that can be set has an upper bound, and is refused beyond it."""
+"""Every numeric setting has an upper bound, and a larger value is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes the same row whatever was there need not know it, and yet leaves the rows that history says."""
+"""Folds that ignore the previous row need not load it, and the rows still equal history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows that a projection remembers are the rows of its table, also after somebody else has had its position."""
+"""The rows that a projection remembers equal its table, also after another process held its position."""
 
 from __future__ import annotations
 

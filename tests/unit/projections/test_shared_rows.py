@@ -1,4 +1,4 @@
-"""On several workers a row is safe if one stream feeds it, or if its folds give the same row in any order."""
+"""On several workers a row is safe if one stream feeds it, or if its folds commute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A parcel's row says how far it has come, and what is heard late does not bring it back."""
+"""A parcel's row shows its state, and a late report does not move it back."""
 
 from __future__ import annotations
 

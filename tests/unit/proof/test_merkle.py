@@ -1,4 +1,4 @@
-"""Trees, paths and tiles, beside the definitions of RFC 9162 written down as they read, and beside another library."""
+"""Trees, paths and tiles are compared with the definitions of RFC 9162 and with another library."""
 
 from __future__ import annotations
 

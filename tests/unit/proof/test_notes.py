@@ -1,4 +1,4 @@
-"""Notes, keys and checkpoints in the formats of C2SP, and everything that is none of them."""
+"""Notes, keys and checkpoints in the formats of C2SP, and inputs that are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Go's own libraries read our tiles, checkpoints and signatures, and make the very paths that we make."""
+"""Go's own libraries read our tiles, checkpoints and signatures, and compute the same paths."""
 
 from __future__ import annotations
 

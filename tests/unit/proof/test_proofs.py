@@ -1,4 +1,6 @@
-"""A proof shows what it says, and any other proof shows nothing: to the product, and to the auditor's one file."""
+"""A proof proves its claim, and no altered proof is accepted, neither by the product nor by the auditor's single
+file.
+"""
 
 from __future__ import annotations
 

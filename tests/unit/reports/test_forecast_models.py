@@ -1,4 +1,4 @@
-"""Models of demand say what a kept library says, and what is made of them is what the past would have borne out."""
+"""Models of demand equal an established library, and the selection of a model is the one that history supports."""
 
 from __future__ import annotations
 

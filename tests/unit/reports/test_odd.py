@@ -1,4 +1,4 @@
-"""What is odd is flagged, what is as ever is not: on seeded series, with trends of the week, holidays and gaps."""
+"""Unusual values are flagged and usual ones are not, on seeded series with weekly trends, holidays and gaps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report as a workbook and as a document: what is read back from them is what the report says."""
+"""A report as a workbook and as a document: reading them back gives the values of the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an order may say of its customer: bounded, never a card's number, and marked as personal wherever it stands."""
+"""The customer of an order: bounded, never a card number, and marked as personal data everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command brings in, what it is refused for, and that history under the wider rule still loads."""
+"""What a command brings in is checked and refused, and history written under the wider rule still loads."""
 
 from __future__ import annotations
 

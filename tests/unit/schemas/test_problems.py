@@ -1,4 +1,4 @@
-"""One place words what is wrong with a message, for people, channels, gateways and dead letters alike."""
+"""Validation problems are worded in one place, for people, channels, gateways and dead letters."""
 
 from __future__ import annotations
 

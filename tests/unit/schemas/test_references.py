@@ -1,4 +1,4 @@
-"""What providers and carriers call things may read like a card's number: no answer of theirs is lost for it."""
+"""References of providers and carriers may look like a card number: none of their answers is refused for it."""
 
 from __future__ import annotations
 

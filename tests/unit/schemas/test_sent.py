@@ -1,4 +1,4 @@
-"""What every JSON program reads the same passes; of a name that stands twice in one object some read another value."""
+"""JSON that all programs read the same is accepted; an object with a repeated name is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts reported in an older form are read in today's words."""
+"""Events stored in an older form are read in today's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vocabulary is what the deciders emit: no more, no less."""
+"""The vocabulary is exactly the events that the deciders emit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invoices of every format say what they say, to the cent, and what does not add up is named."""
+"""Invoices of every format are read to the cent, and one that does not add up is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reader is given what a look at every event would give it, however the events came together."""
+"""A reader receives what it would by reading every event, whatever batches the events came in."""
 
 from __future__ import annotations
 

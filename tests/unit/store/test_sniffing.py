@@ -1,4 +1,4 @@
-"""What a document is, is said by its bytes alone."""
+"""The type of a document is determined by its bytes alone."""
 
 from __future__ import annotations
 

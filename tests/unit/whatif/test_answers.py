@@ -1,4 +1,4 @@
-"""The same question at another time has history's answer, also where that was no."""
+"""The same request at another time gets history's answer, also if that was a refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An item is what was reported last; a bundle is never made of itself."""
+"""An item is as it was last described, and a bundle never contains itself."""
 
 from __future__ import annotations
 

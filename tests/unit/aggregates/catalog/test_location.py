@@ -1,4 +1,4 @@
-"""A location opens and closes; what is reported later is the newer truth."""
+"""A location opens and closes, and the last command decides."""
 
 from __future__ import annotations
 

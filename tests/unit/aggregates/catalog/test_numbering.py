@@ -1,4 +1,4 @@
-"""Three tests per rule: orders are numbered without a gap, each once, and only where a channel wants it."""
+"""Orders are numbered without a gap, each once, and only in channels that want it; three tests per rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A version of the rules says one thing for ever; the one reported last holds."""
+"""A published version of the rules never changes, and the version published last is in force."""
 
 from __future__ import annotations
 

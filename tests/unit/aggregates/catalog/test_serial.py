@@ -1,4 +1,4 @@
-"""A serial number is at one location at most; what moves is reported by both ends, in either order."""
+"""A serial number is at one location at most; both ends report a transfer, in either order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts of customers: what is granted is never more than what is there."""
+"""Accounts of customers: no more is granted than the balance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers without a gap."""
+"""Invoice numbers have no gap."""
 
 from __future__ import annotations
 

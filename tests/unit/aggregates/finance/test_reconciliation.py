@@ -1,4 +1,4 @@
-"""A run records what is new; people settle breaks, take matches back and close periods, and can take that back."""
+"""A run records what is new. People settle breaks, undo matches, and close and reopen periods."""
 
 from __future__ import annotations
 

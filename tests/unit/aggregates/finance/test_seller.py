@@ -1,4 +1,4 @@
-"""Who sells on which channels."""
+"""A channel belongs to one seller, and one seller may have all channels that no other names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Three tests per rule: amendments and cancelled lines move the difference and nothing else, at every stage."""
+"""Amendments and cancelled lines change stock and money by the difference alone, at every stage; three tests per
+rule.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three tests per rule: goods do not go out when their money is gone, and go when it is there again."""
+"""Goods are held back while their money is missing, and released when it is back; three tests per rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three tests per rule, happy, nothing happens, refused: an order's way, and every way off it."""
+"""The way of an order, and every way off it; three tests per rule: it happens, nothing happens, it is refused."""
 
 from __future__ import annotations
 

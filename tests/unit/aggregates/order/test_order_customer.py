@@ -1,4 +1,4 @@
-"""Whose an order is: what follows from it says so. Sent without its customer, an order is the same order."""
+"""Events of an order name its customer. Sent without its customer, an order is the same order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The person of an order is forgotten: once it has ended, once, and nothing of a person is taken for it again."""
+"""The person of an order is forgotten once the order has ended, once, and no personal data is accepted for it
+afterwards.
+"""
 
 from __future__ import annotations
 

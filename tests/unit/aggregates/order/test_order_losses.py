@@ -1,4 +1,4 @@
-"""A parcel that was lost: what was paid for it goes back, or pays for sending it again, once and never both."""
+"""What was paid for a lost parcel is refunded, or pays for its replacement: once, and never both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Three tests per rule: who pays, when it does not come, what waits for a person, and what goes back."""
+"""Who pays for an order, what happens if they do not, what waits for a person, and what is refunded; three tests per
+rule.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people note about an order: once by its name, at any time, and nothing else changes."""
+"""Notes about an order are added once by their id, at any time, and change nothing else."""
 
 from __future__ import annotations
 

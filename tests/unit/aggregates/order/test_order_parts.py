@@ -1,4 +1,4 @@
-"""Orders that become several and several that become one: units and money are conserved, locks are never let go of."""
+"""Split and merged orders: units and money are conserved, and reservations are never released on the way."""
 
 from __future__ import annotations
 

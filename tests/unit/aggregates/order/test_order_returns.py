@@ -1,4 +1,5 @@
-"""What an order says to returns: no more comes back than was shipped, and no unit is credited twice.
+"""No more comes back than was shipped, and no unit is credited twice; three tests per rule: it happens, nothing
+happens when it is repeated, it is refused.
 
 Three tests per rule: it happens, nothing happens when it is asked again, it is refused.
 """

@@ -1,4 +1,4 @@
-"""Where an order's units come from: bundles taken apart, a person's word, places that fail."""
+"""The sourcing of an order: bundles are replaced by their components, people assign locations, and locations fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows of itself where an order stands: what is asked for, due, released, over."""
+"""The steps that an order takes without a command of a person: requests, releases, completion."""
 
 from __future__ import annotations
 

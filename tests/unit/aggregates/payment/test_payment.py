@@ -1,4 +1,6 @@
-"""Three tests per rule, happy, nothing happens, refused: money is taken once, and given back when nobody wants it."""
+"""Money is captured once, and refunded if the order no longer needs it; three tests per rule: it happens, nothing
+happens, it is refused.
+"""
 
 from __future__ import annotations
 

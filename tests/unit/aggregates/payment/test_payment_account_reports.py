@@ -1,4 +1,4 @@
-"""What a provider reports of a payment that is made from an account, or that went back onto one."""
+"""Provider reports about payments from an account, or refunds to one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A payment that waits for the customer: it is shown, closed once it is not wanted, and paid at once or too late."""
+"""A payment that waits for the customer is shown, is closed if the order no longer needs it, and may be paid at once
+or too late.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A callback that does not come is asked for, under the same key, a few times; then a person finds out."""
+"""An outcome that does not arrive is requested again under the same key, a few times, and then reported to a person."""
 
 from __future__ import annotations
 

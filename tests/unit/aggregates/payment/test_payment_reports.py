@@ -1,4 +1,4 @@
-"""What a provider reports of its own accord: the books say what it says, in whichever order it says it."""
+"""Reports that a provider sends unasked are recorded, in whichever order they arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A channel's policy for returns: the newest holds."""
+"""The newest policy of a channel for returns is in force."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A return: asked for, approved or refused, received against what was expected, inspected, credited, closed."""
+"""A return is requested, approved or refused, received, inspected, credited and closed."""
 
 from __future__ import annotations
 

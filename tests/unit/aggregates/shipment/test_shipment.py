@@ -1,4 +1,6 @@
-"""Three tests per rule, happy, nothing happens, refused: tracking is result in order, however it is reported."""
+"""Tracking gives the same result in whichever order it is reported; three tests per rule: it happens, nothing
+happens, it is refused.
+"""
 
 from __future__ import annotations
 

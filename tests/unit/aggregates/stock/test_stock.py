@@ -1,4 +1,4 @@
-"""Three tests per rule, happy, nothing happens, refused; then the laws as properties."""
+"""The rules of stock, three tests each: it happens, nothing happens, it is refused; then its laws as properties."""
 
 from __future__ import annotations
 

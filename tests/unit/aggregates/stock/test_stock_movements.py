@@ -1,4 +1,4 @@
-"""What comes, goes and changes its place counts once; a loss is recorded as it is, and breaks the newest promises."""
+"""Movements of stock count once each; a loss is recorded as it is, and breaks the newest reservations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of stock at their edges: serial numbers, lots, inbounds, shares, and what is remembered how long."""
+"""Edge cases of stock: serial numbers, lots, inbounds, channel shares, and how long ids are remembered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stock that comes free wakes who waits, in turn; whatever the pace of each, nobody waits beside free stock."""
+"""Free stock wakes waiting orders in turn; whatever the speed of each, no order waits beside free stock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is due is let go, by the command of its kind, with the time at which it was found due."""
+"""Each deadline that is due gives the command of its kind, with the time at which it was found due."""
 
 from __future__ import annotations
 

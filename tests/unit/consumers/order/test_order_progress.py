@@ -1,4 +1,4 @@
-"""The order hears what was done for it, in words that it accepts, and nothing that was done for others."""
+"""The order learns what was done for it, in commands that it accepts, and nothing that was done for other orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The account keeper: payments that name an account are answered by it, and no others."""
+"""The account keeper answers payments that name an account, and no others."""
 
 from __future__ import annotations
 

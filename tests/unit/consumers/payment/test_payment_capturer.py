@@ -1,4 +1,4 @@
-"""A parcel's share is taken when it leaves, under the parcel's name; the rest is let go at the end."""
+"""The share of a parcel is captured when it is dispatched, under the parcel's name; the rest is released at the end."""
 
 from __future__ import annotations
 

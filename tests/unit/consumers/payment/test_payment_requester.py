@@ -1,4 +1,4 @@
-"""Money is asked for when it is due, and given back when the order is cancelled after that."""
+"""Payments are requested when they are due, and cancelled with the order."""
 
 from __future__ import annotations
 

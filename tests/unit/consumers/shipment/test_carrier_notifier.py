@@ -1,4 +1,4 @@
-"""A packed shipment is booked with whom the rates speak for; a booking that failed waits for a person."""
+"""A packed shipment is booked with the carrier that the rates choose; a booking that failed waits for a person."""
 
 from __future__ import annotations
 

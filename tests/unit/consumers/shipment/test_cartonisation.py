@@ -1,4 +1,4 @@
-"""Cartons hold exactly what they should, no box is overfilled, and few units are packed as well as can be."""
+"""Cartons contain exactly the units of the parcel, none is overfilled, and few units are packed optimally."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A released order is one shipment per plan; a cancellation asks each of them to stop."""
+"""A released order becomes one shipment per plan; a cancellation asks to stop each of them."""
 
 from __future__ import annotations
 

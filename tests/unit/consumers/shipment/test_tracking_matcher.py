@@ -1,4 +1,4 @@
-"""A report finds its parcel whether it comes before or after the booking."""
+"""A carrier's report is matched to its parcel, whether it arrives before or after the booking."""
 
 from __future__ import annotations
 

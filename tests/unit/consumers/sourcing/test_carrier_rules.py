@@ -1,4 +1,4 @@
-"""Who gets a shipment: by delivery option, reach, weight, time and price."""
+"""The choice of a carrier: by delivery option, reach, weight, time and price."""
 
 from __future__ import annotations
 

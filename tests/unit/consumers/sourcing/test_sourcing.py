@@ -1,4 +1,4 @@
-"""An order is sourced from what is open, free and not excluded; what nobody can promise is backordered."""
+"""An order is sourced from open locations with free stock that are not excluded; the rest is backordered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The laws of the search: no unit is promised twice or lost, fewest shipments, and exact is never worse than greedy."""
+"""Laws of the search: no unit is assigned twice or lost, shipments are fewest, and the exact search is never worse
+than the greedy one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is claimed is let in; what carries a number is reported of, and nothing else is."""
+"""A claimed serial number is registered; movements of units with a serial number are reported, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was sourced is locked, what is not needed is let go, what left is shipped: each unit once."""
+"""Sourced units are reserved, unneeded ones released, dispatched ones shipped: each unit once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What left is let in where it went, with everything that was known of it; presales are covered to the last."""
+"""Transferred units are received at their destination with everything known of them; presales are covered to the
+last.
+"""
 
 from __future__ import annotations
 

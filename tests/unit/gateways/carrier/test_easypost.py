@@ -1,4 +1,4 @@
-"""EasyPost's trackers become sightings in our words, as its own examples write them."""
+"""EasyPost's trackers, as its own examples write them, become our tracking events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kuaidi100's histories become sightings in our words: whole, in any order, and as what its states mean."""
+"""Kuaidi100's histories become our tracking events: complete, in any order, and with the meaning of its states."""
 
 from __future__ import annotations
 

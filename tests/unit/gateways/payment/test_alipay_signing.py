@@ -1,4 +1,4 @@
-"""What Alipay's signatures are over, with keys of our own: its package for Python signs and verifies the same."""
+"""Signatures of Alipay, with test keys: Alipay's package for Python signs and verifies the same."""
 
 from __future__ import annotations
 

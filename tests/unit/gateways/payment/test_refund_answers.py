@@ -1,4 +1,4 @@
-"""What the answer about a refund becomes: a failure that has a reference is what the provider's report of it is."""
+"""The answer to a refund: a failure with a reference has the same effect as the provider's report of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of RSA in files and settings: taken if they can be used, else named by where they are and never shown."""
+"""RSA keys in files and settings: a usable one is accepted, another is named by its place and never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stripe's webhook events: what each reports, in which amount, of which payment; and a reason for each not read."""
+"""Stripe's webhook events: what each reports, of which payment and amount, and a reason for each that is skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What WeChat Pay reports of a refund: which failure is the end of it, and which may yet become a refund."""
+"""WeChat Pay's reports of a refund: which failure is final, and which may still become a refund."""
 
 from __future__ import annotations
 

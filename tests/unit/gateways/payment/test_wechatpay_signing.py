@@ -1,4 +1,4 @@
-"""Signatures and encryption of WeChat Pay, with keys of our own: its package for Python reads and writes the same."""
+"""Signatures and encryption of WeChat Pay, with test keys: its package for Python reads and writes the same."""
 
 from __future__ import annotations
 

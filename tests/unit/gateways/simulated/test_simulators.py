@@ -1,4 +1,4 @@
-"""The simulated world recognises what it was asked before, also while it is being asked."""
+"""The simulators recognise a repeated request, also while the first one is being processed."""
 
 from __future__ import annotations
 

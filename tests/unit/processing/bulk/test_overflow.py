@@ -1,4 +1,4 @@
-"""A mapping that overflows into a file is a dict, whenever what is too much is moved."""
+"""A mapping that overflows into a file behaves as a dict, whenever entries are moved out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An id that was added is known, and no other, however few are in memory."""
+"""An id that was added is known, and no other is, however few are in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An item is shown as it was informed last, described or not."""
+"""An item is shown as it was last reported, described or not."""
 
 from __future__ import annotations
 

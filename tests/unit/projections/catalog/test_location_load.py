@@ -1,4 +1,4 @@
-"""What each location was given on the newest day counts; a new day begins at one."""
+"""The load of each location is counted for the newest day; a new day begins at one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A location is shown as it was opened, open or closed; opened again, as it was informed last."""
+"""A location is shown as it was last opened, and as open or closed."""
 
 from __future__ import annotations
 

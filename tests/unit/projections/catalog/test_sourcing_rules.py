@@ -1,4 +1,4 @@
-"""Of all versions that were published, the one reported last is current."""
+"""The version of the rules that was published last is current."""
 
 from __future__ import annotations
 

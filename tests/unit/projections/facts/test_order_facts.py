@@ -1,4 +1,4 @@
-"""Milestones and lines stay true whatever becomes of the order, and both come to the same."""
+"""Milestones and lines stay correct whatever becomes of the order, and agree with each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parcels by line, returns by line, refunds and stock movements: one row each for what is counted."""
+"""Facts about parcels, returns, refunds and stock movements: one row for each thing that is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deadline is there from the moment something is due until it is settled, by whatever settles it."""
+"""A deadline exists from the time something is due until it is settled, by whichever event settles it."""
 
 from __future__ import annotations
 

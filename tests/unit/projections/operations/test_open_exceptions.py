@@ -1,4 +1,4 @@
-"""What a person must look at is there until it is settled, and is about one matter each."""
+"""An exception is listed until it is settled, and concerns one matter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subscriptions and connections as people list them: who changed them last, and never a secret."""
+"""Lists of subscriptions and connections: who changed them last, and never a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who waits for what, since when: a row appears when a unit is lacking and goes when it is sought again."""
+"""The backorder queue: a row appears when a unit is lacking, and goes when it is sourced again."""
 
 from __future__ import annotations
 

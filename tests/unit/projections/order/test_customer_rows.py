@@ -1,4 +1,4 @@
-"""What a customer's orders come to: per channel, per currency, and in whichever order they are read."""
+"""The totals of a customer's orders per channel and currency, whatever the order in which events are read."""
 
 from __future__ import annotations
 

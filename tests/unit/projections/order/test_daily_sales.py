@@ -1,4 +1,4 @@
-"""Sales belong to the UTC day on which the order was placed; a cancellation is counted beside them, on that day too."""
+"""Sales count for the UTC day on which the order was placed; its cancellation counts for that day too."""
 
 from __future__ import annotations
 

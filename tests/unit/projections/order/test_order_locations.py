@@ -1,4 +1,4 @@
-"""Where an order may have units locked is known until it is released or ends."""
+"""The locations at which an order may have reserved units are known until it is released or ends."""
 
 from __future__ import annotations
 

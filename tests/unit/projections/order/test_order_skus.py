@@ -1,4 +1,4 @@
-"""An order is found by each SKU that it asked for, and by to whom it goes."""
+"""An order is found by each SKU that it contains, and by its recipient."""
 
 from __future__ import annotations
 

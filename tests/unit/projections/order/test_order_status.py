@@ -1,4 +1,4 @@
-"""An order's row follows its phase, and says as long as it is true that something lacks stock."""
+"""An order's row follows its phase, and says that stock is lacking for as long as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The timeline has every event that names an order, once, in its place, in words."""
+"""The timeline has every event that names an order once, in order, with its sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A payment's row says how far it has come, and where every unit of its money is."""
+"""A payment's row shows its state, and what became of every unit of its money."""
 
 from __future__ import annotations
 

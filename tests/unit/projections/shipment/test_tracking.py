@@ -1,4 +1,4 @@
-"""Which number is whose parcel, what was said of it, and what carriers charge now."""
+"""Which parcel a tracking number belongs to, what was reported of it, and the rates in force."""
 
 from __future__ import annotations
 

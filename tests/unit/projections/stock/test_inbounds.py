@@ -1,4 +1,4 @@
-"""What is on its way is shown until it has come, and what was asked for until it is there."""
+"""Inbound goods are shown until they have arrived, and requested ones until they are covered."""
 
 from __future__ import annotations
 

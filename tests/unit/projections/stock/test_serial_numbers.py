@@ -1,4 +1,4 @@
-"""A number is where the registry says, and nowhere once its unit has left."""
+"""A serial number is where the registry says, and nowhere once its unit was shipped."""
 
 from __future__ import annotations
 

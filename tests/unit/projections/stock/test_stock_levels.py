@@ -1,4 +1,4 @@
-"""The levels that people see are those that the stock streams decide by."""
+"""The read model of stock levels equals the state of the stock streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The places that people see are those that the stock stream knows."""
+"""The read model of places in a warehouse equals the state of the stock stream."""
 
 from __future__ import annotations
 

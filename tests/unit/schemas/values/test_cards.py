@@ -1,4 +1,4 @@
-"""A card's number is found wherever it stands, and what is none is left as it is."""
+"""A card number is found wherever it stands, and other numbers are left as they are."""
 
 from __future__ import annotations
 

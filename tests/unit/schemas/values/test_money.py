@@ -1,4 +1,4 @@
-"""Sharing money out: nothing is made or lost, nobody is more than a unit off, and more weight never gets less."""
+"""Apportioning money: the sum is exact, no share is more than a unit off, and a larger weight never gets less."""
 
 from __future__ import annotations
 

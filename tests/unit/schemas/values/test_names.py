@@ -1,4 +1,4 @@
-"""Names made of others: no two are of different parts, and none can be sent."""
+"""Derived names: different parts give different names, and no channel can send one."""
 
 from __future__ import annotations
 
