@@ -54,9 +54,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class FilesTogether(LoadScopeScheduling):  # type: ignore[misc] # as above
-    """For several processes at once: one of them has the Kafka, and a file's tests stay together, as some go on where
-    others end. The marks that `--dist=loadgroup` goes by do not come through: pytest 9.2 has another name for what
-    pytest-xdist 3.8 writes them to."""
+    """Distribute tests to several processes: one of them has the Kafka, and a file's tests stay together, as some
+    depend on earlier ones. The marks of `--dist=loadgroup` do not reach fixtures."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid.partition("::")[0])
@@ -75,14 +74,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogethe
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """What fails is named at once: a whole run takes a quarter of an hour, and names failures at its end."""
+    """Name each failure at once: a whole run takes a quarter of an hour, and names failures at its end."""
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
         print(f"\nfailed: {report.nodeid} ({report.when})", flush=True)
 
 
 @contextmanager
 def reachable_directory() -> Iterator[Path]:
-    """pytest's own are closed to the account that the server runs as when the tests run as root."""
+    """Return a directory that the server's account may enter: pytest's own are closed to it when the tests run as
+    root."""
     directory = Path(tempfile.mkdtemp(prefix="oms-es-test-"))
     directory.chmod(0o711)
     try:
@@ -147,7 +147,7 @@ def any_database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def oms(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command; its exit code, what it printed, and what it said."""
+    """Return a function that runs a command and returns its exit code, stdout and stderr."""
     migrate(database_url)
     monkeypatch.setenv("OMS_DATABASE_URL", database_url)
 
@@ -161,7 +161,8 @@ def oms(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 @contextmanager
 def broker(**options: Any) -> Iterator[Broker]:
-    """A real Kafka of one's own. Where there is none to be had, the test is skipped, or fails if that was asked for."""
+    """Start a real Kafka for one test. Without Kafka's jars the test is skipped, or fails if the environment requires
+    it."""
     with reachable_directory() as directory:
         running = Broker(directory / "kafka", **options)
         try:
@@ -178,7 +179,8 @@ def broker(**options: Any) -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def kafka_address() -> Iterator[str]:
-    """Of a Kafka that all tests share, one after the other. OMS_TEST_KAFKA names one whose `oms.` topics may go."""
+    """Return the address of a Kafka that all tests share in sequence. OMS_TEST_KAFKA names one whose `oms.` topics may
+    be deleted."""
     if named := os.environ.get("OMS_TEST_KAFKA"):
         yield named
         return
@@ -188,7 +190,7 @@ def kafka_address() -> Iterator[str]:
 
 @pytest.fixture
 def kafka(kafka_address: str) -> Config:
-    """How to reach a Kafka with empty topics and without groups."""
+    """Return the address of a Kafka with empty topics and no groups."""
     config = connection(kafka_address)
     empty(config)
     create_topics(config, topics(PARTITIONS), replicas=1)
@@ -210,7 +212,8 @@ def empty(config: Config) -> None:
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
-    """A test that wants the lines asks for them; fixtures of a whole file begin before the next test's own."""
+    """Turn logging off: a test that wants log lines turns it on, and fixtures of a whole file begin before the next
+    test's own."""
     configure_logging("console", "critical")
     yield
     configure_logging("console", "critical")

@@ -357,7 +357,7 @@ def example(shape: type[BaseModel], *, whole: bool) -> dict[str, Any]:
 
 
 def _value(name: str, annotation: Any, *, whole: bool) -> Any:
-    """By type where the type says it all, by name where it is a plain word or number."""
+    """Return a value by the field's type where that is enough, and by its name where it is a plain string or number."""
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     inner = [part for part in get_args(annotation) if part not in (type(None), Ellipsis)]
@@ -377,7 +377,7 @@ def _value(name: str, annotation: Any, *, whole: bool) -> Any:
 
 
 def write_missing(events: Mapping[str, type[Event]] = EVENTS) -> list[Path]:
-    """The files that were missing; those that exist are left as they are."""
+    """Write the files that are missing and return them; existing ones stay as they are."""
     written = []
     for event in events.values():
         path = path_of(event, event.schema_version)

@@ -71,7 +71,7 @@ def test_whatever_is_asked_for_is_proved(oms: Any, database_url: str, tmp_path: 
 
 
 def test_the_folder_is_what_others_follow_the_log_by(oms: Any, database_url: str, tmp_path: Path) -> None:
-    """Every leaf and the root, from files alone; written again, only what is new."""
+    """Every leaf and the root can be read from the files alone; writing again adds only what is new."""
     orders(database_url, "W-1", *(f"X-{n}" for n in range(8)))
     _, _, first = oms("audit", "checkpoint", "--to", str(tmp_path))
     checkpoint = (tmp_path / "checkpoint").read_text()

@@ -83,7 +83,7 @@ def test_other_bookkeepers_come_to_the_same_balances(database_url: str, books: A
 
 
 def test_what_was_recorded_late_is_in_what_a_period_begins_with(database_url: str, books: Any) -> None:
-    """The order was paid today; what the bank booked in January was found afterwards."""
+    """The order was paid today; the bank's booking of January was found afterwards."""
     shown(books, "reconcile", "run", "Bank.EU")
     with psycopg.connect(database_url) as connection:
         query = "SELECT break_id FROM reconciliation_breaks WHERE amount_minor = 1000"

@@ -141,7 +141,7 @@ def test_a_line_that_says_a_name_twice_is_refused() -> None:
 
 
 def test_no_line_says_what_time_it_is() -> None:
-    """What is allowed may depend on it: a document is removed once its time is over."""
+    """Otherwise a line could remove a document before its retention is over."""
     parse = bulk_commands.reader(DECIDERS)
     fields = {"sha256": "0" * 64, "reason": "over"}
     with pytest.raises(BadInput, match="now"):

@@ -39,7 +39,7 @@ BEFORE_YEAR_1 = ORDER | {
 
 @pytest.fixture
 def oms(oms: Oms) -> Oms:
-    """The commands, with a location that has stock."""
+    """Return the commands, with a location that has stock."""
     assert oms("location", "open", "berlin", "--country", "DE")[0] == Code.OK
     assert oms("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5")[0] == Code.OK
     return oms
@@ -152,7 +152,8 @@ def test_a_refund_made_in_the_providers_dashboard_counts_when_its_export_is_impo
 def test_a_pipe_that_closes_in_the_middle_of_a_line_costs_that_line_alone(
     oms: Oms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who writes it died: each whole line is taken, the rest is one dead letter; sent again, nothing is doubled."""
+    """The writer died: each whole line is accepted, the rest is one dead letter, and sending all again duplicates
+    nothing."""
     lines = "".join(json.dumps(ORDER | {"external_id": str(n)}) + "\n" for n in range(3))
 
     def piped(content: str) -> tuple[int, dict[str, int]]:

@@ -36,7 +36,7 @@ def lived_in(embedded_server: EmbeddedPostgres) -> Iterator[str]:
 
 @pytest.fixture
 def database_url(lived_in: str) -> str:
-    """The database of the commands is the one that was lived in."""
+    """Return the URL of the database that the fixture filled, for the commands too."""
     return lived_in
 
 

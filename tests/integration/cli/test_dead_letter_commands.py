@@ -14,7 +14,7 @@ from oms_es.exit_codes import Code
 
 @pytest.fixture
 def three(oms: Any, tmp_path: Path) -> Any:
-    """Two of one file, each for another reason, and one of another file."""
+    """Make two dead letters of one file, each with another reason, and one of another file."""
     good = order(1).model_dump_json()
     for name, lines in (("a.jsonl", [good, '{"channel": "web"}', "{"]), ("b.jsonl", [good, "{"])):
         file = tmp_path / name
@@ -82,7 +82,7 @@ CARD = "4111111111111111"
 
 
 def test_one_that_was_masked_cannot_be_replayed_and_stays_where_it_is(oms: Any, tmp_path: Path) -> None:
-    """With the mask in it, it would be an order: placed, and paid by nobody's token."""
+    """With the mask in the place of the token it would be a valid order that no one can pay."""
     order_of_a_card = {**json.loads(order(1).model_dump_json()), "payment_token": CARD}
     (tmp_path / "card.jsonl").write_text(json.dumps(order_of_a_card))
     assert oms("orders", "import", str(tmp_path / "card.jsonl"), "--no-run", "--anyway")[0] == Code.BURIED

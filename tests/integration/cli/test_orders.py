@@ -26,7 +26,7 @@ MANY = 20_000
 
 @pytest.fixture
 def five(database_url: str, oms: Any) -> Any:
-    """Four orders that are completed, and one of another channel that waits for stock."""
+    """Make four completed orders, and one of another channel that waits for stock."""
     with Engine(database_url) as engine:
         engine.submit("test", [OpenLocation(location="berlin", country="DE")])
         engine.submit("test", [ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=10)])

@@ -70,7 +70,7 @@ def running(url: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def port_of(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """What it said up to there."""
+    """Return the port that the process printed."""
     said = ""
     assert process.stderr
     for line in process.stderr:

@@ -35,7 +35,7 @@ PLACED = PlaceOrder(
 
 @pytest.fixture
 def oms(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> Oms:
-    """The commands, with simulated gateways."""
+    """Return the commands, with simulated gateways."""
     monkeypatch.setenv("OMS_GATEWAYS", "simulated")
     return oms
 

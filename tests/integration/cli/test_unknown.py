@@ -1,4 +1,4 @@
-"""An order that names something unknown, such as a SKU, is accepted, held or refused, as the setting says, on every way in."""
+"""An order with an unknown name, such as a SKU, is accepted, held or refused on every way in, as the setting says."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def letter(database_url: str) -> tuple[str, str]:
 
 @pytest.fixture
 def shop(oms: Oms, database_url: str) -> str:
-    """Knows one SKU, one channel and one delivery option."""
+    """Set up one SKU, one channel and one delivery option."""
     for words in (
         ("location", "open", "BER", "--kind", "warehouse", "--country", "DE", "--channels", '["web"]'),
         ("item", "describe", "mug-0001", "--name", "Mug"),

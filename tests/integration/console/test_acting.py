@@ -16,7 +16,7 @@ from http_server import Served, token
 
 
 def attention(page: str) -> str:
-    """The first card of an order that says what it waits for."""
+    """Return the first card of an order, which says what it waits for."""
     found = re.search(r'<section class="card attention">.*?</section>', page, re.DOTALL)
     return unescape(found[0]) if found else ""
 

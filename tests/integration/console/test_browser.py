@@ -28,7 +28,7 @@ IN_THE_DARK: Mapping[str, Any] = {**RULES, "runOnly": {"type": "rule", "values":
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Where there is none to be had, the test is skipped, or fails if that was asked for."""
+    """Return Chromium. Without it the test is skipped, or fails if the environment requires it."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         if os.environ.get("OMS_TEST_CHROMIUM_REQUIRED"):
@@ -42,7 +42,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def visiting(chromium: Browser, served: Served, role: str = "operator", **options: Any) -> Iterator[Page]:
-    """Signed in by typing the key. Nothing may be said on the browser's console, nor fetched from elsewhere."""
+    """Sign in by typing the key. The browser's console must stay empty, and nothing may be fetched from elsewhere."""
     wrong: list[str] = []
     context = chromium.new_context(base_url=served.url, **options)
     page = context.new_page()

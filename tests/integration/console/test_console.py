@@ -40,7 +40,7 @@ def operator(served: Served) -> Iterator[httpx.Client]:
 
 
 def tried(served: Served, shop: Shop, operator: httpx.Client) -> list[str]:
-    """Pages of a run without the shop's location."""
+    """Return the pages of a what-if run without the shop's location."""
     rule = {"rule_id": "never there", "effect": "never", "locations": [shop.location]}
     form = {"draft": json.dumps({"eligibility": [rule]}), "version": EVIL, "days": "30", "step": "try"}
     begun = sent(operator, "/console/setup/rules", form, of="/console/setup/rules")
@@ -51,7 +51,7 @@ def tried(served: Served, shop: Shop, operator: httpx.Client) -> list[str]:
 
 
 def shown(served: Served, shop: Shop) -> list[str]:
-    """Every page, of things that exist."""
+    """Return the path of every page, of things that exist."""
     with served.client() as api:
         letter = api.get("/v1/dead-letters").json()["items"][-1]["id"]
     values = {

@@ -28,7 +28,7 @@ def hidden_in(page: str) -> dict[str, str]:
 
 
 def held_events(api: httpx.Client, order_id: str) -> list[dict[str, Any]]:
-    """As far as the timeline has come."""
+    """Return the events of the timeline so far."""
     events = api.get(f"/v1/orders/{order_id}/events").json()["items"]
     return [event for event in events if event["type"] == "OrderHeld"]
 
@@ -40,7 +40,7 @@ def client(served: Served) -> Iterator[httpx.Client]:
 
 
 def test_a_question_that_takes_too_long_is_said_to_be_too_large(served: Served, client: httpx.Client) -> None:
-    """What it waits for here is a table that is locked: it ends all the same."""
+    """A locked table makes the report wait; it is cancelled all the same."""
     with psycopg.connect(served.database_url) as other, served.client() as api:
         other.execute("LOCK TABLE stock_movements IN ACCESS EXCLUSIVE MODE")
         answer = api.get("/v1/reports/stock-turn")

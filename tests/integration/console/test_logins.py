@@ -27,7 +27,7 @@ def stranger(served: Served) -> Iterator[httpx.Client]:
 
 
 def sent_to(served: Served, client: httpx.Client, to: str = "/console/orders") -> str:
-    """Where the browser is sent."""
+    """Return the address to which the browser is sent."""
     page = client.get(f"/console/sign-in?next={quote(to, safe='')}").text
     assert f"Sign in at {served.provider.url}" in page
     answer = client.get("/console/sign-in/at", params={"next": to})
@@ -106,7 +106,7 @@ def test_who_declines_or_names_another_issuer_is_back_at_the_door(served: Served
 
 
 def test_an_issuer_that_the_console_is_no_client_of_is_never_asked(served: Served, stranger: httpx.Client) -> None:
-    """Its secret is of one issuer; what the browser keeps is the browser's word."""
+    """The client's secret belongs to one issuer, and the issuer in the browser's cookie can be forged."""
     forged = {"issuer": "http://127.0.0.1:1", "state": "a", "nonce": "b", "verifier": "c", "to": "/console"}
     headers = {"Cookie": f"oms_login={urlencode(forged)}"}
     assert stranger.get("/console/sign-in/back?state=a&code=x", headers=headers).status_code == 401

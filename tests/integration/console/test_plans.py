@@ -69,7 +69,7 @@ OF_ALL = {"finance/bank?kind=missing_here": "its report counts the account's bre
 
 
 def value_of(column: Column[Any], alike: dict[str, str]) -> str:
-    """In SQL, of the row that is called `n`."""
+    """Return an SQL expression for a value of row number `n`."""
     if column.name in alike:
         return f"'{alike[column.name]}'"
     if column.name in VARIED and not isinstance(column.type, Integer | Numeric):
@@ -87,7 +87,7 @@ def value_of(column: Column[Any], alike: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def filled(embedded_server: EmbeddedPostgres) -> Iterator[str]:
-    """A database with so many rows, which were never folded: what pages read of them is all that is asked here."""
+    """Make a database with so many rows that were never folded: only the cost of reading them matters here."""
     tables = {projection.name: projection.table for projection in PROJECTIONS}
     with fresh_database(embedded_server) as url:
         migrate(url)
@@ -110,7 +110,7 @@ def filled(embedded_server: EmbeddedPostgres) -> Iterator[str]:
 
 
 class Explaining(psycopg.Connection[dict[str, Any]]):
-    """Asks of every statement how it was carried out, before it is."""
+    """A connection that asks for the plan of every statement before it runs it."""
 
     plans: list[tuple[str, Any]] = []
 
@@ -131,7 +131,7 @@ def steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def read_by(step: dict[str, Any]) -> int:
-    """Rows that it looked at, also those that it then left out."""
+    """Return the rows that a step of the plan read, those included that it then filtered out."""
     removed = sum(value for name, value in step.items() if name.startswith("Rows Removed by"))
     return int((step["Actual Rows"] + removed) * step["Actual Loops"])
 
@@ -162,13 +162,13 @@ def test_what_reads_a_table_or_counts_it_is_found(filled: str) -> None:
 
 
 def too_much(plan: dict[str, Any]) -> list[tuple[str, str | None, int]]:
-    """Steps that read more than a page needs, or a large table from its beginning."""
+    """Yield the steps that read more than a page needs, or a large table from its beginning."""
     found = [(step["Node Type"], step.get("Relation Name"), read_by(step)) for step in steps(plan)]
     return [one for one in found if one[2] > READ_MAX or (one[0] == "Seq Scan" and one[1] in FILLED)]
 
 
 async def asked(url: str) -> dict[str, list[tuple[str, Any]]]:
-    """By page: the statements that it asked, each with its plan."""
+    """Return, by page, the statements that it ran, each with its plan."""
     found = {}
     with Runtime(url, simulated=False, answers_soon=True) as runtime:
         services = Services(runtime, 1_000)

@@ -62,7 +62,7 @@ def test_of_200_writers_that_race_for_one_account_as_many_win_as_it_can_pay(data
 
 
 def _granted(store: Store, number: int) -> int:
-    """Held for a payment, held by hand, or paid out: all of the same money."""
+    """Return what was held for a payment, held by hand, or paid out: all of it reduces the same balance."""
     said: Any = {"payment_id": f"o{number}.1", "order_id": f"o{number}", "currency": "EUR", "channel": "web"}
     command: Any = (
         a.HoldForPayment(**OF, **said, amount_minor=10),
@@ -103,7 +103,7 @@ def account_with(engine: Engine, account_id: str, amount: int, customer_id: str 
 
 
 def by_account(number: int, account_id: str, amount: int, units: int = 1) -> o.PlaceOrder:
-    """Paid from the account, and what that leaves open by card."""
+    """Return an order that is paid from the account, with the remainder by card."""
     placed = order(number)
     line = placed.lines[0].model_copy(update={"quantity": units})
     tender = o.Tender(method="account", payment_token=account_id, amount_minor=amount)

@@ -23,7 +23,8 @@ CULPRIT = "place-5"
 
 
 def the_reader(*, repaired: list[bool], refuses: type[Exception]) -> Consumer:
-    """Receives one unit wherever a location opens; until it is repaired it may not at one of them."""
+    """Return a consumer that receives one unit wherever a location opens; until it is repaired, one location refuses
+    it."""
     reader = Consumer("stocker", emits=(ReceiveStock,))
 
     @reader.on(LocationOpened)
@@ -93,7 +94,7 @@ def test_a_broken_promise_of_our_own_code_still_stops_its_reader(database_url: s
 
 
 def test_what_is_due_and_refused_is_rejected_once_and_the_rest_is_given(database_url: str) -> None:
-    """A row stays due for as long as it is there."""
+    """A row stays due for as long as it exists."""
     migrate(database_url)
     given: list[Command] = [
         ReceiveStock(sku="TEA", location=location, receipt_id="1", quantity=1) for location in ("a", "refused", "b")

@@ -53,7 +53,7 @@ def asked(engine: Engine, query: str) -> list[Any]:
 
 
 def transactions(engine: Engine, after: int) -> list[list[str]]:
-    """The events since then, by the transaction that wrote them."""
+    """Return the events since then, by the transaction that wrote them."""
     found: dict[str, list[str]] = {}
     query = f"SELECT xmin::text, topic FROM {EVENTS} WHERE notification_id > {after} ORDER BY notification_id"
     for transaction, topic in asked(engine, query):

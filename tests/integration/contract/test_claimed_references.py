@@ -173,7 +173,7 @@ def test_an_answer_and_a_report_that_two_processes_take_at_once(
 
 
 def test_of_two_processes_that_are_given_it_at_once_the_later_is_refused(engine: Engine, database_url: str) -> None:
-    """Each has read the streams before the other writes, and the other's first."""
+    """Each process has read the streams before the other writes, and the other's stream first."""
     with engine_on(database_url, gateways=()) as beside:
         for store in (engine.store, beside.store):
             for number in NUMBERS:

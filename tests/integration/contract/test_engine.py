@@ -339,7 +339,7 @@ def test_an_event_that_cannot_be_handled_stops_its_consumer_before_it_and_no_one
 
 
 def test_the_same_orders_leave_the_same_history_however_the_threads_fall(embedded_server: EmbeddedPostgres) -> None:
-    """One run leaves the second thread to chance, the other has none. What the world reports comes by our clock."""
+    """One run leaves the second thread to chance, the other has none. External systems report by the test's clock."""
     histories = []
     for beside in (True, False):
         now = [datetime(2026, 1, 1, tzinfo=UTC)]

@@ -42,7 +42,7 @@ def orders(count: int) -> list[Command]:
 
 
 def reported(workers: Workers, url: str) -> dict[str, Any]:
-    """The read model, once the relay has reported all of it."""
+    """Wait until the relay has published all of the read model, and return it."""
     for _ in range(3_000):
         turned = workers.loop.iterate()
         if not turned and workers.watermark.position(["order_status"]) == workers.last_position():
@@ -55,7 +55,7 @@ def reported(workers: Workers, url: str) -> dict[str, Any]:
 
 
 def instants(row: dict[str, Any]) -> dict[str, Any]:
-    """One instant is written in two ways: PostgreSQL's and RFC 3339 in UTC."""
+    """Return the text with instants in one notation: PostgreSQL's and RFC 3339 in UTC differ."""
     return {
         name: datetime.fromisoformat(value) if value and name.endswith("_at") else value for name, value in row.items()
     }
@@ -122,7 +122,8 @@ def test_what_the_sender_of_the_page_sends_is_taken_once_however_often_it_is_sen
 
 
 def test_the_broker_of_the_compose_file_starts_with_its_settings(tmp_path: Path) -> None:
-    """As the image does it: KAFKA_LOG_DIRS is log.dirs. How controllers find each other is how storage is formatted."""
+    """Started as the image starts it: KAFKA_LOG_DIRS is log.dirs, and storage is formatted with the controllers'
+    addresses."""
     service = YAML(typ="safe").load((ROOT / "docker-compose.yml").read_text())["services"]["kafka"]
     settings = {
         name.removeprefix("KAFKA_").lower().replace("_", "."): str(value)

@@ -30,7 +30,7 @@ PAGES = ("query-read-models.md", "audit-history.md")
 
 
 def lived(engine: Engine) -> None:
-    """A few days of orders, to their end."""
+    """Process a few days of orders to their end."""
     for batch in Workload(9, 80).steps(20):
         engine.submit("test", batch)
     engine.settle()

@@ -100,7 +100,7 @@ def rows(engine: Engine, query: str, *values: Any) -> list[dict[str, Any]]:
 
 
 def read_of(engine: Engine, address: str) -> Invoice:
-    """As a reader of anyone's invoices reads it."""
+    """Return the invoice as any reader of such files reads it."""
     return read_invoice(lambda: psycopg.connect(engine.database_url, row_factory=dict_row), address).invoice
 
 
@@ -158,7 +158,7 @@ def invoicing(engine: Engine) -> InvoicingGateway:
 
 
 def again_of(engine: Engine, position: int) -> Sequence[Command]:
-    """What the gateway says where it is asked for the event at the position again."""
+    """Return the gateway's answer to the event at the position, given a second time."""
     (event,) = engine.recorder.after(position - 1, 1)
     (said,) = invoicing(engine).perform([engine.store.codec.decode(event, position)])
     return said
@@ -188,7 +188,7 @@ def test_an_invoice_is_listed_once_also_where_a_person_attached_a_scan_of_it(eng
 
 
 def test_a_refund_after_a_correction_waits_for_what_replaces_the_invoice(engine: Engine) -> None:
-    """As where another process, which has not come to the correction yet, has its partition."""
+    """This happens where another process has the partition of the correction and has not processed it yet."""
     placed = order(10)
     give(engine, placed)
     (bill,) = issued(engine, placed)
@@ -235,7 +235,7 @@ def test_a_folder_that_is_not_there_is_an_outage_and_what_is_made_is_kept_later(
 
 
 def test_what_has_a_number_gets_no_other_also_where_its_series_does_not_remember_it(engine: Engine) -> None:
-    """As after a rebalancing: what another process has answered is asked for again."""
+    """After a rebalancing an event that another process has answered is processed again."""
     placed = order(8)
     give(engine, placed)
     (bill,) = issued(engine, placed)
@@ -278,7 +278,7 @@ def test_a_mistaken_document_is_cancelled_and_issued_again(engine: Engine) -> No
 
 
 def test_an_invoice_stays_where_its_credit_notes_give_back_more_tax_than_it_would_have(database_url: str) -> None:
-    """It is put aside with the reason, holds nothing up, and goes through once the seller is set as it must be."""
+    """It is put aside with the reason, blocks nothing, and succeeds once the seller is set correctly."""
     migrate(database_url)
     with Engine(database_url) as engine:
         placed = order(1)

@@ -109,7 +109,7 @@ def is_of_an_order(command: Command) -> bool:
 def test_the_same_orders_come_to_the_same_rows_embedded_and_on_kafka(
     url: str, kafka: Config, system_postgres_url: str
 ) -> None:
-    """One at a time: who gets the last unit is a race otherwise, and either answer would be right."""
+    """One order at a time: otherwise the race for the last unit has two correct results."""
     setting_up, orders = [list(found) for _, found in groupby(Workload(11, 400).commands(), is_of_an_order)][:2]
     world = [setting_up, *([command] for command in orders[:ORDERS_COMPARED])]
     with Workers(url, kafka, ROLES, relaying=True, chaos=CALM) as workers:
@@ -132,7 +132,7 @@ def some(url: str, kafka: Config, *roles: str, relaying: bool = True) -> Iterato
 
 
 def until(workers: Workers, role: str = "stock_levels") -> None:
-    """Until the role has done everything that is in the log."""
+    """Wait until the role has processed the whole log."""
     for _ in range(TURNS_MAX):
         workers.loop.iterate()
         if workers.watermark.position([role]) == workers.last_position():
@@ -290,7 +290,7 @@ def test_from_the_log_to_kafka_nothing_is_done_again(url: str, kafka: Config) ->
 
 
 def produced(kafka: Config, *payloads: bytes) -> None:
-    """By another client, keyed as channels would."""
+    """Produce by another client, keyed as channels would."""
     producer = OtherProducer({"bootstrap.servers": ",".join(kafka["bootstrap_servers"])})
     for number, payload in enumerate(payloads):
         producer.produce(
@@ -324,7 +324,7 @@ def test_a_whole_topic_of_bad_input_is_not_rejected(url: str, kafka: Config) -> 
         while len(group.stopped) < PARTITIONS:
             workers.loop.iterate()
         buried = rows(url, "SELECT count(*) AS n FROM oms_dead_letters")[0]["n"]
-        assert 100 <= buried < PARTITIONS * (100 + ARRIVALS_MAX)  # the batch that makes it 100 is buried whole
+        assert 100 <= buried < PARTITIONS * (100 + ARRIVALS_MAX)  # the batch that makes it 100 is rejected whole
         assert any("could not be used" in problem for problem in workers.health().ready())
 
 
@@ -368,7 +368,7 @@ def test_our_partitions_are_where_other_clients_look_for_the_key(kafka: Config) 
 
 @contextmanager
 def turning(workers: Workers) -> Iterator[None]:
-    """In a thread of its own: two members of one group that take turns wait for each other to join."""
+    """Poll in a thread of its own: two members of one group in one thread would wait for each other to join."""
     stopping = threading.Event()
 
     def turn() -> None:
@@ -386,7 +386,7 @@ def turning(workers: Workers) -> Iterator[None]:
 
 
 def test_members_that_are_polled_in_turn_come_to_an_end_with_joining(kafka: Config) -> None:
-    """As the many groups of one process are: a join mostly ends while somebody else is polled."""
+    """The many groups of one process are polled in turn: a join mostly ends while another one is polled."""
     members = [Group(kafka, "stock_levels", [EVENT_TOPICS["stock"]]) for _ in range(3)]
     held: list[set[TopicPartition]] = [set() for _ in members]
     try:

@@ -111,7 +111,7 @@ def test_headers_of_any_kind_come_with_their_dead_letter(url: str, kafka: Config
 
 def test_a_name_of_a_header_that_is_no_text_stops_no_one(url: str, kafka: Config) -> None:
     class Name(str):
-        """Written as bytes that are not UTF-8."""
+        """A name written as bytes that are not UTF-8."""
 
         __slots__ = ()
 
@@ -135,7 +135,7 @@ def test_headers_kept_by_an_earlier_release_are_read() -> None:
 
 
 def test_batches_of_every_codec_are_read_as_another_client_compressed_them(url: str, kafka: Config) -> None:
-    """Small ones, and one that is larger than a megabyte before it is compressed."""
+    """Small batches, and one that is larger than a megabyte before compression."""
     for name in CODECS:
         produce(
             kafka, [canonical(f"{name}-{n}") for n in range(20)], options={"compression.type": name, "linger.ms": 50}
@@ -204,7 +204,7 @@ def test_what_a_transaction_took_back_is_not_taken_and_nothing_is_left_behind(ur
 def test_a_dead_letter_that_is_too_large_goes_without_its_payload_and_holds_up_no_other(
     url: str, kafka: Config
 ) -> None:
-    """The largest that a topic takes is too large with the reason beside it; so are headers that fill it."""
+    """A message of the maximum size no longer fits once the reason is added; headers can fill a message, too."""
     room = BROKER_BYTES_MAX - 200
     publisher = Producer(kafka)
     topic_partition = TopicPartition(CHANNEL_ORDERS, 0)
@@ -233,7 +233,7 @@ def published_dead_letters(kafka: Config) -> dict[int, Message]:
 
 
 def test_a_producer_that_was_refused_is_replaced(kafka: Config) -> None:
-    """On a topic that leaves the bound to the broker."""
+    """The topic has no size limit of its own, so the broker's applies."""
     publisher, topic_partition = Producer(kafka), TopicPartition(DEAD_LETTERS, 0)
     for number in range(3):
         with pytest.raises(TooLarge):

@@ -82,7 +82,7 @@ def why(workers: Workers) -> str:
 def test_a_channel_topic_that_was_made_again_stops_its_readers_until_a_person_accepts_it(
     url: str, kafka: Config, accept: Callable[..., None], running: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """More is in the new one than was in the old: what an offset alone would pass in silence."""
+    """The new topic has more messages than the old one had, so that the offset alone would look valid."""
     produce(kafka, [canonical(f"old-{n}") for n in range(5)])
     with intake(url, kafka) as workers:
         turn_until(workers, lambda: len(placed(url)) == 5)
@@ -132,7 +132,7 @@ def test_orders_that_retention_took_unread_stop_their_partition_and_no_other(
 
 
 def test_a_position_beyond_the_end_stops_its_partition(url: str, kafka: Config, accept: Callable[..., None]) -> None:
-    """As after a broker that came back from a copy of yesterday."""
+    """This happens when a broker is restored from an older copy."""
     produce(kafka, [canonical("first")])
     with intake(url, kafka) as workers:
         turn_until(workers, lambda: placed(url) == {"first"})
@@ -196,7 +196,7 @@ def takes(kafka: Config, topic: str, bytes_max: int) -> None:
 
 
 def as_it_says(said: str, kafka: Config) -> None:
-    """The command of Kafka's own that the message names, as a person gives it."""
+    """Run Kafka's own command that the message names, as a person would."""
     (command,) = re.findall(r"`kafka-configs\.sh ([^`]*)`", said)
     words = command.replace("$OMS_KAFKA", ",".join(kafka["bootstrap_servers"])).split()
     subprocess.run(
@@ -216,7 +216,7 @@ WIDE = "\U0001f4e6"
 
 
 def largest_order() -> PlaceOrder:
-    """Everything that an order may name, as long as it may be, in the widest characters."""
+    """Return an order with every list and text at its bound, in the widest characters."""
     name, text = WIDE * (IDENTIFIER_LENGTH_MAX - 4), WIDE * TEXT_LENGTH_MAX
     order = json.loads(canonical(1))
     order["lines"] = [
@@ -298,7 +298,7 @@ def position_of_relay(url: str) -> int:
 
 
 def stopped_of(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """What `oms-es status` says, asked from another process than the worker's."""
+    """Return what `oms-es status` reports from a process other than the worker's."""
     capsys.readouterr()
     code = cli.main(["status", "--json"])
     stopped: dict[str, str] = json.loads(capsys.readouterr().out)["stopped"]

@@ -41,7 +41,7 @@ HELD_SECONDS = 0.01
 
 
 class Provider:
-    """Holds money by key, and answers or not. Of its answers three of ten are lost."""
+    """A provider that holds money by key, and may be silent; three of ten answers are lost."""
 
     def __init__(self, seed: int, prefix: str = "") -> None:
         self.random = Random(seed)
@@ -103,7 +103,7 @@ class World:
             engine.loop.iterate()
 
     def until(self, engine: Engine, reached: Callable[[], bool]) -> bool:
-        """In 20 s at most."""
+        """Wait until the condition holds, for 20 s at most."""
         end = time.monotonic() + 20
         while not reached() and time.monotonic() < end:
             engine.loop.iterate()
@@ -111,7 +111,7 @@ class World:
 
 
 class SilentCarrier:
-    """Never answers for some parcels."""
+    """A carrier that never answers for some parcels."""
 
     def __init__(self) -> None:
         self.silent: set[str] = set()
@@ -143,7 +143,7 @@ def world(embedded_server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def place(engine: Engine, numbers: range) -> None:
-    """Every second one is paid at each."""
+    """Place orders that are paid at both providers in turn."""
     if numbers.start == 0:
         engine.submit("test", [OpenLocation(location="berlin", country="DE")])
         engine.submit("test", [ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=1_000)])
@@ -191,7 +191,7 @@ def test_engines_that_end_meanwhile_lose_nothing_and_have_nothing_done_twice(wor
 
 
 def ended_while_held(world: World) -> dict[str, int]:
-    """Two engines one after the other, each ended with intents held; the third has both providers."""
+    """Run two engines one after the other, each ended with held intents, and then a third with both providers."""
     for count in range(2):
         world.wechatpay.is_out = True
         with world.engine() as engine:
@@ -204,7 +204,7 @@ def ended_while_held(world: World) -> dict[str, int]:
 
 
 def test_without_the_guard_what_was_held_is_never_paid(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the saved position passes what is held, the engine that comes next does not know of it."""
+    """If the saved position passes a held intent, the next engine does not know of it."""
     monkeypatch.setattr(gateway_worker, "before", lambda _held, position: position)
     assert ended_while_held(world)["requested"] > 0
 

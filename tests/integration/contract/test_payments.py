@@ -40,7 +40,7 @@ def submit(engine: Engine, *commands: Command) -> None:
 
 
 def settle(engine: Engine, clock: Clock) -> None:
-    """Whatever the provider still means to report is reported in that time."""
+    """Run until the provider has sent all its pending reports."""
     engine.loop.run_until_idle()
     clock[0] += timedelta(seconds=10)
     engine.settle()
@@ -216,7 +216,7 @@ def test_what_was_done_and_not_answered_is_found_under_its_key_and_not_asked_for
 
 
 def overdue(engine: Engine, clock: Clock, seconds: float) -> None:
-    """By then the callback should have come: a ticker that has not looked yet sees that it has not."""
+    """Advance the clock beyond the time at which the callback was due."""
     clock[0] += timedelta(seconds=seconds)
     with Engine(engine.database_url, clock=lambda: clock[0], consumers=()) as later:
         later.settle()

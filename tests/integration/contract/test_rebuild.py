@@ -181,7 +181,7 @@ def test_what_was_changed_lost_or_made_up_is_put_right(engine: Engine) -> None:
 
 
 def louder(projection: Projection) -> Projection:
-    """As a release that folds otherwise."""
+    """Return the projection as a release would have it that folds differently."""
 
     def shouted(fold: Fold) -> Fold:
         def project(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
@@ -254,7 +254,7 @@ def test_p28_orders_go_on_and_readers_see_whole_rows_while_read_models_are_rebui
                 found.extend(beside.rebuild_all([BY_NAME[name] for name in RACED]))
 
         def read() -> None:
-            """An order is never seen to be gone again."""
+            """Read continuously: an order that was seen must never be missing again."""
             most = 0
             with psycopg.connect(any_database_url, autocommit=True) as connection:
                 while not over.is_set():

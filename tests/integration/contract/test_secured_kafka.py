@@ -41,7 +41,7 @@ SECONDS_MAX = 240
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made as the page says, for this machine."""
+    """Make certificates as the page says, for this machine."""
     directory = tmp_path_factory.mktemp("tls")
     making = blocks("secure-kafka.md", "bash")[0]
     making = making.replace("DNS:kafka.example.com", "IP:127.0.0.1").replace("kafka.example.com", "127.0.0.1")
@@ -50,13 +50,13 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def here(text: str, certificates: Path) -> str:
-    """With this machine's names and paths for the page's."""
+    """Return the page's text with the names and paths of this machine."""
     return text.replace("kafka.example.com", "127.0.0.1").replace("/etc/kafka/tls", str(certificates))
 
 
 @pytest.fixture(scope="module")
 def secured(certificates: Path) -> Iterator[Broker]:
-    """The broker of the page."""
+    """Start the broker that the page sets up."""
     properties, _ = blocks("secure-kafka.md", "properties")
     properties = here(properties, certificates).replace(":9093", ":{controller}").replace(":9094", ":{port}")
     properties = properties.replace("/var/lib/kafka/data", "{data}") + ALONE
@@ -74,7 +74,7 @@ def secured(certificates: Path) -> Iterator[Broker]:
 
 
 def allow(running: Broker, certificates: Path) -> None:
-    """What the page lets each login do, by Kafka's own program."""
+    """Grant each login what the page grants, with Kafka's own program."""
     _, admin = blocks("secure-kafka.md", "properties")
     (certificates / "admin.properties").write_text(here(admin, certificates))
     tool = certificates / "bin" / "kafka-acls.sh"
@@ -88,7 +88,7 @@ def allow(running: Broker, certificates: Path) -> None:
 
 @pytest.fixture
 def environment(secured: Broker, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The settings of the page."""
+    """Return the settings of the page."""
     exports = here(blocks("secure-kafka.md", "bash")[3], certificates).replace(":9094", f":{secured.port}")
     for name, value in re.findall(r"^export (\w+)=(.*)$", exports, re.MULTILINE):
         monkeypatch.setenv(name, value)
@@ -139,7 +139,7 @@ ORDER = b"""{
 
 @pytest.fixture
 def of_a_channel(environment: pytest.MonkeyPatch) -> Config:
-    """What `web` reaches the broker with, once the topics are there."""
+    """Return the client settings of the channel `web`, once the topics exist."""
     config = cli_topics.kafka_of(Settings())
     create_topics(config, topics(1, OWN_TOPIC), replicas=1)
     return {**config, "sasl_plain_username": "web", "sasl_plain_password": "web-secret"}

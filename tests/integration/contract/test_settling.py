@@ -28,7 +28,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class Decodes:
-    """How many events were decoded."""
+    """Counts how many events were decoded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
@@ -126,7 +126,7 @@ def test_more_deadlines_than_a_batch_takes_are_all_kept_before_the_engine_rests(
 
 
 def log_of(url: str, events: int) -> Log:
-    """A log that holds so many events, and has seen its end only."""
+    """Return a log with so many events, which was opened at its end."""
     migrate(url)
     with engine_on(url) as engine:
         engine.store.execute([(US, [OpenLocation(location=f"at-{n}", country="DE") for n in range(events)])])

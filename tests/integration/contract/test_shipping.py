@@ -55,7 +55,7 @@ class Clock:
 
 @contextmanager
 def shipped(url: str, hazards: Hazards, *before: Command, **options: Any) -> Iterator[tuple[Engine, Clock]]:
-    """An engine whose order is packed, and as far as the carrier let it come."""
+    """Run an engine until its order is packed, and as far as the carrier allows."""
     clock = Clock()
     with engine_on(url, hazards=hazards, clock=clock, **options) as engine:
         assert not engine.submit("test", before)
@@ -73,7 +73,7 @@ def shipped(url: str, hazards: Hazards, *before: Command, **options: Any) -> Ite
 
 
 def settle(engine: Engine, clock: Clock) -> None:
-    """Let time pass until the world has reported all."""
+    """Advance time until the external systems have reported everything."""
     for _ in range(20):
         engine.loop.run_until_idle()
         if not engine.external_systems.outstanding():

@@ -182,7 +182,7 @@ def test_p01_of_200_writers_that_race_for_the_last_unit_exactly_one_wins(url: st
 
 
 def race(url: str, number: int, barrier: Any, wins: Any) -> None:
-    """One process: its threads load the stream first, so that all decide from the same, soon stale state."""
+    """Run the threads of one process: all load the stream first, so that all decide from the same stale state."""
     ready = threading.Barrier(THREADS)
 
     def writer(thread: int) -> None:
@@ -242,7 +242,7 @@ def test_a_zombie_whose_position_was_taken_over_changes_nothing(url: str, store:
 
 
 class AcknowledgementLost(Recorder):
-    """The commit arrives, its acknowledgement does not."""
+    """A connection whose commits succeed while their acknowledgements are lost."""
 
     lost = 0
 
@@ -374,7 +374,7 @@ def test_the_cache_is_bounded_and_what_fell_out_of_it_is_loaded_again(url: str) 
 
 
 class Overtaken(Recorder):
-    """Before it has the append lock, another writes."""
+    """A store that another writer overtakes before it has the append lock."""
 
     meanwhile: Callable[[], object]
 

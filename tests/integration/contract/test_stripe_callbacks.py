@@ -81,7 +81,7 @@ Event = tuple[str, dict[str, Any]]
 
 
 class Shop:
-    """An engine that asks nobody: what the provider does is reported by its webhooks alone."""
+    """An engine without a payment gateway: what the provider does is reported by its webhooks alone."""
 
     def __init__(self, engine: Engine, now: list[datetime]) -> None:
         self.engine, self.now = engine, now
@@ -220,7 +220,7 @@ def test_what_was_refunded_in_the_dashboard_is_found_by_its_charge_and_undone_if
 
 @pytest.mark.parametrize("part", ["c1", ""])
 def test_what_was_captured_refunded_and_disputed_in_the_dashboard_alone_is_recorded(shop: Shop, *, part: str) -> None:
-    """Nobody here asked for the capture: the provider took the money all the same."""
+    """The capture was not requested here: it was made in the provider's dashboard."""
     unasked = (CAPTURED[0], CAPTURED[1] | {"metadata": OURS | ({"capture_id": part} if part else {})})
     shop.submit(HELD, unasked, unasked)
     assert (shop.payment["state"], shop.payment["captured_minor"]) == ("captured", 10_000)

@@ -112,7 +112,7 @@ def test_p03_a_bundle_and_a_line_that_share_a_component_do_not_promise_it_twice(
 
 
 def test_bundles_that_are_made_of_each_other_are_taken_apart_once(engine: Engine) -> None:
-    """What one is made of is picked as it is, whatever it is sold as itself: there is an end, whoever defines what."""
+    """Components are picked as they are, even if they are bundles themselves: the expansion always ends."""
     made_of = {"A": {"B": 2}, "B": {"A": 3}, "BOX": {"A": 1, "B": 1, "BAG": 1}, "BAG": {"BOX": 1}}
     for sku, components in made_of.items():
         submit(engine, DefineBundle(sku=sku, components=components))

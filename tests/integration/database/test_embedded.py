@@ -43,7 +43,7 @@ def directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def pattern() -> Iterator[Path]:
-    """A cluster to copy: initdb is the slow part."""
+    """Make a cluster to copy, as initdb is slow."""
     with reachable_directory() as made:
         EmbeddedPostgres(made / "home").open(exclusive=False).close()
         yield made / "home"
@@ -73,7 +73,7 @@ def server_pid(database: EmbeddedPostgres) -> int:
 
 
 def lives(pid: int) -> bool:
-    """A zombie does not: nobody waits for orphans in some containers."""
+    """Return whether the process lives; a zombie does not, and some containers do not reap orphans."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -33,7 +33,7 @@ def digest(world: Workload) -> str:
 
 
 def new_orders() -> dict[str, PlaceOrder]:
-    """By order id, as each was reported first."""
+    """Return the orders by id, each as it was first sent."""
     first: dict[str, PlaceOrder] = {}
     for order in ORDERS:
         first.setdefault(order.order_id, order)

@@ -39,7 +39,7 @@ def app_key() -> RSAPrivateKey:
 
 
 class Account:
-    """Alipay as one seller sees it, and our provider beside it."""
+    """Alipay as one seller sees it, with our provider client."""
 
     def __init__(self) -> None:
         self.now = START.timestamp()
@@ -72,7 +72,7 @@ class Account:
 
     @property
     def public_key(self) -> str:
-        """As Alipay shows it: a secret of a connection."""
+        """Return Alipay's public key as its site shows it, to be set as the secret of a connection."""
         return b64encode(
             self.server.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         ).decode()
@@ -287,7 +287,7 @@ class AlipayStory(PrepaidStory):
         self.account = account
 
     def shown(self, action: p.PaymentActionRequired) -> None:
-        """It is opened, and paid or not."""
+        """Open the prepared payment, and pay it or not."""
         books, name = self.account.books, dialect.order_name(action.reference)
         if action.kind == "page" and name not in books.trades:
             self.account.server.opened(action.content)

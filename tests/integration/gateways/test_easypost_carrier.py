@@ -42,7 +42,7 @@ STEPS = ("look-up", "create", "look-up again", "buy", "label")
 
 
 class Account:
-    """EasyPost as one account sees it, and our carrier beside it."""
+    """EasyPost as one account sees it, with our carrier client."""
 
     def __init__(self) -> None:
         self.now = START.timestamp()
@@ -75,7 +75,7 @@ def account() -> Iterator[Account]:
 
 
 def quiet(requests: int) -> Iterator[Mishap]:
-    """So many to which nothing happens."""
+    """Yield no mishap for so many requests."""
     for _ in range(requests):
         yield ""
 
@@ -354,7 +354,7 @@ def test_easypost_s_own_client_reads_what_we_made_and_chooses_as_we_do(account: 
 
 
 class EasyPostOutside(Outside):
-    """Parcels go by EasyPost; money and warehouse answer as usual."""
+    """An outside world whose parcels go by EasyPost; money and warehouse answer as usual."""
 
     def __init__(self, engine: WholeEngine, account: Account) -> None:
         super().__init__(engine)
@@ -374,7 +374,7 @@ class EasyPostOutside(Outside):
 
 
 class Story:
-    """Orders of one shop, in an order of things that a seed draws."""
+    """Orders of one shop, with a sequence of incidents that a seed draws."""
 
     def __init__(self, account: Account, seed: int) -> None:
         self.random = Random(seed)
@@ -393,7 +393,7 @@ class Story:
         self.engine.submit(order.model_copy(update={"ship_to": TO}))
 
     def something(self) -> None:
-        """One step of the world: an answer, a mishap, a scan, a report, time, or a change of mind."""
+        """Take one step: an answer, a mishap, a scan, a report, a lapse of time, or a change of mind."""
         chance = self.random.random()
         if chance < 0.2:
             self.account.mishaps += [*quiet(self.random.randint(0, 3)), self.random.choice(MISHAPS)]
@@ -415,7 +415,7 @@ class Story:
         self.engine.pass_time(seconds)
 
     def scan(self, *, all_the_way: bool = False) -> None:
-        """Only a parcel whose label is on it can be seen: that of a booking that is known here."""
+        """Scan a parcel with a known booking: only one with a label can be scanned."""
         known = {number for row in self.on_their_way() for number in row}
         for number in sorted(known.intersection(self.account.standing())):
             if all_the_way or self.random.random() < 0.5:
@@ -446,7 +446,7 @@ class Story:
             self.engine.submit(command)
 
     def hear(self) -> None:
-        """A report, late or twice."""
+        """Process a report, possibly late or twice."""
         self.waiting += range(self.read, len(self.account.books.events))
         self.read = len(self.account.books.events)
         if not self.waiting:
@@ -459,7 +459,7 @@ class Story:
             self.waiting.remove(number)
 
     def change_of_mind(self) -> None:
-        """Of a customer, or of who sends a parcel again that no carrier took."""
+        """Let a customer cancel, or a person book a parcel again that no carrier accepted."""
         row = self.random.choice(self.engine.open_rows("order_status"))
         with suppress(Refused):
             self.engine.submit(o.CancelOrder(order_id=row["order_id"], reason="changed my mind"))

@@ -70,7 +70,7 @@ class World:
         return ""
 
     def run(self) -> int:
-        """The engine in a process of its own, until it is at rest or dead; how it ended."""
+        """Run the engine in a process of its own until it is at rest or dead, and return how it ended."""
         self.victim = os.fork()
         if not self.victim:
             with suppress(BaseException), Engine(self.database_url, connected=gateways_of(Settings())) as engine:

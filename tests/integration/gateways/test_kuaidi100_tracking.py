@@ -106,7 +106,7 @@ def test_a_wrong_key_is_no_refusal(account: Account) -> None:
 
 
 def booked_elsewhere(database_url: str, *numbers: TrackedNumber) -> None:
-    """Parcels that a person has booked with carriers of China."""
+    """Make parcels that a person has booked with Chinese carriers."""
     numbers = numbers or (NUMBER,)
     migrate(database_url)
     settings = Settings.model_construct(carriers="commands")

@@ -25,7 +25,7 @@ CARD = "pm_card_visa"
 
 
 class Account:
-    """Stripe as one account sees it, and our provider beside it."""
+    """Stripe as one account sees it, with our provider client."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -45,7 +45,7 @@ class Account:
         return Ask(key, operation, **{**named, **usual, **more})
 
     def reported(self) -> list[Command]:
-        """What its webhooks have said so far."""
+        """Return what its webhooks have reported so far."""
         return [command for event in self.books.events for command in _read(event)]
 
 
@@ -195,7 +195,7 @@ def test_a_refund_that_takes_its_time_is_pending_until_its_webhook_says_how_it_e
 
 
 def test_every_request_is_one_that_stripes_published_description_allows(account: Account) -> None:
-    """stripe-mock checks the parameters of requests, and makes up what it answers."""
+    """stripe-mock checks the parameters of requests, and answers with made-up data."""
     if not (address := os.environ.get("OMS_TEST_STRIPE_MOCK")):
         pytest.skip("OMS_TEST_STRIPE_MOCK does not say where stripe-mock listens; run `make stripe`")
     account.address = address

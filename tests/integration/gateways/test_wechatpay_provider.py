@@ -39,7 +39,7 @@ def merchant_key() -> RSAPrivateKey:
 
 
 class Account:
-    """WeChat Pay as one merchant sees it, and our provider beside it."""
+    """WeChat Pay as one merchant sees it, with our provider client."""
 
     def __init__(self) -> None:
         self.now = START.timestamp()
@@ -68,7 +68,7 @@ class Account:
         return Ask(key, operation, **{"payment_id": "o.1", "part": part, "amount_minor": amount, **usual, **more})
 
     def paid(self, provider: WeChatPayProvider, **more: Any) -> str:
-        """An order that its customer has paid, by the name that is kept of it."""
+        """Return the reference of an order that its customer has paid."""
         answer = one(provider, self.ask("authorize", **more))
         assert answer.action
         assert self.books.pay(dialect.order_name(answer.action.reference))
@@ -354,7 +354,7 @@ class WeChatStory(PrepaidStory):
         self.account.books.pay(dialect.order_name(action.reference))
 
     def reported(self, number: int) -> Command:
-        """Also signed with a key that is not known yet."""
+        """Return a report, possibly signed with a key that is not known yet."""
         sent, body = self.account.server.report(number)
         return dialect.parse_notice(self.opener.open(tuple(sent.items()), body, [API_KEY], self.account.now))
 

@@ -61,7 +61,7 @@ def keyed(projection: Projection, rows: list[dict[str, Any]]) -> dict[Key, Row]:
 
 
 class Clock:
-    """Goes on a little whenever somebody looks, so that what is late comes."""
+    """A clock that advances a little whenever it is read, so that late reports arrive."""
 
     now = NOON
 
@@ -76,7 +76,7 @@ def kept(url: str, query: str, *values: Any) -> list[dict[str, Any]]:
 
 
 def shown(url: str) -> dict[str, Any]:
-    """By table, all rows as people see them now."""
+    """Return all rows by table, as people see them now."""
     tables = ("order_status", "open_exceptions", "stock_levels", "stock_places", "serial_numbers")
     return {table: kept(url, f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}
 
@@ -88,7 +88,7 @@ def numbered(engine: Engine, number: int) -> None:
 
 @pytest.fixture(scope="module")
 def past(embedded_server: EmbeddedPostgres) -> Iterator[tuple[str, dict[datetime, dict[str, Any]], Live]]:
-    """A database, what its read models showed at some moments, and all of its tables at two positions."""
+    """Make a database; return it with what its read models showed at some times, and all tables at two positions."""
     clock, then, live = Clock(), {}, {}
     commands = list(Workload(9, ORDERS).commands())
     first = next(n for n, command in enumerate(commands) if isinstance(command, PlaceOrder))

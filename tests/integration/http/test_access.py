@@ -31,7 +31,7 @@ SIGNED = {"receive-webhook"}
 
 
 def asked(client: httpx.Client, route: Route) -> httpx.Response:
-    """As little as reports whether somebody is let in: a body that no command is made of."""
+    """Return the smallest request that shows whether the caller is authorised: its body is no valid command."""
     path = route.path.replace("{", "").replace("}", "")
     if route.method == "GET":
         with client.stream("GET", path) as answer:

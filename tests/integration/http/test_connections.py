@@ -25,7 +25,7 @@ POST = b"POST /posted HTTP/1.1\r\nHost: x\r\n"
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The paths that the application was asked for; the port is at its end."""
+    """Return the paths that the application was asked for; the address ends with the port."""
     monkeypatch.setattr(served, "HEAD_SECONDS_MAX", SOON)
     monkeypatch.setattr(served, "UNREAD_SECONDS_MAX", SOON)
     paths: list[str] = []
@@ -53,7 +53,7 @@ def opened(asked: list[str]) -> socket.socket:
 
 
 def answer(connection: socket.socket) -> bytes:
-    """Until the server ends the connection."""
+    """Read until the server closes the connection."""
     parts = []
     while part := connection.recv(65_536):
         parts.append(part)
@@ -62,7 +62,7 @@ def answer(connection: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("begun", [b"", b"\r\n", b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
 def test_a_request_whose_head_does_not_come_ends_its_connection(asked: list[str], begun: bytes) -> None:
-    """It was waited for without end, and 2,000 such connections kept everybody else out."""
+    """Without a timeout, 2,000 such connections kept all other clients out."""
     with opened(asked) as connection:
         connection.sendall(begun)
         assert answer(connection) == b""
@@ -83,7 +83,7 @@ def test_a_slow_body_has_the_time_that_the_application_gives_it(asked: list[str]
 
 
 def test_a_body_that_goes_on_after_its_answer_is_no_head_that_does_not_come(asked: list[str]) -> None:
-    """A client that sends all before it reads lost the reason for which it was refused."""
+    """A client that sends its whole body before it reads would lose the answer."""
     with opened(asked) as connection:
         connection.sendall(b"PUT /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nhalf")
         time.sleep(SOON * 2)

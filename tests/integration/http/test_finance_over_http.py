@@ -44,7 +44,7 @@ def sent(client: httpx.Client, account: str, text: str = SENT, **more: str) -> h
 
 
 def until_done(ask: Callable[[], httpx.Response]) -> httpx.Response:
-    """A machine that is busy may answer later: who asks again is given what it came to."""
+    """Repeat the request until it is done: a busy machine may answer later."""
     until = time.monotonic() + 60
     while (answer := ask()).status_code == 202:
         assert answer.json()["state"] == "running"

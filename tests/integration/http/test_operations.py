@@ -25,7 +25,7 @@ SECONDS_MAX = 30
 
 @pytest.fixture
 def source(served: Served) -> str:
-    """Of three dead letters: one that can be used now, and two that cannot."""
+    """Make three dead letters: one that can be replayed now, and two that cannot."""
     name = f"import:{next(NUMBERS)}.jsonl"
     good = json.dumps(order(f"late-{name}")).encode()
     with psycopg.connect(served.database_url) as connection:
@@ -243,7 +243,7 @@ def test_a_dry_run_says_what_a_replay_would_come_to_and_does_nothing(client: htt
 
 @pytest.fixture
 def alone(served: Served, embedded_server: EmbeddedPostgres) -> Iterator[Served]:
-    """A server of a history of its own: in the one that tests share, the engine's own commands were given by hand."""
+    """Run a server with a history of its own: other tests change the shared one by hand."""
     with fresh_database(embedded_server) as url:
         migrate(url)
         tokens = keys_for(url)

@@ -126,7 +126,7 @@ def test_killed_under_load_every_order_that_was_answered_is_there_and_every_retr
 
 
 def send(address: str, number: int, placed: list[str], enough: threading.Event) -> None:
-    """Orders, one after the other, until nobody answers."""
+    """Send orders one after the other until no server answers."""
     with httpx.Client(base_url=address, timeout=10) as client:
         for count in range(100_000):
             name = f"load-{number}-{count}"

@@ -30,7 +30,7 @@ READS = [route for route in all_routes() if route.method == "GET" and route.path
 
 @pytest.fixture(scope="module")
 def reported(served: Served) -> list[dict[str, Any]]:
-    """Orders of two channels, worked on."""
+    """Place orders on two channels and process them."""
     with served.client() as client:
         client.post("/v1/locations/berlin:open", json={"country": "DE"})
         client.post("/v1/stock/TEA/berlin:receive", json={"receipt_id": "reading", "quantity": 1_000})
@@ -219,7 +219,7 @@ def actor(served: Served, role: str) -> str:
 
 @pytest.fixture(scope="module")
 def of_customers(served: Served, reported: list[dict[str, Any]]) -> None:
-    """Three orders of a customer of web, in two currencies, and one of the customer that app knows by the same id."""
+    """Place three orders of a customer of web, in two currencies, and one of app's customer with that id."""
     ada = {"customer_id": "C/1", "email": "Ada@Example.com", "language": "de"}
     with served.client() as client:
         for n, (channel, currency) in enumerate((("web", "EUR"), ("web", "EUR"), ("web", "CHF"), ("app", "EUR"))):

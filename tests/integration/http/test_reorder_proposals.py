@@ -21,7 +21,7 @@ ASKED: dict[str, str | int] = {"lead_days": 10, "from": (FIRST + timedelta(weeks
 
 @pytest.fixture(scope="module")
 def sold(served: Served) -> str:
-    """One order a week, all of which left."""
+    """Place one order a week, and ship all of them."""
     with served.client() as api:
         api.post("/v1/locations/low-berlin:open", json={"country": "DE"}).raise_for_status()
         received = {"receipt_id": "1", "quantity": 200}

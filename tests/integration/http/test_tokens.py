@@ -44,7 +44,8 @@ def unsigned(provider: IdentityProvider, alg: str) -> str:
 
 
 def signed_with_the_public_key(provider: IdentityProvider) -> str:
-    """The public key as the secret of an HMAC: what a verifier believes that lets the token choose the algorithm."""
+    """Return a token that uses the public key as the secret of an HMAC: a verifier would accept it that lets the token
+    choose the algorithm."""
     pem = provider.rsa.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     said = unsigned(provider, "HS256")[:-1]
     digest = hmac.new(pem, said.encode(), hashlib.sha256).digest()

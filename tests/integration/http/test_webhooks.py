@@ -43,7 +43,7 @@ TOPICS = {
 
 @pytest.fixture(scope="module")
 def connected(served: Served) -> None:
-    """As whoever sets it up does, over HTTP."""
+    """Set the connection up over HTTP, as its operator does."""
     with served.client() as operator:
         for name, dialect, channel, secret in (
             ("shop", "shopify", None, SECRET),
@@ -62,7 +62,7 @@ def connected(served: Served) -> None:
 
 @pytest.fixture
 def sender(served: Served, connected: None) -> Iterator[httpx.Client]:
-    """Who has no key."""
+    """Return a client without a key."""
     with served.client(None) as client:
         yield client
 
@@ -95,7 +95,7 @@ def to_web(client: httpx.Client, reported: dict[str, Any], at: int | None = None
 
 
 def to_stripe(client: httpx.Client, kind: str, content: Any, secret: str = SECRET) -> httpx.Response:
-    """Signed, and taken for good, by Stripe's own package."""
+    """Send a payload that Stripe's own package has signed and verified."""
     reported = {"id": f"evt_{kind}", "object": "event", "type": kind, "data": {"object": content}}
     body, seconds = json.dumps(reported), int(datetime.now(UTC).timestamp())
     signature = stripe.WebhookSignature._compute_signature(f"{seconds}.{body}", secret)
@@ -106,7 +106,7 @@ def to_stripe(client: httpx.Client, kind: str, content: Any, secret: str = SECRE
 
 
 def to_easypost(client: httpx.Client, body: bytes, secret: str = SECRET) -> httpx.Response:
-    """Signed as EasyPost does; its own package takes it for good."""
+    """Send a payload signed as EasyPost signs it; its own package verifies it."""
     header = f"hmac-sha256-hex={digest(secret.encode(), body, 'sha256').hex()}"
     assert validate_webhook(body, {"X-Hmac-Signature": header}, secret) == json.loads(body)
     given = {"Content-Type": "application/json; charset=utf-8", "X-Hmac-Signature": header}
@@ -224,7 +224,7 @@ has_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real payloads are n
 
 @has_real
 def test_real_payloads_are_taken_or_kept_and_never_refused_or_lost(sender: httpx.Client, served: Served) -> None:
-    """Sent twice, as senders do: the second time changes nothing, and what cannot be used is one dead letter."""
+    """Each is sent twice, as senders do: the second time changes nothing, and an unusable one is one dead letter."""
     sent: list[tuple[Callable[..., httpx.Response], bytes, str]] = [
         (to_shop, json.dumps(json.loads(path.read_text())["response"]).encode(), topic)
         for folder, topic in TOPICS.items()
@@ -319,7 +319,7 @@ WAITS = "SELECT FROM pg_stat_activity WHERE datname = %s AND wait_event_type = '
 
 @contextmanager
 def away(admin: psycopg.Connection[Any], name: str) -> Iterator[None]:
-    """The database takes nobody in, and whoever was there is put out."""
+    """Make the database refuse connections, and end those that exist."""
     allow = SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
     admin.execute(allow.format(Identifier(name), SQL("false")))
     try:
@@ -330,7 +330,7 @@ def away(admin: psycopg.Connection[Any], name: str) -> Iterator[None]:
 
 
 def until_taken(client: httpx.Client, number: int) -> tuple[int, str]:
-    """As its sender does, which waits as long as it is informed and comes again."""
+    """Send until accepted, as a sender does: it waits as long as the answer says, and tries again."""
     for _ in range(20):
         answer = to_shop(client, shopify_order(number))
         if answer.status_code != 503:

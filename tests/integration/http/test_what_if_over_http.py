@@ -22,7 +22,7 @@ MORE = {"stock": [{"sku": "what-if-mug", "location": "what-if", "units": 20}]}
 
 @pytest.fixture(scope="module")
 def lacking(served: Served) -> str:
-    """An order of three of which one is there."""
+    """Place an order of three units, of which one is in stock."""
     with served.client() as api:
         api.post("/v1/locations/what-if:open", json={"country": "DE"}).raise_for_status()
         received = {"receipt_id": "1", "quantity": 1}

@@ -36,7 +36,7 @@ def message(position: int, previous: int) -> Message:
 
 
 def stored(after: int, to: int) -> Iterator[Recorded]:
-    """As the store has them: each second position is another partition's."""
+    """Return events as the store has them: every second position belongs to another partition."""
     return (WIRE.recorded(message(position, position - 2)) for position in range(2, to + 1, 2) if position > after)
 
 

@@ -54,7 +54,7 @@ def test_workers_begin_when_tables_and_topics_are_there_and_those_when_their_ser
 
 
 def environment(service: dict[str, Any]) -> dict[str, str]:
-    """Of the image and the service, with what its operator chooses."""
+    """Return the environment of the image and the service, with the operator's choices."""
     of_image = dict(re.findall(r"(OMS_\w+)=(\S+)", IMAGE))
     return of_image | {
         name: re.sub(r"\$\{\w+:[^}]*\}", "chosen", value) for name, value in service["environment"].items()

@@ -38,7 +38,7 @@ def status(port: int, path: str) -> int:
 
 
 def test_a_client_that_says_nothing_keeps_no_other_waiting(port: int) -> None:
-    """It kept a supervisor from hearing that the process is alive."""
+    """A silent client kept a supervisor from learning that the process is alive."""
     with opened(port), opened(port) as half:
         half.sendall(b"GET /livez HTTP/1.1\r\n")
         assert [status(port, path) for path in ("/livez", "/readyz", "/metrics")] == [200, 200, 200]

@@ -26,7 +26,7 @@ EVERYWHERE = {"le"}
 
 
 def served() -> dict[str, set[str]]:
-    """The labels of each name that /metrics serves."""
+    """Return the labels of each metric that /metrics serves."""
     found: dict[str, set[str]] = {}
     for one in vars(metrics).values():
         if isinstance(one, MetricWrapperBase):

@@ -46,7 +46,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def forgotten() -> Iterator[EmbeddedPostgres]:
-    """A database of its own, in which everything was said everywhere, and a person is forgotten."""
+    """Make a database in which every personal field was filled, and forget one person."""
     with server() as running:
         migrate(running.url, data_keys=[KEY])
         with Engine(running.url) as engine:
@@ -83,7 +83,7 @@ def everything_is_said(engine: Engine) -> None:
 
 
 def found_in(running: EmbeddedPostgres) -> Mapping[str, Collection[bytes]]:
-    """What is found in which table, or else in which file, of the whole directory."""
+    """Return which text is found in which table, or else in which file of the whole directory."""
     with psycopg.connect(running.url, autocommit=True) as connection:
         connection.execute("CHECKPOINT")
         tables = connection.execute(
@@ -119,7 +119,7 @@ def test_no_byte_of_the_person_is_left_in_any_file_and_a_table_that_is_left_out_
 
 
 def exported(url: str, to: Path) -> bytes:
-    """Every value of every row of an export that is made now."""
+    """Return every value of every row of a new export."""
     with queries.reading(url) as connection:
         run.export(connection, Codec(EVENTS).over(connection), to, lambda _done, _total: None)
     files = sorted(to.rglob("*.parquet"))

@@ -33,7 +33,7 @@ COARSE = {"country", "region"}
 
 
 class Keys:
-    """In memory, as PostgreSQL keeps them."""
+    """Keys in memory, with the interface of those in PostgreSQL."""
 
     def __init__(self) -> None:
         self.known: dict[str, AESGCM | None] = {}

@@ -115,7 +115,7 @@ def test_a_database_in_the_clear_is_encrypted_from_its_migration_on(database_url
 def test_another_key_is_refused_before_anything_is_written_with_it(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where a home was copied without its key, and one was made anew."""
+    """This happens when a home is copied without its key, and a new key is made."""
     true, made = b"\x03" * wrapping.KEY_BYTES, b"\x04" * wrapping.KEY_BYTES
     monkeypatch.setattr(wrapping.KEYRING, "_keys", {})
     migrate(database_url, data_keys=[true])

@@ -39,7 +39,8 @@ EVERY = 7
 
 
 def messages_with(cards: Cards) -> Iterator[Outgoing]:
-    """With one in the payload, in the key, in a header's value and name, and in what is no JSON."""
+    """Return messages with a card number in the payload, the key, a header's value or name, or in bytes that are no
+    JSON."""
     at = TopicPartition(CHANNEL_ORDERS, 0)
     for body in list(orders_with(cards, "of-kafka"))[::EVERY]:
         yield Outgoing(at, cards.one().encode(), body.encode(), [])
@@ -55,7 +56,7 @@ def messages_with(cards: Cards) -> Iterator[Outgoing]:
 
 
 def messages_of_a_person() -> Iterator[Outgoing]:
-    """Where a value stands that cannot be, and where a name does."""
+    """Return messages with the number in the place of an invalid value, and in the place of a name."""
     wrongs: tuple[dict[str, Any], ...] = (
         *({PERSON: 1}, {"currency": PERSON}, {"type": PERSON}, {"metadata": {PERSON: {}}}, {"channel": PERSON}),
     )

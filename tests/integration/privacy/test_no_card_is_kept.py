@@ -30,12 +30,12 @@ def grouped(card: str, apart: str, zero: int) -> str:
 
 
 def escaped(text: str) -> str:
-    """Every character of it as JSON may have it."""
+    """Return the text with every character escaped as JSON allows."""
     return "".join(f"\\u{ord(one):04x}" for one in text)
 
 
 class Cards:
-    """Visa's, whose check digit is right, none twice."""
+    """Generates Visa numbers with a valid check digit, no number twice."""
 
     def __init__(self, seed: int) -> None:
         self.drawn: list[str] = []
@@ -48,14 +48,14 @@ class Cards:
         return self.drawn[-1]
 
     def are_not_in(self, kept: str) -> None:
-        """With nothing between them: neither separators nor escapes, and digits of every script as ASCII's."""
+        """Assert that no number is found, also without separators and escapes, and in digits of other scripts."""
         plain = normalize("NFKC", re.sub(r"\\+u([0-9a-fA-F]{4})", lambda one: chr(int(one[1], 16)), kept))
         digits = re.sub(r"\\+[nt]|[\W_]", "", plain.translate({0x660 + digit: str(digit) for digit in range(10)}))
         assert [card for card in self.drawn if card in digits] == []
 
 
 def orders_with(cards: Cards, name: str) -> Iterator[str]:
-    """Each with a card where one of its texts is, as JSON."""
+    """Return orders as JSON, each with a card number in the place of one of its texts."""
     puts: tuple[Callable[[dict[str, Any], str], Any], ...] = (
         lambda of, card: of.update(payment_token=card),
         lambda of, card: of.update(notes=f"call me, {card}!"),
@@ -77,7 +77,7 @@ def orders_with(cards: Cards, name: str) -> Iterator[str]:
 
 
 def everything_in(database_url: str) -> str:
-    """Each row of each table, with bytes as the text that they are."""
+    """Return each row of each table, with bytes decoded to text."""
     rows: list[str] = []
     with psycopg.connect(database_url, row_factory=dict_row) as connection:
         tables = connection.execute(

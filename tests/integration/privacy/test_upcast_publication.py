@@ -41,7 +41,7 @@ class GuestArrivedToday(Event):
 
 
 def in_two(body: dict[str, Any]) -> dict[str, Any]:
-    """Of placeholders it makes other placeholders, and a count that is wrong of the person."""
+    """Split a name in two; a placeholder becomes two placeholders."""
     first, _, last = body["name"].partition(" ")
     return {"order_id": body["order_id"], "first": first, "last": last, "names": len(body["name"].split())}
 
@@ -72,7 +72,7 @@ def published(keys: OneKey, *, without_key: bool = False) -> Outgoing:
 
 
 def read(sent: Outgoing, keys: OneKey) -> Event:
-    """As another process does."""
+    """Read as another process would."""
     wire = CloudEventsCodec({"GuestArrived": GuestArrivedToday}, UPCASTERS, keys)
     return wire.recorded(Message(PLACE, 0, sent.key, sent.value, given(sent.headers))).event
 

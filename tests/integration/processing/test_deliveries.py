@@ -76,7 +76,7 @@ class Receiving(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Not to the terminal."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -139,7 +139,7 @@ class World:
 
     @property
     def because(self) -> str:
-        """Why nothing is sent any more."""
+        """Return the reason for which the subscription is disabled."""
         disabled = self.of(self.name).disabled
         return disabled.because if disabled else ""
 

@@ -63,7 +63,7 @@ class Receiving(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Not to the terminal."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def signed(subject: x509.Name, public: Any, by: Any, **more: Any) -> x509.Certif
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Callable[..., ssl.SSLContext]]:
-    """The file of its certificate, and what makes a receiver's context."""
+    """Return the file of the authority's certificate, and a function that makes a receiver's TLS context."""
     folder = tmp_path_factory.mktemp("ca")
     key = ec.generate_private_key(ec.SECP256R1())
     file = folder / "ca.pem"
@@ -211,7 +211,7 @@ def test_killed_in_the_middle_of_a_delivery_the_next_process_sends_it_again_unde
 def test_a_bad_certificate_is_a_failed_delivery_that_is_tried_again(
     database: str, authority: tuple[Path, Callable[..., ssl.SSLContext]]
 ) -> None:
-    """Nobody here knows who has signed it, until somebody says so."""
+    """The test's authority is unknown until the settings name its certificate."""
     file, context = authority
     with listening(context()) as receiver:
         receiver.holding.set()

@@ -72,7 +72,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 @pytest.fixture(scope="module")
 def specification() -> Any:
-    """The JSON Schema of AsyncAPI 3.0, which npm fetches the first time."""
+    """Return the JSON Schema of AsyncAPI 3.0, which npm fetches the first time."""
     kept = user_cache_path("oms-es", ensure_exists=True) / "asyncapi"
     found = kept / "node_modules" / "@asyncapi" / "specs" / "schemas" / "3.0.0-without-$id.json"
     if not found.exists():

@@ -287,7 +287,7 @@ shapes = st.recursive(leaves, nested, max_leaves=4)
 def test_where_no_problem_is_found_nothing_that_one_allows_is_refused_by_the_other(
     narrow: Any, wide: Any, instances: list[Any]
 ) -> None:
-    """The judge is another implementation."""
+    """An independent implementation of JSON Schema is the judge."""
     if problems(narrow, wide):
         return
     produced, expected = Draft202012Validator(narrow), Draft202012Validator(wide)

@@ -16,7 +16,7 @@ from oms_es.settings import Settings
 
 
 def cells(page: str) -> dict[str, list[str]]:
-    """The rows of a page's tables, by their first cell."""
+    """Return the rows of a page's tables by their first cell."""
     rows = [re.split(r"(?<!\\) \| ", line.strip("| \n")) for line in page.splitlines() if line.startswith("| ")]
     return {row[0].strip("`"): row for row in rows}
 

@@ -77,7 +77,7 @@ def test_every_golden_event_is_what_is_published(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def engine(embedded_server: Any) -> Iterator[Engine]:
-    """After a small week with everything that goes wrong in it."""
+    """Run a small week in which everything that can go wrong does."""
     with fresh_database(embedded_server) as url, engine_on(url, chaos=Chaos(seed=3, decline=0.05, timeout=0.1)) as one:
         for batch in Workload(7, 60).steps(50):
             one.submit("test", batch)
@@ -86,7 +86,7 @@ def engine(embedded_server: Any) -> Iterator[Engine]:
 
 
 def sent(engine: Engine) -> Iterator[Outgoing]:
-    """What the relay would report of the log."""
+    """Return what the relay would publish of the log."""
     publisher = EventPublisher(Producer({}), CloudEventsCodec(EVENTS), list(EVENT_TOPICS.values()))
     publisher._partitions = PARTITIONS
     last: dict[TopicPartition, int] = {}
@@ -97,7 +97,7 @@ def sent(engine: Engine) -> Iterator[Outgoing]:
 
 
 def reported(engine: Engine, state: State) -> Iterator[Outgoing]:
-    """What the relay would report of a read model: every row, and one that is gone."""
+    """Return what the relay would publish of a read model: every row, and one deleted row."""
     publisher = StatePublisher(Producer({}), STATES)
     publisher._partitions = PARTITIONS
     keys = ", ".join(column.name for column in state.table.primary_key)

@@ -129,7 +129,7 @@ class Killed(BaseException):
 def test_a_run_that_was_killed_loses_and_doubles_nothing(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, nth: int
 ) -> None:
-    """Before the nth call of each thing that it does to files."""
+    """The run is killed before the nth call of each file operation."""
     calls = 0
     for module in (manifest, parquet):
         if not hasattr(module, step):
@@ -162,7 +162,7 @@ sys.exit(main(["export", "--to", sys.argv[1]]))
 
 @pytest.mark.parametrize("files", [2, 9])
 def test_so_it_is_after_a_real_kill(engine: Engine, tmp_path: Path, files: int) -> None:
-    """As soon as so many files are there."""
+    """The process is killed as soon as so many files exist."""
     running = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
         env={**os.environ, "OMS_DATABASE_URL": engine.database_url},

@@ -80,7 +80,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def a_log(embedded_server: EmbeddedPostgres) -> Iterator[tuple[str, list[Recorded]]]:
-    """What the demo leaves behind, smaller; and its database."""
+    """Run a small demo; return its log and its database."""
     chaos = Chaos(seed=5, decline=0.1, timeout=0.05, duplicate=0.1, late=0.1)
     with fresh_database(embedded_server) as url, engine_on(url, chaos=chaos) as engine:
         for batch in Workload(4, 60).steps(40):
@@ -100,7 +100,7 @@ def a_week(a_log: tuple[str, list[Recorded]]) -> list[Recorded]:
 
 @pytest.fixture(scope="module")
 def shelf(embedded_server: EmbeddedPostgres) -> Iterator[str]:
-    """A database whose rows each test makes again."""
+    """Return a database whose rows each test writes again."""
     with fresh_database(embedded_server) as url:
         migrate(url)
         yield url
@@ -121,7 +121,7 @@ def live_answer(url: str, one: Definition, **how: Any) -> Answer:
 
 
 def answered(url: str, name: str, **how: Any) -> Answer:
-    """Of all rows."""
+    """Return the report's rows over all facts."""
     return live_answer(url, definition.named(name).model_copy(update={"top": None, "sort": None}), **how)
 
 
@@ -139,7 +139,7 @@ def still_open(history: Sequence[Recorded]) -> list[Any]:
 
 
 def check(url: str, history: Sequence[Recorded], zone: str) -> set[str]:
-    """Which reports had rows, each of which was right."""
+    """Compare every row of every report; return the reports that had rows."""
     lay_out(url, history)
     said: set[str] = set()
     for names, after in ((definition.built_in(), timedelta(hours=30)), (OF_THE_MOMENT, timedelta(days=200))):
@@ -194,7 +194,7 @@ def test_so_says_duckdb_of_the_events_of_an_export(a_log: tuple[str, list[Record
 
 
 def compare_with_duckdb(url: str, directory: Path, last: datetime) -> set[str]:
-    """Which reports had rows, each of which was right."""
+    """Compare every row of every report with DuckDB's; return the reports that had rows."""
     said: set[str] = set()
     for after in (timedelta(hours=30), timedelta(days=200)):
         now = last + after
@@ -209,7 +209,7 @@ def compare_with_duckdb(url: str, directory: Path, last: datetime) -> set[str]:
 
 
 def export_of(history: Sequence[Recorded], directory: Path) -> Path:
-    """The events as an export of their database has them."""
+    """Return the events as an export of their database has them."""
     columns = {
         name: kind for name, kind in events.COLUMNS.items() if name in ("position", "event", "recorded_at", "body")
     }

@@ -65,7 +65,7 @@ def week(number: int) -> Iterator[Command]:
 
 @pytest.fixture(scope="module")
 def shop(embedded_server: EmbeddedPostgres) -> Iterator[tuple[str, dict[int, Answer]]]:
-    """Its database, and what was said of mugs at the end of each week then."""
+    """Make a database; return it with the forecasts for mugs at the end of each week."""
     clock = [MONDAY]
     said: dict[int, Answer] = {}
     with fresh_database(embedded_server) as url:

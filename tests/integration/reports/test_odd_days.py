@@ -28,7 +28,7 @@ A_DAY, ON_THE_ODD_DAY = 12, 60
 
 @pytest.fixture(scope="module")
 def url(embedded_server: EmbeddedPostgres) -> Iterator[str]:
-    """Ten weeks of orders, as many each day but for one."""
+    """Return the database of ten weeks with as many orders each day, except for one."""
     with fresh_database(embedded_server) as fresh:
         migrate(fresh)
         columns = order_milestones.table.columns

@@ -155,7 +155,7 @@ DEFINITIONS = st.fixed_dictionaries(
 
 @st.composite
 def sound(draw: st.DrawFn) -> Any:
-    """Of words that there are, as far as they go together."""
+    """Return known words, as far as they can be combined."""
     source = draw(st.sampled_from(sorted(SOURCES)))
     numbers = st.sampled_from(sorted(SOURCES[source].numbers))
     hows = st.sampled_from(["sum", "mean", "min", "max", "percentile", "share"])

@@ -19,7 +19,7 @@ PAID, PAID_OTHERWISE = (p.RecordAuthorization(payment_id="o.1", reference=refere
 
 
 class Contradicting:
-    """Tells of one authorisation under two names."""
+    """A gateway that reports one authorisation under two references."""
 
     name = "payment_provider"
     intents: frozenset[type[Event]] = frozenset({p.PaymentRequested})

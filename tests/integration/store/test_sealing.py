@@ -33,7 +33,7 @@ TABLES = ("oms_log_tiles", "oms_log_checkpoints", "oms_log_head")
 
 @pytest.fixture(scope="module")
 def world(embedded_server: EmbeddedPostgres) -> Iterator[str]:
-    """The name of a database that every test has a copy of."""
+    """Return the name of a template database that every test copies."""
     with fresh_database(embedded_server) as url:
         with engine_on(url) as engine:
             stock = ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=2 * ORDERS)
@@ -81,7 +81,7 @@ def sealers(url: str) -> Iterator[list[Sealer]]:
 
 
 def unseal(url: str) -> None:
-    """As an older version left it."""
+    """Remove the seal, as an older version would leave the database."""
     execute(url, *(f"DROP TABLE {table}" for table in (*TABLES, "oms_log_keys")), "UPDATE oms_schema SET version = 12")
 
 
@@ -96,7 +96,7 @@ def test_an_engine_at_rest_has_sealed_its_log(url: str) -> None:
 def test_a_database_of_before_is_sealed_in_batches_whatever_interrupts(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An engine goes on meanwhile: what was made of events does not depend on who sealed what."""
+    """An engine runs meanwhile: what is computed from events does not depend on when they are sealed."""
     newest = scalar(url, "SELECT note FROM oms_log_checkpoints ORDER BY size DESC LIMIT 1")
     events = scalar(url, "SELECT count(*) FROM oms_events")
     key = signer_key(str(scalar(url, "SELECT secret FROM oms_log_keys")))

@@ -30,7 +30,7 @@ asked: list[str] = []
 
 
 class Split(Event):
-    """Its rule is one about the whole of it."""
+    """A model with a rule over several of its fields."""
 
     schema_version: ClassVar[int] = 2
     whole: int

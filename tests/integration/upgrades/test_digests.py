@@ -25,13 +25,13 @@ DIGEST_CHARACTERS = 16
 
 
 def digest(parts: Iterable[str]) -> str:
-    """Whatever the white space is."""
+    """Return a digest that ignores white space."""
     words = "\n".join(" ".join(part.split()) for part in parts)
     return sha256(words.encode()).hexdigest()[:DIGEST_CHARACTERS]
 
 
 def of_recorder() -> Iterable[str]:
-    """What it adds to the tables of the library, whose version is pinned."""
+    """Return what the recorder adds to the tables of the event library, whose version is pinned."""
     return [inspect.getsource(Recorder.__init__)]
 
 
@@ -48,7 +48,7 @@ def folded(projection: Projection) -> list[str]:
 
 
 def shapes() -> dict[str, dict[str, Any]]:
-    """By name and version."""
+    """Return the shape of every table and read model by name and version."""
     read_models = {f"{p.name} {p.version}": {"columns": of_read_model(p), "folds": folded(p)} for p in PROJECTIONS}
     return {f"{TABLES} {SCHEMA_VERSION}": {"columns": of_tables(), "folds": []}, **read_models}
 

@@ -98,7 +98,8 @@ def test_a_migration_that_was_interrupted_goes_on(database_url: str) -> None:
 
 
 def with_other_columns(projection: Projection) -> Projection:
-    """As a release that keeps a number as text, says how many events there were, and no longer says a country."""
+    """Return projections as another release would have them: a number stored as text, a count of events added, a
+    country removed."""
 
     def other(fold: Fold) -> Fold:
         def project(row: Row | None, recorded: Recorded, key: Key) -> Row | None:

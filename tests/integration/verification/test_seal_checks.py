@@ -70,7 +70,7 @@ def written(event: Mapping[str, Any], envelope: Mapping[str, Any]) -> bytes:
 
 
 def history() -> list[StoredEvent]:
-    """One event of every type, with every field."""
+    """Return one event of every type, with every field."""
     events: list[StoredEvent] = []
     for number, path in enumerate(sorted(HERE.glob("*.json")), 1):
         stream, version = f"stream-{number % 7}", (number - 1) // 7 + 1
@@ -225,7 +225,7 @@ def test_what_is_deleted_inserted_or_cut_off_is_found_by_its_position(kept: Kept
 
 
 def resealed(events: Sequence[StoredEvent], size_max: int = BATCH) -> Kept:
-    """As by someone who knows the code, has every right on the database, and the key in it."""
+    """Reseal as an attacker would who knows the code, and has every right on the database and its key."""
     kept = Kept(events)
     Sealer(kept, sealed_max=size_max).seal_all()
     return kept

@@ -40,7 +40,7 @@ def failed(url: str) -> dict[str, list[str]]:
 
 
 def event(topic: str, change: str, *, nth: int = 0) -> str:
-    """One stored event of this kind, changed."""
+    """Change one stored event of this type."""
     return (
         f"UPDATE oms_events SET state = convert_to({change}, 'UTF8') WHERE notification_id = "
         f"(SELECT notification_id FROM oms_events WHERE topic = '{topic}' ORDER BY 1 OFFSET {nth} LIMIT 1)"

@@ -84,7 +84,7 @@ def test_an_order_with_fewer_units_than_went_to_it_is_found(database_url: str) -
 
 @pytest.mark.parametrize("last", [LIFE[-2], LIFE[-1]], ids=["split", "merge"])
 def test_units_on_their_way_are_no_ones_fault(database_url: str, last: Any) -> None:
-    """The joiner has read nothing since they left."""
+    """The consumer has processed nothing since the units left."""
     lived(database_url, LIFE[:-2])
     with engine_on(database_url) as engine:
         assert not engine.submit("test", [last])

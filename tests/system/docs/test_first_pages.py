@@ -32,7 +32,7 @@ LEFT_OUT = "…"
 
 
 def lines(text: str) -> Iterator[str]:
-    """Without the widths of columns, which depend on what is in them."""
+    """Return the lines without column widths, which depend on the content."""
     yield from (" ".join(line.split()) for line in text.splitlines() if line.strip())
 
 
@@ -41,7 +41,7 @@ def is_shown(wanted: str, line: str) -> bool:
 
 
 def missing(wanted: str, printed: str) -> list[str]:
-    """The lines of a page that were not printed in that order."""
+    """Return the lines of a page that were not printed in that order."""
     rest = lines(printed)
     return [line for line in lines(wanted) if line != LEFT_OUT and not any(is_shown(line, other) for other in rest)]
 

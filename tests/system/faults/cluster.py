@@ -67,7 +67,7 @@ STOPPED = re.compile(r"^.*(?:partition stopped|stopped: repair|event cannot be p
 
 
 class Found(NamedTuple):
-    """What there was to see when all had settled after a fault."""
+    """The state after a fault, once all has settled."""
 
     events: int
     repeats: int
@@ -75,7 +75,7 @@ class Found(NamedTuple):
 
 
 def comes_first(world: Workload) -> list[Command]:
-    """Places, and what lies there."""
+    """Return the commands that open the locations and receive the first stock."""
     stocked: list[ReceiveStock | SetSafetyStock] = [*world.receipts(), *world.safety_stocks()]
     return [*world.locations(), *(command for command in stocked if command.sku in SKUS)]
 
@@ -90,7 +90,7 @@ def comes_later(command: Command) -> bool:
 
 
 class Member:
-    """One process of ours; started again under the same name, it writes on in the same log."""
+    """A process of the engine; restarted under the same name, it appends to the same log file."""
 
     def __init__(self, nursery: Nursery, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.nursery = nursery
@@ -102,7 +102,7 @@ class Member:
         self.start()
 
     def start(self) -> None:
-        for path in (self.said_path, self.log_path):  # somebody may look before the child has begun
+        for path in (self.said_path, self.log_path):  # a reader may come before the child has begun
             path.touch()
         self.log_from = self.log_path.stat().st_size
         program, *arguments = self.command
@@ -117,11 +117,11 @@ class Member:
 
     @property
     def reported(self) -> str:
-        """On standard output."""
+        """Return what the member printed on standard output."""
         return self.said_path.read_text()
 
     def log(self) -> str:
-        """Since it was started last."""
+        """Return its log since it was last started."""
         return self.log_path.read_bytes()[self.log_from :].decode(errors="replace")
 
     def log_of_all_its_lives(self) -> str:
@@ -129,7 +129,7 @@ class Member:
 
 
 class Channel(threading.Thread):
-    """Orders by way of Kafka, and what else happens in the world, until it is paused."""
+    """Sends orders over Kafka, and lets external events happen, until it is paused."""
 
     def __init__(self, kafka: Config, seed: int, submit: Callable[[Sequence[Command]], Any]) -> None:
         super().__init__(daemon=True)
@@ -170,7 +170,7 @@ class Channel(threading.Thread):
         self._flowing.set()
 
     def pause(self) -> None:
-        """Returns when everything reported has arrived."""
+        """Stop sending; return once all messages have arrived."""
         self._flowing.clear()
         assert self._idle.wait(SECONDS_MAX)
         assert not self.problems, self.problems
@@ -194,7 +194,7 @@ class Channel(threading.Thread):
 
 
 class Cluster:
-    """Use by way of `cluster`."""
+    """The processes of the test; use it through the fixture `cluster`."""
 
     def __init__(self, database: EmbeddedPostgres, kafka: Broker, url: str, nursery: Nursery, seed: int) -> None:
         self.database = database
@@ -228,7 +228,7 @@ class Cluster:
         self.observer.close()
 
     def start(self, name: str, like: str | None = None) -> Member:
-        """`like`: the member of the team whose work it does too."""
+        """Start a member. `like`: an existing member with the same work."""
         if name in self.members:
             self.members[name].start()
         else:
@@ -243,11 +243,11 @@ class Cluster:
         return self.members[name]
 
     def dismiss(self, name: str) -> None:
-        """It has been ended, and does not come back."""
+        """Forget a member that has ended and is not restarted."""
         del self.members[name]
 
     def insist(self, commands: Sequence[Command]) -> None:
-        """Tell the engine, again while the database does not answer: it decides nothing twice."""
+        """Submit to the engine, again while the database does not answer: repeats decide nothing."""
         deadline = time.monotonic() + SECONDS_MAX
         while True:
             try:
@@ -263,7 +263,7 @@ class Cluster:
             return session.execute(query.encode(), values).fetchall()
 
     def until(self, what: str, holds: Callable[[], bool]) -> float:
-        """How many seconds it took."""
+        """Wait until the condition holds; return how many seconds it took."""
         began = time.monotonic()
         while True:
             self.all_alive()
@@ -284,7 +284,7 @@ class Cluster:
         return "\n".join(f"{m.name}: {m.log()[-2_000:]}" for m in self.members.values())
 
     def recovered(self, position: int, order_id: str) -> bool:
-        """Whether all that was reported up to a moment is done: the log's end then, and the order reported last."""
+        """Return whether everything reported up to the end of the log then, and the last order sent, is processed."""
         covered = self.observer.watermark.position(INTERESTS) >= position
         return covered and bool(self.rows("SELECT 1 FROM order_status WHERE order_id = %s", order_id))
 
@@ -297,7 +297,7 @@ class Cluster:
         return int(found["n"])
 
     def offset_committed(self, group: str, topic: str, partition: int) -> int:
-        """0 if there is none yet."""
+        """Return the committed offset; 0 if there is none yet."""
         other = Consumer({"bootstrap.servers": self.broker.address, "group.id": group})
         try:
             (found,) = other.committed([TopicPartition(topic, partition)], timeout=SECONDS_MAX)
@@ -306,7 +306,7 @@ class Cluster:
         return max(0, int(found.offset))
 
     def settle(self) -> None:
-        """No more orders; until everything has followed from those that came, and has been reported to everybody."""
+        """Send no more orders; wait until everything has followed from those sent, and is published."""
         self.channel.pause()
         reported = set(self.channel.reported)
         self.until("all orders are taken in", lambda: self._taken_in() >= len(reported))
@@ -318,7 +318,7 @@ class Cluster:
         return int(found["n"])
 
     def check(self) -> Found:
-        """Nothing lost, nothing twice, to be called when all has settled."""
+        """Assert that nothing is lost and nothing happened twice; call it once all has settled."""
         report = verify(self.url, DECIDERS, PROJECTIONS, self.observer.store.codec)
         assert report.passed, [check for check in report.checks if check.failed]
         orders = self.rows("SELECT order_id, phase FROM order_status")
@@ -342,7 +342,7 @@ class Cluster:
         assert self.tables[STOCK_LEVELS].rows == rows_as_json(self.url, "stock_levels", "sku || '@' || location")
 
     def stop_database_at_once(self) -> None:
-        """As if its machine had lost power: nothing is said, nothing is written."""
+        """Stop it as a power failure would: without a checkpoint or a message."""
         stopped, said = self.database._pg_ctl("stop", STOP_SECONDS_MAX, "--mode", "immediate")
         assert stopped, said
 
@@ -353,14 +353,14 @@ class Cluster:
 
 @contextmanager
 def servers() -> Iterator[tuple[EmbeddedPostgres, Broker]]:
-    """Of one's own: they are killed."""
+    """Start servers for this test alone, as they are killed."""
     with server() as database, broker() as kafka:
         yield database, kafka
 
 
 @contextmanager
 def cluster(database: EmbeddedPostgres, kafka: Broker, seed: int) -> Iterator[Cluster]:
-    """On topics that are not there yet."""
+    """Start the members on new topics."""
     with ExitStack() as stack:
         url = stack.enter_context(fresh_database(database))
         migrate(url)

@@ -27,7 +27,7 @@ Program = Callable[[list[str]], int | None]
 
 
 class Child:
-    """As much of a Popen as tests need of somebody else's child."""
+    """A forked process with as much of the interface of Popen as tests need."""
 
     def __init__(self, pid: int, ended: Path) -> None:
         self.pid = pid
@@ -92,7 +92,7 @@ def programs() -> Mapping[str, Program]:
 
 
 def become(asked: Mapping[str, Any], run: Program) -> NoReturn:
-    """In the child."""
+    """Turn the forked child into the program."""
     code = 1
     try:
         os.environ.update(asked["environment"])

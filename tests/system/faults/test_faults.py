@@ -37,7 +37,7 @@ COLUMNS = ("fault", "times", "events meanwhile", "repeats on topics", "recovered
 
 
 def relay_killed(there: Cluster, chance: Random) -> None:
-    """Now, or where it has published what it has not saved yet: then all of that comes again."""
+    """Kill the relay now, or between publishing and saving its position, so that it publishes again."""
     relay = there.members["relay"]
     if chance.random() < UNSAVED_SHARE:
         relay.child.send_signal(signal.SIGUSR1)
@@ -52,7 +52,7 @@ def relay_killed(there: Cluster, chance: Random) -> None:
 
 
 def consumer_killed_between_its_commits(there: Cluster, chance: Random) -> None:
-    """The effects and the position are in the database, the offset is not in Kafka."""
+    """At that point effects and position are in the database, and the offset is not in Kafka."""
     member = there.members[chance.choice(("consumers", "understudy"))]
     member.child.send_signal(signal.SIGUSR1)
     assert member.wait() == -signal.SIGKILL, member.log()
@@ -83,7 +83,7 @@ def database_stopped_at_once(there: Cluster, chance: Random) -> None:
 
 
 def two_relays(there: Cluster, chance: Random) -> None:
-    """Started in the same moment; one publishes. Then one of the two is killed, whichever it is."""
+    """Start two relays at once, of which one publishes; then kill either of them."""
     there.members["relay"].end(signal.SIGTERM)
     there.members["relay"].start()
     there.start("rival", like="relay")
@@ -97,7 +97,7 @@ def two_relays(there: Cluster, chance: Random) -> None:
 
 
 def members_join_and_leave(there: Cluster, chance: Random) -> None:
-    """A change of every group every two seconds: twice somebody comes, twice somebody goes."""
+    """Change every group every two seconds: two members join, and two leave."""
     for name in ("guest", "other guest"):
         guest = there.start(name, like="understudy")
         there.until("it is there", lambda: "partition assigned" in guest.log())  # noqa: B023 - asked before the next
@@ -109,7 +109,7 @@ def members_join_and_leave(there: Cluster, chance: Random) -> None:
 
 
 def worker_frozen_past_its_session(there: Cluster, chance: Random) -> None:
-    """Others have its partitions when it goes on where it was."""
+    """Other members have its partitions when it continues."""
     member = there.members[chance.choice(WORKERS)]
     taken = member.log().count("partition revoked")
     member.child.send_signal(signal.SIGSTOP)
@@ -133,7 +133,7 @@ ENGINE = "engine"  # test_kill.py
 
 
 def chosen(named: str) -> list[str]:
-    """Raises ValueError for a kind that there is not."""
+    """Return the chosen kinds. Raise ValueError for an unknown one."""
     names = named.replace(",", " ").split() or list(FAULTS)
     if unknown := set(names) - {ENGINE, *FAULTS}:
         raise ValueError(f"no fault is called {', '.join(sorted(unknown))}; there are {', '.join((ENGINE, *FAULTS))}")
@@ -145,7 +145,7 @@ CHOSEN = chosen(os.environ.get("OMS_TEST_FAULTS", ""))
 
 @dataclass
 class Tally:
-    """Of one kind of fault."""
+    """The results of one kind of fault."""
 
     times: int = 0
     events: int = 0
@@ -167,7 +167,7 @@ def both() -> Iterator[tuple[EmbeddedPostgres, Broker]]:
 
 @pytest.fixture(scope="module")
 def out(request: pytest.FixtureRequest) -> Callable[[object], None]:
-    """Prints on standard output, also where that is captured."""
+    """Print to standard output, also where pytest captures it."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     console = display.console_on(sys.__stdout__ or sys.stdout)
 

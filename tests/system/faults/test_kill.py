@@ -61,7 +61,7 @@ def start(nursery: Nursery, home: Path) -> Child:
 
 
 def kill_after(nursery: Nursery, home: Path, seconds: float) -> None:
-    """The moment counts from when the engine is open, so that every kill hits work."""
+    """The time counts from when the engine is open, so that every kill interrupts work."""
     engine = start(nursery, home)
     while not (said(nursery).exists() and said(nursery).read_text()):
         assert engine.poll() is None, (nursery.directory / "engine.log").read_text()

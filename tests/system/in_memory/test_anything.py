@@ -60,7 +60,7 @@ UNASKED = (p.RecordExpiry, p.RecordDisputeOpened, p.RecordDisputeWon, p.RecordDi
 
 
 class Known:
-    """The names that there are, so that most commands are about something."""
+    """Names that are in use, so that most commands concern something that exists."""
 
     def __init__(self, engine: WholeEngine) -> None:
         self.engine = engine
@@ -76,7 +76,7 @@ class Known:
 
 
 def value_of(name: str, annotation: Any, known: Known, field: FieldInfo | None = None) -> st.SearchStrategy[Any]:
-    """Values for a field: by its name where the name says what it is, by its type otherwise."""
+    """Return values for a field: by its name if that says what it is, otherwise by its type."""
     if name in NAMED:
         return st.sampled_from(list(NAMED[name](known)))
     origin, parts = get_origin(annotation), get_args(annotation)
@@ -114,7 +114,7 @@ def plain(annotation: Any, known: Known) -> st.SearchStrategy[Any]:
 
 
 def model_of(shape: type[BaseModel], known: Known) -> st.SearchStrategy[Any]:
-    """A shape's values as a mapping; optional fields are mostly left out."""
+    """Return a model's values as a mapping; optional fields are mostly left out."""
 
     @st.composite
     def drawn(draw: st.DrawFn) -> dict[str, Any]:
@@ -174,13 +174,13 @@ class Anything(RuleBasedStateMachine):
         self.engine.settle()
 
     def attempt(self, command: Command) -> None:
-        """A refusal is an answer; anything else is a fault."""
+        """Submit the command: a refusal is an answer, any other exception is a fault."""
         with suppress(Refused):
             self.engine.submit(command)
 
     @rule(data=st.data())
     def an_order(self, data: st.DataObject) -> None:
-        """A usual one, so that there is something to change."""
+        """Place a usual order, so that there is something to change."""
         self.number += 1
         skus = data.draw(st.lists(st.sampled_from(SKUS), min_size=1, max_size=2))
         lines = tuple(
@@ -215,7 +215,7 @@ class Anything(RuleBasedStateMachine):
     @precondition(lambda self: any(s.startswith("shipment-") for s in self.engine.states))
     @rule(data=st.data())
     def a_return(self, data: st.DataObject) -> None:
-        """Asked, received and inspected, as far as the order lets it."""
+        """Request, receive and inspect a return, as far as the order allows."""
         order_id, rma_id = data.draw(st.sampled_from(self.known.ids("order"))), f"r{data.draw(st.integers(1, 3))}"
         line, n = data.draw(st.sampled_from(["1", "2"])), data.draw(st.integers(1, 2))
         back = o.LineUnits(line_id=line, quantity=n)
@@ -264,7 +264,7 @@ class Anything(RuleBasedStateMachine):
         assert not failed(self.engine.history)
 
     def teardown(self) -> None:
-        """The world answers as usual, and time passes: nobody is left waiting for nothing."""
+        """External systems answer as usual, and time passes: no order may be left waiting without a reason."""
         run_on(self.engine, self.outside)
         for _ in range(ROUNDS_MAX):
             self.engine.pass_time(50 * 86_400)
@@ -276,7 +276,7 @@ class Anything(RuleBasedStateMachine):
             assert done or self._waits_for(row["order_id"]), (row["phase"], row["order_id"])
 
     def _waits_for(self, order_id: str) -> bool:
-        """Somebody has the order on a list: a person, the queue for stock, or the clock."""
+        """Return what the order waits for: a person who has it on a list, the queue for stock, or a deadline."""
         lists = ("open_exceptions", "backorder_queue", "deadlines")
         return any(row["order_id"] == order_id for name in lists for row in self.engine.open_rows(name))
 

@@ -22,7 +22,7 @@ PRICE = 10_000
 
 
 class Customer:
-    """Buys a thing, and exchanges and returns what it got for it."""
+    """A customer who buys a thing, and exchanges and returns it."""
 
     def __init__(self) -> None:
         self.shop = Shop()
@@ -31,7 +31,7 @@ class Customer:
         self.name, self.round = "1", 0
 
     def back(self, resolution: r.Resolution, *replacement: int, sku: str = "TEA") -> None:
-        """The one unit of the newest order comes back, for units of these prices if it is exchanged."""
+        """Return the one unit of the newest order; if it is exchanged, for units of these prices."""
         self.round += 1
         rma, at = f"r{self.round}", "berlin"
         of: Any = {"rma_id": rma}
@@ -58,7 +58,7 @@ class Customer:
             self.name = f"exchange/{rma}"
 
     def paid(self) -> int:
-        """What the shop has of the customer's money."""
+        """Return how much of the customer's money the shop has."""
         events = [recorded.event for recorded in self.shop.engine.log]
         taken = sum(event.amount_minor for event in events if isinstance(event, p.PaymentCaptured))
         return taken - sum(event.amount_minor for event in events if isinstance(event, p.PaymentRefunded))
@@ -109,7 +109,7 @@ def test_goods_that_no_one_paid_for_pay_for_nothing() -> None:
 
 
 def reported(customer: Customer, operation: Any, outcome: Any, amount_minor: int) -> p.RecordReport:
-    """By the provider, of the payment of the first order: nobody here had asked for it."""
+    """Return a provider's report about the first order's payment that was not requested here."""
     return p.RecordReport(
         payment_id=f"{o.order_id_of('web', '1')}.1",
         operation=operation,
@@ -178,7 +178,7 @@ DISPUTE = ("opened", "won")
 
 
 def test_an_exchange_waits_while_the_payment_that_paid_for_it_is_disputed() -> None:
-    """It is granted, and its goods have not come yet."""
+    """The exchange is granted, and its goods have not come yet."""
     customer = Customer()
     customer.back("exchange", PRICE, sku="CUP")
     opened, won = (reported(customer, "dispute", outcome, PRICE) for outcome in DISPUTE)

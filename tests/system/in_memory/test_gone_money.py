@@ -23,7 +23,7 @@ ITEMS = (("TEA", 1), ("CUP", 1))
 
 
 def reported(operation: Any, outcome: Any, part: str = "1", amount_minor: int = PRICE) -> RecordProviderReport:
-    """By the provider, which knows the payment by a name of its own: it was not asked for here."""
+    """Return a provider's report under its own reference, which was not requested here."""
     name = f"{operation}-{part}"
     said = p.Report(
         operation=operation,
@@ -37,7 +37,7 @@ def reported(operation: Any, outcome: Any, part: str = "1", amount_minor: int = 
 
 
 class Window(Shop):
-    """The order is paid, and released unless it is held; its warehouse and its carrier answer when a test says."""
+    """A paid order, released unless it is held; the test decides when its warehouse and carrier answer."""
 
     def __init__(self, *before: Any) -> None:
         super().__init__()

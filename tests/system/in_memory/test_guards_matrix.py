@@ -82,13 +82,13 @@ def never(_: Any) -> bool:
 
 
 class Guarded(NamedTuple):
-    """A state that forbids events, and the commands by which somebody who may ends it."""
+    """A state that forbids events, and the commands by which a person with the right to do so ends it."""
 
     begin: Callable[[Shop], None]
     order_id: str
     forbids: tuple[type[Event], ...]
     exits: Exits = {}
-    answers: bool = True  # whether the world answers what it is asked
+    answers: bool = True  # whether external systems answer
 
 
 def held_by(kind: Any) -> Callable[[Shop], None]:
@@ -112,7 +112,7 @@ def merged(shop: Shop) -> None:
 
 
 def paid_and_refunded(shop: Shop, *held: Command) -> None:
-    """All of it was taken at the provider and given back there, before its parcel has left."""
+    """The whole amount was captured and refunded at the provider before the parcel left."""
     shop.comes("TEA", "CUP")
     for command in (ORDER, *held):
         shop.engine.submit(command)
@@ -156,7 +156,7 @@ def unpaid(shop: Shop) -> None:
 
 
 def declined(shop: Shop) -> None:
-    """As often as it is asked for by itself."""
+    """The payment is declined as often as the order requests it by itself."""
     unpaid(shop)
     for _ in range(8):
         for intent in [one for one in shop.outside.look() if isinstance(one.event, p.PaymentRequested)]:
@@ -194,7 +194,7 @@ def completed(shop: Shop) -> None:
 
 
 def in_review(shop: Shop) -> None:
-    """Asked for when the window had closed."""
+    """The return was requested after its window had closed."""
     completed(shop)
     late = START.replace(year=2027)
     line = r.ReturnLine(line_id="1", quantity=1, reason="other")
@@ -254,7 +254,7 @@ class Tried(NamedTuple):
 
 
 def descendants(log: list[Recorded], order_id: str) -> set[str]:
-    """The order, and those that its units went to."""
+    """Return the order, and those to which its units were moved."""
     found = {order_id}
     for recorded in log:
         event = recorded.event
@@ -270,7 +270,7 @@ def begun(guarded: Guarded) -> Shop:
 
 
 def tries(guarded: Guarded, seed: int, shapes: Sequence[type[Command]] = ASKED) -> Iterator[Tried]:
-    """Each on the guarded state itself: what happened before is not there."""
+    """Try each command on the guarded state itself, without the effects of the ones before."""
     shop, inputs = begun(guarded), made_of(seed)
     inputs.note(shop.engine.log)
     for shape in shapes:
@@ -290,7 +290,7 @@ def made_of(seed: int) -> Inputs:
 
 
 def about(shape: type[Command], shop: Shop, chance: Random) -> Event:
-    """One of the events that say most of what the command says."""
+    """Return an event that shares most of its values with the command."""
     events = [recorded.event for recorded in shop.engine.log]
     shared = [len(type(event).model_fields.keys() & shape.model_fields.keys()) for event in events]
     return chance.choice([event for event, n in zip(events, shared, strict=True) if n == max(shared)])

@@ -121,7 +121,7 @@ def _put_aside(engine: Engine) -> list[str]:
 
 
 def ignored(*markers: door.AtTheDoor) -> Callable[[pytest.MonkeyPatch], None]:
-    """The type takes what it took before."""
+    """Remove the rule: the type accepts what it accepted before."""
 
     def take_out(patch: pytest.MonkeyPatch) -> None:
         checked = door._checked
@@ -180,7 +180,7 @@ def _many_worlds(first: int) -> None:
 
 
 def _forget() -> None:
-    """What was made of the types."""
+    """Drop what was generated from the types."""
     door._of_shape.cache_clear()
     inputs_module._edges.cache_clear()
 

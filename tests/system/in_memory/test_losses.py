@@ -23,7 +23,7 @@ DAY = 86_400
 
 
 class World:
-    """An order of one parcel that is booked, left and is not seen any more; or not even fetched."""
+    """An order of one parcel that is booked, left and is not tracked any more, or was not collected at all."""
 
     def __init__(self, stock: int = 10, *, picked_up: bool = True) -> None:
         self.engine = WholeEngine()

@@ -43,7 +43,7 @@ BERLIN = OpenLocation(location="berlin", country="DE")
 
 
 class Steady(Outside):
-    """The references that it gives are the same whenever it is asked, as if the same thing was done."""
+    """Gateways that give the same reference for the same request."""
 
     def answers(self, intent: Recorded) -> list[list[Command]]:
         if type(intent.event) not in ANSWERS:
@@ -54,7 +54,7 @@ class Steady(Outside):
 
 
 def life(*messages: Command) -> tuple[WholeEngine, Steady]:
-    """Everything in its time: what is reported, and what the world answers to it."""
+    """Run everything in its usual order: reports, and the answers of external systems."""
     engine = WholeEngine()
     outside = Steady(engine)
     for message in messages:
@@ -64,7 +64,7 @@ def life(*messages: Command) -> tuple[WholeEngine, Steady]:
 
 
 def reported(outside: Outside, *shapes: type[Command]) -> dict[str, Command]:
-    """What the world said in that life, by a word for it."""
+    """Return what external systems reported in that run, by a label."""
     return {
         getattr(command, "status", type(command).__name__): command
         for command in outside.reported
@@ -73,7 +73,7 @@ def reported(outside: Outside, *shapes: type[Command]) -> dict[str, Command]:
 
 
 def lives() -> Iterator[tuple[str, tuple[Command, ...]]]:
-    """The name of a life, what stands before it, and its messages in their usual order."""
+    """Yield the name of a run, what precedes it, and its messages in their usual order."""
     yield "updated", (PLACE, READDRESSED, ENLARGED, *SHELVES)
     _, world = life(BERLIN, *SHELVES, PLACE, REFUND)
     said = reported(world, p.RecordAuthorization, p.RecordCapture, p.RecordRefund, sh.RecordBooking, sh.RecordMilestone)
@@ -88,7 +88,7 @@ def lives() -> Iterator[tuple[str, tuple[Command, ...]]]:
 
 
 def orderings(messages: tuple[Command, ...]) -> Iterator[tuple[Command, ...]]:
-    """All orders of up to five messages, some of more; in each, one of them comes again somewhere."""
+    """Return all orders of up to five messages, some of more; in each, one message is repeated."""
     chance = random.Random(len(messages))
     every = (
         permutations(messages)
@@ -102,7 +102,7 @@ def orderings(messages: tuple[Command, ...]) -> Iterator[tuple[Command, ...]]:
 
 
 def submit(engine: WholeEngine, messages: Sequence[Command]) -> list[Command]:
-    """What is refused, which is kept."""
+    """Submit the messages; return those that were refused."""
     refused = []
     for message in messages:
         try:
@@ -114,7 +114,7 @@ def submit(engine: WholeEngine, messages: Sequence[Command]) -> list[Command]:
 
 
 def replay(engine: WholeEngine, letters: list[Command]) -> list[Command]:
-    """Until none is accepted any more."""
+    """Submit the refused ones again until none is accepted any more."""
     while letters and len(left := submit(engine, letters)) < len(letters):
         letters = left
     return letters

@@ -35,7 +35,7 @@ LIMITS = {"POT": "berlin", "CUP": "paris"}
 
 
 class Presale:
-    """Two parcels: its pots are promised in Berlin, its cup in Paris."""
+    """An order of two parcels: its pots are sourced from Berlin, its cup from Paris."""
 
     def __init__(self, **more: Any) -> None:
         self.engine = WholeEngine()
@@ -56,7 +56,7 @@ class Presale:
             self.submit(ReceiveStock(sku=sku, location=LIMITS[sku], receipt_id="r", quantity=5))
 
     def deposit(self) -> tuple[int, int, int]:
-        """Held, applied, released."""
+        """Return what was held, applied and released."""
         (row,) = self.engine.open_rows("deposits")
         return row["held_minor"], row["applied_minor"], row["released_minor"]
 

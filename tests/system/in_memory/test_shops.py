@@ -40,7 +40,7 @@ LINES: Any = ORDER["line_items"]
 
 
 def order(*lines: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """`lines`: what is otherwise of each line."""
+    """Return an order. `lines`: the fields that differ for each line."""
     items = [line | (lines[n] if n < len(lines) else {}) for n, line in enumerate(LINES)]
     return ORDER | {"line_items": items} | changes
 

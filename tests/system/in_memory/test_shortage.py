@@ -37,11 +37,14 @@ def test_p02_a_shortfall_is_an_event_and_an_exception_and_no_one_pays_for_what_i
     engine.submit(first)
     engine.submit(second)
     (sourcing,) = (consumer for consumer in engine.behind() if consumer.name == "sourcing")
-    while sourcing in engine.behind():  # both are sourced from the same level, before either is locked
+    while sourcing in engine.behind():  # both are sourced before either is reserved
         engine.step(sourcing)
     run_on(engine, Outside(engine))
     happened = Counter((type(r.event).__name__, getattr(r.event, "order_id", "")) for r in engine.log)
-    assert [happened["OrderSourced", each.order_id] for each in (first, second)] == [1, 2]  # again, elsewhere: nowhere
+    assert [happened["OrderSourced", each.order_id] for each in (first, second)] == [
+        1,
+        2,
+    ]  # sourced again, and no location has it
     assert happened["StockShort", second.order_id] == 1
     phases = {row["order_id"]: row["phase"] for row in engine.open_rows("order_status")}
     assert phases == {first.order_id: "completed", second.order_id: "backordered"}
@@ -56,12 +59,12 @@ def broken_promises(engine: WholeEngine) -> list[str]:
 
 
 def test_a_promise_that_a_count_broke_is_an_exception_until_the_order_is_cancelled() -> None:
-    """It was paid for: nobody seeks the unit elsewhere without being asked."""
+    """The order was paid for: the unit is not sourced elsewhere without a person's decision."""
     engine = WholeEngine()
     engine.submit(OpenLocation(location="berlin", country="DE"))
     engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))
     engine.submit(order(1))
-    engine.settle()  # the money is asked for, and nobody answers
+    engine.settle()  # the payment is requested, and the provider does not answer
     engine.submit(s.CountStock(sku="TEA", location="berlin", count_id="c", quantity=0))
     engine.settle()
     assert broken_promises(engine) == [f"promise_broken/TEA@berlin/{order(1).order_id}/1"]
@@ -94,12 +97,12 @@ ALLOCATOR, PROGRESS, JOINER = "stock_allocator", "order_progress", "order_joiner
 def test_what_is_split_off_a_broken_promise_is_sourced_again_anyone_who_hears_of_it_first(
     first: tuple[str, ...],
 ) -> None:
-    """And nobody pays for it: it was locked on paper only."""
+    """The reservation existed in the books only, so no payment is due for it."""
     engine = WholeEngine()
     engine.submit(OpenLocation(location="berlin", country="DE"))
     engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=2))
     engine.submit(an_order("1", ("TEA", 2)))
-    engine.settle()  # the money is asked for, and nobody answers
+    engine.settle()  # the payment is requested, and the provider does not answer
     order_id = o.order_id_of("web", "1")
     engine.submit(s.CountStock(sku="TEA", location="berlin", count_id="c", quantity=0))
     engine.submit(o.SplitOrder(order_id=order_id, split_id="s", lines=(o.LineUnits(line_id="1", quantity=1),)))
@@ -157,7 +160,7 @@ def test_what_is_merged_of_a_broken_promise_is_sourced_again_anyone_who_hears_of
 
 
 def test_anyone_who_was_placed_first_is_served_first_in_part_too_however_many_small_orders_wait() -> None:
-    """Of 16 units that come, the earlier order keeps all and waits for four; then the nine are served in turn."""
+    """Of 16 units that arrive, the earlier order keeps all and waits for four; then the nine are served in turn."""
     shop = Shop()
     large = an_order("large", ("TEA", 20))
     small = [
@@ -173,7 +176,7 @@ def test_anyone_who_was_placed_first_is_served_first_in_part_too_however_many_sm
 
 
 def waiting(shop: Shop) -> dict[str, str]:
-    """What orders wait for, by order."""
+    """Return what each order waits for."""
     rows = shop.engine.open_rows("open_exceptions")
     return {row["order_id"]: row["detail"] for row in rows if row["kind"] == "backordered"}
 

@@ -47,7 +47,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def readers() -> Path:
-    """The folder with their files."""
+    """Return the folder with the readers' files."""
     if missing := [name for name in ("java", "javac", "mvn") if not shutil.which(name)]:
         pytest.skip(f"NOT CHECKED: {' and '.join(missing)} not found, so no independent reader has seen an invoice")
     versions = "-".join(re.findall(r"<version>(\d+\.[\d.]+)</version>", POM.read_text()))
@@ -74,7 +74,7 @@ def asked(*command: str) -> str:
 
 
 def test_verapdf_finds_pdf_a_3(readers: Path, made: Path) -> None:
-    """And that a file that is none fails, so that it does look."""
+    """A file that is not PDF/A-3 must fail, too."""
     files = sorted(made.glob("*.pdf"))
     broken = made.parent / "broken.pdf"
     broken.write_bytes(files[0].read_bytes().replace(b"/OutputIntents", b"/OutputIntentz"))

@@ -74,7 +74,7 @@ def _quiet(_quiet: None) -> None:
 
 
 class Noting(Store):
-    """Notes what is asked for, and who asked."""
+    """A store that records which commands are given, and by whom."""
 
     asked: ClassVar[dict[str, set[str]]] = {}
 
@@ -92,7 +92,7 @@ def _kind_of(cause: Cause) -> str:
 
 
 def of_payments() -> Iterator[Callback]:
-    """Whatever a provider may report."""
+    """Return every report that a provider may send."""
     fields = payment_provider.Callback.model_fields
     operations = [name for part in get_args(fields["operation"].annotation) for name in get_args(part)]
     for operation, outcome in product(operations, get_args(fields["outcome"].annotation)):
@@ -105,7 +105,7 @@ def of_payments() -> Iterator[Callback]:
 
 
 def of_parcels() -> Iterator[Callback]:
-    """Whatever a carrier may report."""
+    """Return every report that a carrier may send."""
     for part in get_args(carrier.Callback.model_fields["status"].annotation):
         yield from (("", status) for status in get_args(part))
 

@@ -71,7 +71,7 @@ def test_the_same_seed_is_the_same_story_whatever_the_interpreters_hash_seed() -
 
 
 def test_a_flash_sale_sells_exactly_what_exists() -> None:
-    """The sale in full is `oms-es simulate --profile flash-sale`: the same, fifty times as large."""
+    """The full sale is `oms-es simulate --profile flash-sale`: the same, fifty times as large."""
     small = replace(PROFILES["flash-sale"], units=200, orders=(1_000, 1_000), seconds=60.0)
     scenario = expand(7, small)
     playing = Play(scenario, WHOLE)

@@ -47,7 +47,7 @@ def test_it_may_begin_wherever_the_engine_was_at_rest(seed: int, monkeypatch: py
 
 
 def test_it_is_decided_again_and_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without what made it, an event does not come."""
+    """Without its cause, an event does not occur."""
     history = history_of(2, monkeypatch)
     first = next(r for r in history if type(r.event).__name__ == "OrderPlaced")
     without = [r for r in history if r is not first]

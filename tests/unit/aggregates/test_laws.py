@@ -84,12 +84,12 @@ class Law(NamedTuple):
 
 
 def always(commands: Strategy) -> Callable[[Any], Strategy]:
-    """The same in every state."""
+    """Return a strategy that is the same in every state."""
     return lambda _: commands
 
 
 def mostly(onwards: Strategy, astray: Strategy) -> Strategy:
-    """So that histories get far."""
+    """Draw mostly from the first, so that histories get far."""
     return chances.flatmap(lambda chance: onwards if chance else astray)
 
 
@@ -205,7 +205,7 @@ def payment_commands() -> Callable[[payment_state.Payment], Strategy]:
 
 
 def payment_reports() -> Strategy:
-    """What fits and what does not, by names that the commands know and by others."""
+    """Draw reports that fit and reports that do not, with references that the commands know and with others."""
     said: Any = {
         "payment_id": st.just("o.1"),
         "reference": st.sampled_from([f"ref{n}" for n in range(8)]),
@@ -395,7 +395,8 @@ cities = st.sampled_from(["berlin", "paris"])
 
 
 def answer(draw: st.DrawFn, state: order.Order) -> Command:
-    """What is wanted, split at random between two locations and the backorder; sometimes of another attempt."""
+    """Draw an answer for what is to be sourced, split at random between two locations and the backorder; sometimes of
+    another attempt."""
     assignments: list[o.Assignment] = []
     lacking: dict[str, int] = {}
     for sku, quantity in sorted(state.to_source.items()):
@@ -417,17 +418,17 @@ def answer_or_explode(draw: st.DrawFn, state: order.Order) -> Command:
 
 
 def explosion(draw: st.DrawFn, state: order.Order) -> Command:
-    """B is sold as a set."""
+    """Draw the replacement of B, which is sold as a set."""
     return o.ExplodeBundles(**ORDER, attempt=state.attempt, bundles={"B": {"A": 1, "C": 2}})
 
 
 def needed_by(state: order.Order) -> dict[str, int]:
-    """The units of its content, bundles taken apart."""
+    """Return the units of the order's content, with bundles replaced by their components."""
     return order_money.exploded(state.content.demand, dict(state.bundles.items())) if state.content else {}
 
 
 def by_hand(draw: st.DrawFn, state: order.Order) -> Command:
-    """Every unit that it needs, or all but some, from anywhere; sometimes more than it needs."""
+    """Draw assignments of every unit that the order needs, or of all but some, from anywhere; sometimes of more."""
     needed = needed_by(state) or {"A": 1}
     parts = [(sku, draw(st.integers(0, n)), n) for sku, n in sorted(needed.items())]
     wished = [(sku, city, n) for sku, k, n in parts for city, n in (("berlin", k), (draw(cities), n - k)) if n]
@@ -442,7 +443,7 @@ def failure(draw: st.DrawFn, _: order.Order) -> Command:
 
 
 def stock_report(draw: st.DrawFn, state: order.Order) -> Command:
-    """Of what was asked; of something else if nothing was."""
+    """Draw a report about a requested reservation; about another one if none is requested."""
     asked = (
         sorted(state.requested.items())
         or sorted(state.allocated.items())
@@ -474,7 +475,7 @@ whys: st.SearchStrategy[o.MoneyGone] = st.sampled_from(["refunded", "disputed", 
 
 
 def lost(draw: st.DrawFn, state: order.Order) -> Command:
-    """Money of one of its payments went by another way, or is there again."""
+    """Draw a report that money of one of its payments is lost, or secured again."""
     payment_id = draw(st.sampled_from(sorted(state.payments) or [f"{PLACE.order_id}.9"]))
     known = [*sorted(state.gone), (payment_id, "refund/1")]
     effect = draw(st.sampled_from(["refund/1", "dispute/1"]))
@@ -493,7 +494,7 @@ def lost(draw: st.DrawFn, state: order.Order) -> Command:
 
 
 def paid(draw: st.DrawFn, state: order.Order) -> Command:
-    """Of one of its payments; of one that it never asked for if it has none."""
+    """Draw a report about one of its payments; about an unknown one if it has none."""
     payments = sorted(state.payments) or [f"{PLACE.order_id}.9"]
     payment_id = payments[draw(st.integers(0, len(payments) - 1))]
     if draw(chances):
@@ -653,7 +654,7 @@ ASTRAY = st.one_of(
 
 @st.composite
 def order_commands(draw: st.DrawFn, state: order.Order) -> Command:
-    """Mostly what would follow, so that orders get far; else what would not."""
+    """Draw mostly commands that advance the order, otherwise others."""
     if state.phase in ONWARDS and draw(chances):
         return ONWARDS[state.phase](draw, state)
     if draw(st.booleans()):
@@ -682,7 +683,7 @@ def order_holds(state: order.Order, history: Sequence[Event]) -> None:
 
 
 def forgotten_holds(state: order.Order, history: Sequence[Event]) -> None:
-    """Once its person is forgotten, it is as if its events had always had placeholders."""
+    """Assert that a forgotten order's state is as if its events had always had placeholders."""
     if state.phase in o.FINAL_PHASES:
         forgotten = o.OrderForgotten(order_id=PLACE.order_id, reason="request")
         of_placeholders: order.Order = reduce(order.decider.evolve, map(without_personal, history), order.Order())
@@ -693,14 +694,14 @@ def forgotten_holds(state: order.Order, history: Sequence[Event]) -> None:
 
 
 def held_holds(state: order.Order) -> None:
-    """What it is held for is gone, and nothing else is; only what has not left stops."""
+    """Assert that only what a hold is for is missing, and that only parcels that have not left are stopped."""
     assert ("payment" in state.holds) == bool(state.held_for)
     assert {effect for effect in state.held_for if effect != OTHERWISE} <= set(state.gone)
     assert all(state.shipments[key] == "open" for key in state.stopping)
 
 
 def phase_holds(state: order.Order) -> None:
-    """Whatever it waits for can still come."""
+    """Assert that whatever the order waits for can still come."""
     lacking = {"sourcing": state.to_source, "allocating": state.requested, "backordered": state.backordered}
     if state.phase in lacking:
         assert next(phase for phase, units in lacking.items() if units) == state.phase
@@ -723,7 +724,7 @@ def phase_holds(state: order.Order) -> None:
 
 
 def money_holds(state: order.Order, history: Sequence[Event]) -> None:
-    """The shares of the parcels sum to the total, and nobody is charged or refunded more than that."""
+    """Assert that the shares of the parcels sum to the total, and that no more than that is charged or refunded."""
     dues = [payment.due.payment_id for payment in state.payments.values()]
     assert len(set(dues)) == len(dues)
     if state.content is None:

@@ -36,7 +36,7 @@ COMMANDS = {
 
 
 def modules(package: ModuleType) -> list[ModuleType]:
-    """The package itself and all that is in it, at any depth."""
+    """Return the package itself and all modules in it, at any depth."""
     inside = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     return [package, *(importlib.import_module(module.name) for module in inside)]
 

@@ -37,7 +37,7 @@ and what ends a simulated process or world, past every handler."""
 
 
 def _exceptions() -> dict[str, set[str]]:
-    """What each exception class of the source derives from."""
+    """Return the base classes of each exception class of the source."""
     classes = {
         node.name: {base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases}
         for path in SOURCE.rglob("*.py")

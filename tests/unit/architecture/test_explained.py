@@ -18,7 +18,7 @@ LISTED = re.compile(r"(?<!\S)([a-z_]+(?:/|\.py))(?=\s)")
 
 
 def defined() -> dict[str, set[str]]:
-    """The tests of each file."""
+    """Return the tests of each file."""
     files = (ROOT / "tests").rglob("test_*.py")
     return {str(file.resolve()): set(re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)) for file in files}
 
@@ -52,7 +52,7 @@ def test_every_link_of_a_page_leads_to_a_file_which_the_site_can_show() -> None:
 
 
 def is_there(place: str) -> bool:
-    """A file may be named without its folder."""
+    """Return whether a file exists; it may be named without its folder."""
     exact = any((root / place).exists() for root in (SOURCE, SOURCE / "aggregates", ROOT))
     return exact or ("/" not in place.rstrip("/") and next(SOURCE.rglob(place), None) is not None)
 

@@ -33,7 +33,7 @@ def test_no_file_is_longer_than_a_sitting() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_a_folder_has_a_dozen_files_or_says_why_it_has_more(folder: Path) -> None:
-    """A reason that is needed no longer goes, too."""
+    """A reason that is no longer needed must be removed, too."""
     files, says_why = own_files(folder), REASON in (folder / "__init__.py").read_text()
     if len(files) > FILES_MAX:
         assert says_why, f"{folder.name} has {len(files)}: give it sub-folders, or say `{REASON}: …` in its __init__"
@@ -42,7 +42,7 @@ def test_a_folder_has_a_dozen_files_or_says_why_it_has_more(folder: Path) -> Non
 
 
 def test_no_two_files_of_tests_have_one_name() -> None:
-    """Both would be the same module to whatever runs them in one process, and the second is refused."""
+    """In one process both would be the same module, and pytest refuses the second."""
     names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
     assert len(names) > 100
     assert [name for name, count in names.items() if count > 1] == []

@@ -85,7 +85,7 @@ def test_a_replaced_house_word_does_not_come_back(word: str) -> None:
 
 @pytest.mark.parametrize("words", BANNED_IN_NAMES)
 def test_a_replaced_house_word_does_not_come_back_within_a_name(words: str) -> None:
-    """Letters end a word here, and an underscore does not continue it."""
+    """Only letters continue a word here: an underscore ends it."""
     word = re.compile(rf"(?<![a-z])({words})(?![a-z])", re.IGNORECASE)
     kept = re.compile("|".join(STORED))
     found = [name for name, text in texts() if word.search(kept.sub("", text))]

@@ -29,7 +29,7 @@ MONEY: Any = {**PAID, "currency": "EUR"}
 
 
 def plan(number: int, worth: int = 500, tax: int = 80, *, charged: int | None = None) -> o.ShipmentPlan:
-    """Of a line that costs `worth` with its tax, and 100 for its shipping."""
+    """Return the plan of a line that costs `worth` with its tax, and 100 for its shipping."""
     share = o.LineShare(line_id="A", sku="A", quantity=2, amount_minor=worth, tax_minor=tax)
     return o.ShipmentPlan(
         shipment_id=f"{OF['order_id']}.{number}",
@@ -92,7 +92,7 @@ def stopped(number: int = 1) -> o.OrderShipmentCancelled:
 
 
 def balances(*events: Event) -> dict[str, int]:
-    """After all of them, without accounts that have nothing."""
+    """Return the balances after all events, without accounts at zero."""
     books, found = Books(), Balances()
     for recorded in as_recorded(events):
         for entry in books.fold(recorded):

@@ -49,7 +49,7 @@ def replaced(document: Any, at: tuple[str | int, ...], by: Any) -> bytes:
 
 
 def said_of(dialect: str, message: bytes) -> str:
-    """What its sender is said, if anything."""
+    """Return what the sender learns of a refusal, or an empty text."""
     try:
         understood(parser_of(dialect), message)
     except BadInput as bad:
@@ -83,7 +83,7 @@ def test_a_message_whose_object_has_a_name_twice_is_refused(dialect: str) -> Non
 
 
 def with_another(document: Any, at: tuple[str | int, ...]) -> bytes:
-    """The entry there once more, with no value."""
+    """Return the document with the entry repeated; the second value is null."""
     changed = copy.deepcopy(document)
     inner = changed
     for name in at[:-1]:
@@ -99,7 +99,7 @@ def test_what_is_no_message_at_all_is_refused(dialect: str) -> None:
 
 
 def test_a_mistake_of_a_dialect_of_ours_is_of_its_message_alone() -> None:
-    """One that raises what no one foresaw stopped every other message of its source."""
+    """An unexpected exception of a dialect used to stop every other message of its source."""
 
     def parse(_message: bytes) -> Any:
         raise KeyError(PERSON)

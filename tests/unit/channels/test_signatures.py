@@ -85,7 +85,7 @@ def is_good(
 
 
 def test_every_sender_has_a_verifier_that_is_tried_here() -> None:
-    """But for providers whose reports are opened with keys of theirs: tests/unit/gateways tries those."""
+    """Providers whose reports are verified with their own keys are tested in tests/unit/gateways."""
     assert set(SENDERS) - OPENED == set(VERIFIERS) == set(SIGNING)
 
 
@@ -231,7 +231,7 @@ def test_what_a_private_key_signs_its_public_key_verifies_and_no_other_does() ->
 
 
 def test_a_signature_with_a_secret_that_is_named_v1a_is_none() -> None:
-    """Nobody makes a public key be taken for the secret of an HMAC."""
+    """A public key must not be accepted as the secret of an HMAC."""
     public = public_key_of(asymmetric(SEED))
     forged = "v1," + b64encode(hmac.digest(PUBLIC, b"msg_1.%d." % NOW + BODY, sha256)).decode()
     headers = [("webhook-id", "msg_1"), ("webhook-timestamp", str(NOW)), ("webhook-signature", forged)]

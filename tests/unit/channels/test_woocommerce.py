@@ -302,7 +302,7 @@ def test_a_deleted_order_is_cancelled() -> None:
 
 
 def real() -> Iterator[tuple[str, Any]]:
-    """Every object of every file that looks like one that a webhook sends."""
+    """Return every object of every file that looks like a webhook's payload."""
     for path in sorted(REAL.glob("*.json")):
         reported = json.loads(path.read_text())
         several = (

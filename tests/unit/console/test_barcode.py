@@ -8,7 +8,7 @@ from oms_es.console.pages.desks.barcode import CHARACTERS_MAX, PATTERNS, QUIET, 
 
 
 def scanned(drawn: Bars) -> tuple[str, int]:
-    """The text, and the check symbol."""
+    """Return the text and the check symbol."""
     widths: list[int] = []
     at = QUIET
     for x, wide in drawn.bars:

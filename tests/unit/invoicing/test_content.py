@@ -93,14 +93,14 @@ def reversed_(amount: int, refund_id: str = "r-1") -> p.PaymentRefundReversed:
 
 
 def story(payment: Sequence[Event], *order: Event, seller: v.SetSeller = SELLER) -> Story:
-    """The seller was set first, then the order placed; the payment's events come last."""
+    """Return the history: the seller is set first, then the order is placed; the payment's events come last."""
     sellers = [at(1, v.SellerSet(**seller.model_dump()))]
     of_order = [at(n, event) for n, event in enumerate(order or (placed(), released(PARCEL)), 2)]
     return Story(of_order, [at(n, event) for n, event in enumerate(payment, 100)], sellers)
 
 
 def documents(whole: Story) -> list[v.InvoiceContent]:
-    """Issued one after the other, each by the rows of those before."""
+    """Issue documents one after the other, each from the rows of those before."""
     rows: dict[str, Row] = {}
     made = []
     for number, moved in enumerate(whole.moved, 1):
@@ -198,7 +198,7 @@ def test_a_refund_that_came_back_is_invoiced_again_with_its_tax() -> None:
 def test_whatever_is_taken_and_given_back_in_parts_its_tax_is_taken_and_given_back(
     taken: list[int], back: list[int], rate: str
 ) -> None:
-    """All of it is given back in the end: net and tax are nothing then."""
+    """In the end everything is refunded, and net and tax sum to zero."""
     left, refunds = sum(taken), []
     for amount in back:
         if amount < left:

@@ -20,7 +20,7 @@ AGAIN: dict[str, Any] = {"movement": "replacement/3", "about": "capture/1", "lin
 
 
 def failures(*documents: dict[str, Any], back: int = 1190) -> int:
-    """How many checks of sums failed, where 11.90 was taken, and as much given back as is said."""
+    """Return how many checks of sums fail if 11.90 was captured, and as much refunded as given."""
     checks = InvoiceChecks(Overflow())
     checks.moved["capture/1"], checks.moved["refund/2"] = (1190, "EUR"), (-back, "EUR")
     for number, said in enumerate(documents, 1):

@@ -101,7 +101,7 @@ def test_another_font_may_be_set(tmp_path: Path) -> None:
 
 
 def test_a_currency_with_three_decimals_is_on_paper_to_the_unit_and_has_no_xml() -> None:
-    """EN 16931 has two."""
+    """EN 16931 allows two decimals."""
     made = PdfReader(BytesIO(pdf.as_pdf(issued(currency="KWD"))))
     assert not made.attachments
     assert "2.181 KWD" in made.pages[0].extract_text()

@@ -34,7 +34,7 @@ def proposed(lines: list[Line], movements: list[Movement], rules: Rules = Rules(
 
 
 def conserved(proposal: Proposal, of: Month) -> bool:
-    """Every line and movement is in one match, or in a break other than of its fee."""
+    """Return whether every line and movement is in one match, or in one break other than of its fee."""
     matched = Counter(name for match in proposal.matches for name in (*match.lines, *match.movements))
     broken = Counter(name for one in proposal.breaks if one.kind != "fee" for name in (*one.lines, *one.movements))
     return matched + broken == Counter([one.name for one in of.lines] + [one.name for one in of.movements])
@@ -57,7 +57,7 @@ def test_every_planted_break_is_found_and_nothing_else(seed: int) -> None:
 
 
 def _references_of(one: Break, of: Month) -> list[str]:
-    """What was planted says so in its reference."""
+    """Return the references of the break's lines and movements, which say what was planted."""
     ours = {line.name: line.references[0] for line in of.lines}
     theirs = {movement.name: movement.references[0] for movement in of.movements}
     return [*(ours[name] for name in one.lines), *(theirs[name] for name in one.movements)]

@@ -73,7 +73,7 @@ def test_a_row_that_is_begun_is_not_looked_up_and_one_that_changes_is(connection
 
 @pytest.mark.parametrize("staged", [False, True])
 def test_a_row_that_was_not_looked_up_goes(connections: Connections, *, staged: bool) -> None:
-    """Of a worker that remembers nothing, as after its start."""
+    """The worker remembers no rows, as after its start."""
     rows = Counting(deadlines.table, connections)
     history = recorded(RESERVED, RELEASED)
     (key,) = folded(deadlines.projection, history[:1])

@@ -17,7 +17,7 @@ def received(number: int) -> ReceiveStock:
 
 
 def test_a_projection_that_seeks_forgets_rows_that_another_worker_may_have_changed(database_url: str) -> None:
-    """As after an outage, when everybody asks where it stands: no lost position reports it."""
+    """After an outage all workers read their positions again, and no lost position is reported."""
     with engine_on(database_url) as engine:
         log = Log(engine.recorder, engine.store.codec)
         rows = SqlRows(stock_levels.table, engine.rows)

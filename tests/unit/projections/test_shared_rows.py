@@ -175,7 +175,7 @@ def ends_of_people(engine: Engine) -> list[Command]:
 
 @pytest.fixture(scope="module")
 def history(request: pytest.FixtureRequest) -> Iterator[list[Recorded]]:
-    """Everything that a few eventful days leave behind."""
+    """Return the history of a few eventful days."""
     from conftest import fresh_database
 
     with fresh_database(request.getfixturevalue("embedded_server")) as url, engine_on(url, chaos=CHAOS) as engine:
@@ -196,7 +196,7 @@ def history(request: pytest.FixtureRequest) -> Iterator[list[Recorded]]:
 
 
 def shuffled(history: list[Recorded], chance: random.Random) -> list[Recorded]:
-    """Another order in which every stream still keeps its own."""
+    """Return the events in another order that keeps each stream's own."""
     streams: dict[str, list[Recorded]] = defaultdict(list)
     for recorded in history:
         streams[recorded.stream].append(recorded)

@@ -39,7 +39,7 @@ def entries(size: int) -> list[bytes]:
 
 
 def mth(leaves: Sequence[bytes]) -> bytes:
-    """Section 2.1.1, as it reads."""
+    """Return the tree hash by the definition of RFC 9162, section 2.1.1."""
     n = len(leaves)
     if n == 0:
         return sha256(b"").digest()
@@ -57,7 +57,7 @@ def split(n: int) -> int:
 
 
 def path(m: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """Section 2.1.3.1."""
+    """Return the inclusion path by section 2.1.3.1."""
     n = len(leaves)
     if n == 1:
         return []
@@ -68,7 +68,7 @@ def path(m: int, leaves: Sequence[bytes]) -> list[bytes]:
 
 
 def subproof(m: int, leaves: Sequence[bytes], b: bool) -> list[bytes]:
-    """Section 2.1.4.1."""
+    """Return the consistency proof by section 2.1.4.1."""
     n = len(leaves)
     if m == n:
         return [] if b else [mth(leaves)]

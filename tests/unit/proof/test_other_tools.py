@@ -43,7 +43,7 @@ def text(value: bytes) -> str:
 
 
 def written(edge: Edge, directory: Path) -> None:
-    """As a server of static files has it."""
+    """Write the tiles as a server of static files serves them."""
     for tile, hashes in edge.tiles().items():
         path = directory / tiles.path_of(tile, tiles.width_of(tile, edge.size))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,7 @@ def counts(chance: random.Random, mean: float) -> Day:
 
 
 def bursts(chance: random.Random, mean: float) -> Day:
-    """More uneven than chance alone: each day is a good or a bad one."""
+    """Return a series that is more uneven than chance alone: each day is good or bad."""
     return Day(poisson(chance, mean * chance.gammavariate(20, 1 / 20)), is_count=True)
 
 

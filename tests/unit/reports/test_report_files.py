@@ -47,7 +47,7 @@ FOUND = reported(
 
 
 def midnight(day: int) -> datetime:
-    """As a workbook has days: of no zone."""
+    """Return the day as a workbook has it: without a time zone."""
     return datetime.combine(date(2026, 1, day), time())
 
 

@@ -47,7 +47,7 @@ class NamedByUs(SystemCommand):
 
 
 def wrong(shape: type[Command], **fields: Any) -> list[str]:
-    """The fields that it is refused for."""
+    """Return the fields for which the command is refused."""
     with pytest.raises(ValidationError) as refused:
         shape.model_validate(fields)
     return [".".join(map(str, error["loc"])) for error in refused.value.errors()]

@@ -31,7 +31,7 @@ def given_by_the_engine() -> list[type[Command]]:
 
 
 def is_an_answer(shape: type[Command]) -> bool:
-    """Whether a gateway or a callback gives it: then it is brought in as whatever comes from outside."""
+    """Return whether a gateway or a callback gives the command, so that it is checked as outside input."""
     return shape.__module__.startswith(VOCABULARY_OF_ANSWERS) and shape.__name__.startswith(("Record", "Attach"))
 
 
@@ -64,7 +64,7 @@ def taken(shape: type[Command], reported: Any) -> Command | None:
 
 @pytest.mark.parametrize("shape", given_by_the_engine())
 def test_what_is_taken_with_one_number_is_taken_with_one_that_reads_like_a_cards(shape: type[Command]) -> None:
-    """Countries, moments and the like take neither."""
+    """Countries, times and the like accept neither number."""
     inputs = Inputs(Random(shape.__name__), [shape], {})
     for _ in range(DRAWS):
         drawn = inputs.command(shape)

@@ -114,7 +114,7 @@ LARGE = b"<a>" + b" " * (containers.XML_BYTES_MAX - 10)
 
 
 def with_zip64(content: bytes, entries: int) -> bytes:
-    """A ZIP whose end record says little, and whose ZIP64 record, which holds, says so many entries."""
+    """Return a ZIP whose end record states few entries, and whose ZIP64 record, which is in force, states so many."""
     at = content.rfind(containers.END)
     size, start = unpack_from("<II", content, at + 12)
     record = pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, entries, entries, size, start)
@@ -124,7 +124,7 @@ def with_zip64(content: bytes, entries: int) -> bytes:
 
 
 def deflated(content: bytes) -> bytes:
-    """A PDF with one file, of which a few bytes make many."""
+    """Return a PDF with one embedded file that expands a few bytes into many."""
     writer, written = PdfWriter(), io.BytesIO()
     writer.add_blank_page(72, 72)
     one = writer.add_attachment("factur-x.xml", content)

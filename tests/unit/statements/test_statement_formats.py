@@ -116,7 +116,7 @@ def test_what_is_no_statement_is_refused(written: Written, content: bytes) -> No
 
 
 def test_mt940_agrees_with_a_second_reader() -> None:
-    """Except on the sign of RD, which it leaves to its user."""
+    """The sign of RD is left out, as that reader leaves it to its user."""
     for seed in SEEDS:
         content = written_mt940(movements(seed))
         lines = only(WRITTEN["mt940"], content).lines

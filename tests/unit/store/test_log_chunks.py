@@ -56,7 +56,7 @@ def test_every_event_of_interest_is_given_once_in_order_up_to_the_bound(
     limit: int,
     bounds: Sequence[int | None],
 ) -> None:
-    """By this process or another, which is seen when it is looked for; from the beginning, behind the window too."""
+    """Events come from this process or another one, from the beginning of the log, and from before the window."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("WINDOW_MAX", WINDOW), ("BEHIND_MAX", WINDOW), ("READ_MAX", PAGE)):
             patch.setattr(logs, name, value)

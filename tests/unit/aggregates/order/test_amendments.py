@@ -543,7 +543,7 @@ def test_an_early_amendment_that_is_refused_says_why() -> None:
     assert scenario.only(o.OrderAmendmentRefused).reason.startswith("invalid_amendment")
 
 
-# --- locks that did not hold
+# --- reservations that did not hold
 
 
 def short_of(units_held: tuple[str, str, int], attempt: int = 1) -> o.RecordShortage:

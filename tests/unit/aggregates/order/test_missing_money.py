@@ -261,7 +261,7 @@ def test_a_held_parcel_hears_of_no_warehouse() -> None:
 
 
 def returned(scenario: OrderScenario, rma: str, *back: o.LineUnits) -> o.RecordMoneyGone:
-    """These units came back, and pay for another order. Gives that order the news of what of its credit is gone."""
+    """Let these units come back and pay for another order. Return the report to that order that credit is lost."""
     asked = tuple(r.ReturnLine(line_id=line.line_id, quantity=line.quantity, reason="other") for line in back)
     instead = (o.OrderLine(line_id="1", sku="A", quantity=1, unit_price_minor=300),)
     scenario.submit(

@@ -175,7 +175,7 @@ def given_order(*events: Event) -> Given:
 
 
 def history(*commands: Command) -> tuple[list[Event], Order]:
-    """What a whole story of commands comes to."""
+    """Return the state after a sequence of commands."""
     events: list[Event] = []
     state = Order()
     for command in commands:

@@ -78,7 +78,7 @@ def test_what_follows_from_an_order_says_whose_it_is() -> None:
 
 
 def test_an_order_that_was_sent_without_its_customer_is_the_same_when_it_is_sent_with_one() -> None:
-    """Channels reported orders before they could name anybody."""
+    """Channels sent orders before customers could be named."""
     again = placed(customer=ADA, notes="ring twice", metadata={"a": "b"})
     Given(decider, *reported(PLACE)).when(again).then()
     Given(decider, *reported(NAMED)).when(NAMED).then()

@@ -429,7 +429,7 @@ def line(line_id: str, sku: str, quantity: int, price: int = 300) -> o.OrderLine
 
 
 def gone_in(place: o.PlaceOrder, *parcels: tuple[Units, ...]) -> tuple[Command, ...]:
-    """Each place is a parcel of its own, in the order of their names."""
+    """Return the commands up to the dispatch of a parcel for each location, in the order of their names."""
     held = [one for items in parcels for one in items]
     left = [dispatched(number) for number in range(1, len(parcels) + 1)]
     return (place, source(1, *held), *(locked(1, one) for one in held), paid(), *left)
@@ -567,7 +567,7 @@ def test_units_are_worth_what_is_left_of_what_was_paid_for_their_line() -> None:
 
 
 def sets(*parcels: tuple[Units, ...]) -> tuple[Command, ...]:
-    """Two sets of two cups and a pot."""
+    """Return two sets of two cups and a pot."""
     held = [one for items in parcels for one in items]
     assigned = tuple(o.Assignment(sku=sku, location=at, quantity=n) for sku, at, n in held)
     return (

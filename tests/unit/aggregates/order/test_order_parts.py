@@ -48,7 +48,7 @@ DECIDERS: dict[str, Any] = {"order": order.decider, "stock": stock.decider}
 
 
 class World:
-    """Order and stock streams, with the consumers between them; payments are only listened to."""
+    """Order and stock streams with the consumers between them; commands to payments are recorded only."""
 
     def __init__(self, consumers: tuple[Consumer, ...] = CONSUMERS) -> None:
         self.consumers = consumers
@@ -98,7 +98,7 @@ def placed_and_locked(world: World, external_id: str = "1", **more: Any) -> str:
 
 
 def payments(world: World) -> tuple[list[int], list[str]]:
-    """The amounts that were asked for, and the payments that were undone."""
+    """Return the amounts that were requested, and the payments that were cancelled."""
     asked = [command.amount_minor for command in world.asked if isinstance(command, p.RequestPayment)]
     return asked, [command.payment_id for command in world.asked if isinstance(command, p.CancelPayment)]
 
@@ -164,7 +164,7 @@ def test_a_lock_that_came_before_its_order_is_taken_down_once_and_means_nothing_
 
 
 def name_of_the_part(order_id: str) -> str:
-    """What will be split off has this name before it begins."""
+    """Return the id of the order to be split off, which is known before."""
     world = World()
     placed_and_locked(world)
     world.submit(split(order_id, _1=1))
@@ -491,7 +491,7 @@ def test_what_is_split_off_a_bundle_is_a_bundle_still() -> None:
 
 
 def sent_before(name: str, order_id: str) -> Any:
-    """An order of a channel that has a name of ours: it is in history, from the time when that was taken."""
+    """Return an order of the engine whose external id came from a channel, as was possible once."""
     return o.PlaceJoined(
         order_id=order_id, from_order_id="x", content=placed(external_id=name).model_copy(), transfers=()
     )

@@ -206,7 +206,7 @@ def test_bundles_are_taken_apart_once_and_only_those_that_are_asked_for() -> Non
 
 
 def whole_story(*more: Command) -> tuple[list[Event], Order]:
-    """Everything but C from one place."""
+    """Everything except C comes from one location."""
     units: tuple[Units, ...] = (("A", "berlin", 6), ("B", "berlin", 2), ("C", "paris", 3))
     locks = (record_reservation(2, of_it) for of_it in units)
     return history(BOXES, EXPLODE, source(2, *units), *locks, *more)
@@ -265,7 +265,7 @@ def test_bundles_that_wait_for_stock_are_taken_apart_with_those_that_are_sourced
     assert not state.backordered
 
 
-# --- locks that another order gives
+# --- reservations from another order
 
 
 def test_a_lock_that_is_still_going_over_to_an_order_is_not_released() -> None:

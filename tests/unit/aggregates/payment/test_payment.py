@@ -563,7 +563,8 @@ def reported(state: Payment, callback: Command) -> Payment:
 
 
 def test_callbacks_converge_in_any_order_with_any_repeats() -> None:
-    """Over everything that may be reported next: every order, with every repeat, is a path through this graph."""
+    """The graph has an edge for everything that may be reported next: every order, with every repeat, is a path
+    through it."""
     begun = held(*OUTSTANDING).state
     reached, frontier = {frozenset[int](): begun}, [frozenset[int]()]
     while frontier:

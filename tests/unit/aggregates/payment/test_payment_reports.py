@@ -85,7 +85,7 @@ TAKEN = (capture_requested(100), captured(100, "ch/s1"))
 
 
 def kept(given: Given, command: p.RecordReport) -> p.PaymentReportKept:
-    """It changes nothing but that a person is informed; reported again it says nothing new."""
+    """Assert that nothing changes, except that the report is kept for a person; repeated, it adds nothing."""
     (event,) = decider.decide(given.state, command)
     assert isinstance(event, p.PaymentReportKept)
     assert event.why

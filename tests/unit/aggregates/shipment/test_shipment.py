@@ -207,7 +207,7 @@ def test_a_booking_is_cancelled_with_the_carriers_consent_and_the_parcel_stays_o
     ours.when(CANCEL_BOOKING).then()
     ours.when(CANCEL).then(CANCELLED)
     ours.when(BOOK).then(BOOKING_REQUESTED)
-    ours.when(RECORD_BOOKING).then()  # the first booking's answer, result again
+    ours.when(RECORD_BOOKING).then()  # the first booking's answer, reported again
     requested(PACKED).when(CANCEL_BOOKING).then()
     with_carrier().when(CANCEL_BOOKING).then_refused("not_answered")
     with_carrier(BOOKED, dispatched()).when(CANCEL_BOOKING).then_refused("already_left")
@@ -227,7 +227,7 @@ def test_a_carrier_may_cancel_of_its_own_accord_but_not_what_has_left() -> None:
 
 
 def test_what_is_seen_under_a_void_label_moves_nothing_and_is_reported_to_a_person() -> None:
-    """P13: however often it is result, it is one event."""
+    """P13: however often it is reported, it is one event."""
     again = s.ShipmentBooked(**OF, carrier="dhl", tracking_number="T2")
     booked_anew = with_carrier(BOOKED, GIVE_BACK, GIVEN_BACK, BOOKING_REQUESTED, again)
     old = record("in_transit").model_copy(update={"tracking_number": "T1"})
@@ -280,7 +280,7 @@ def test_who_carries_it_and_why_is_kept_in_the_intent() -> None:
     requested(PACKED).when(s.BookShipment(**SHIP, **choice)).then(BOOKING_REQUESTED.model_copy(update=choice))
 
 
-# --- sightings
+# --- tracking events
 
 
 def exception(status: s.MilestoneStatus, at: datetime = LATER, carton_id: str = "") -> s.ShipmentExceptionRaised:
@@ -414,7 +414,7 @@ SIGHTINGS: tuple[tuple[s.MilestoneStatus, str, int], ...] = (
 
 
 def reported_in(order: tuple[int, ...]) -> tuple[Shipment, list[Event]]:
-    """Each sighting twice."""
+    """Return state and events after the tracking events in this order, each reported twice."""
     state = Given(decider, IN_CARTONS, PACKED, BOOKING_REQUESTED, BOOKED_IN_TWO).state
     happened: list[Event] = []
     for i in order:
@@ -604,7 +604,7 @@ def test_trouble_with_one_carton_is_over_with_that_carton() -> None:
     last, seen_last = of_carton("2", "delivered", "m3")
     settled = s.ShipmentExceptionSettled(**OF, carton_id="2")
     in_cartons(seen_bad, raised, seen_first, partly).when(last).then(seen_last, DELIVERED, settled)
-    in_cartons(seen_first, partly).when(bad).then(seen_bad, raised)  # and the first is not result again
+    in_cartons(seen_first, partly).when(bad).then(seen_bad, raised)  # and the first is not reported again
 
 
 def test_trouble_with_all_cartons_is_over_when_each_has_come_to_its_end() -> None:

@@ -118,7 +118,7 @@ def test_of_a_broken_promise_no_one_gets_a_part_and_the_rest_is_still_waited_for
 
 
 def test_more_than_is_held_does_not_change_hands_and_what_the_giver_does_not_count_on_is_released() -> None:
-    """A person released a part of an order's lock."""
+    """A person released a part of an order's reservation."""
     held = Given(decider, TWO_ON_HAND, reserved(2))
     let_go = s.StockReleased(**AT, reservation_id="o/1", order_id="o", quantity=1)
     held.when(TRANSFER.model_copy(update={"quantity": 3})).then(let_go, not_there(3, available=2))

@@ -256,7 +256,7 @@ def test_an_inbound_is_expected_promised_again_and_received_in_parts() -> None:
     state = Given(decider, expected, came).state
     assert (state.on_hand, state.supply.inbound) == (3, 5)
     rest = came.model_copy(update={"receipt_id": "2", "quantity": 5, "outstanding": 0})
-    Given(decider, expected, came, rest).when(expect).then()  # it is over
+    Given(decider, expected, came, rest).when(expect).then()  # it has arrived in full
     Given(decider).when(some).then_refused("unknown_inbound")
 
 
@@ -303,7 +303,7 @@ def test_presales_are_covered_in_turn_and_a_large_one_is_not_starved() -> None:
     )
     receive = s.ReceiveStock(**AT, receipt_id="r", quantity=4)
     four = s.StockReceived(**AT, receipt_id="r", quantity=4)
-    Given(decider, limit, first, second).when(receive).then(four)  # the first waits for one more, and nobody passes it
+    Given(decider, limit, first, second).when(receive).then(four)  # the first waits for one more; none overtakes it
     Given(decider, limit, first, second, four).when(reserve(1, "q")).then(
         s.StockShort(**AT, reservation_id="q/1", order_id="q", quantity=1, available=0)
     )

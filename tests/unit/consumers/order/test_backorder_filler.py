@@ -41,7 +41,7 @@ def level(location: str, atp: int) -> Row:
 
 
 def results(queue: Sequence[tuple[str, int]] = (), *, atp: int = 0, open_places: Sequence[str] = ("berlin",)) -> Any:
-    """Who waits for A in turn, and what of it can be promised in Berlin."""
+    """Return which orders wait for A in turn, and what of it can be promised in Berlin."""
     return {
         "backorder_queue": {
             "A": [{"order_id": order_id, "quantity": n, "terms": {}} for order_id, n in queue],
@@ -148,7 +148,7 @@ def test_free_stock_that_an_order_cannot_use_does_not_wake_it_but_the_next_one_b
     assert woken(in_vain.model_copy(update={"attempt": 1}), results(QUEUE, atp=2)) == []
 
 
-# --- everybody together, in any interleaving
+# --- all together, in any interleaving
 
 PLACES = ("berlin", "paris", "rome")
 ORDERS_MAX = 6
@@ -171,7 +171,8 @@ READ_MODELS = (
 
 
 class World:
-    """Streams, a log, and consumers that each go at their own pace, with facts as old as the loop may give them."""
+    """Streams, a log, and consumers that each proceed at their own pace, with looked-up rows as old as the loop may
+    give them."""
 
     def __init__(self, chance: Random) -> None:
         self.chance = chance
@@ -185,7 +186,7 @@ class World:
             self.append(opened)
 
     def append(self, event: Event) -> None:
-        """The read models remember how they looked at every position."""
+        """Append, and remember the read models as they are at every position."""
         self.log.append(event)
         (recorded,) = as_recorded([event])
         for projection in READ_MODELS:
@@ -205,7 +206,7 @@ class World:
         return [c for c in CONSUMERS if self.positions[c.name] < len(self.log)]
 
     def step(self, a_consumer: Consumer) -> None:
-        """A batch, with facts that were fetched once for all of it."""
+        """Process a batch, with rows that were looked up once for all of it."""
         first = self.positions[a_consumer.name]
         last = self.chance.randint(first + 1, min(first + BATCH_MAX, len(self.log)))
         batch = [event for event in self.log[first:last] if type(event) in a_consumer.reactions]
@@ -230,7 +231,7 @@ class World:
         return [state for state in self.states.values() if isinstance(state, order.Order)]
 
     def would_find(self, an_order: order.Order) -> Any:
-        """What sourcing would assign of what the order waits for, seeing everything that there is."""
+        """Return what sourcing would assign of what the order waits for if it saw all current stock."""
         lacking = dict(an_order.backordered.items())
         request = order_steps.request_sourcing(an_order, lacking.items(), (), None)
         (answer,) = sourcing.consumer.react(request, self.results(sourcing.consumer, [request], len(self.log)))
@@ -251,7 +252,7 @@ def place(number: int, demand: dict[str, int], channel: str = "web", **more: Any
 
 
 def happenings(chance: Random) -> Iterator[Command]:
-    """Orders, then stock in small pieces, and a change of mind here and there."""
+    """Yield orders, then stock in small quantities, and some changes of mind."""
     order_ids = []
     for number in range(chance.randint(1, ORDERS_MAX)):
         demand = {sku: chance.randint(1, 4) for sku in chance.choice(["A", "A", "B", "AB"])}
@@ -271,12 +272,12 @@ def happenings(chance: Random) -> Iterator[Command]:
 
 def happens(world: World, command: Command) -> None:
     being_sourced = isinstance(command, o.CancelOrder) and world.states[command.stream].phase == "sourcing"
-    if not being_sourced:  # then nobody else is woken, as the module says
+    if not being_sourced:  # then no other order is woken, as the module says
         world.ask(command)
 
 
 def run_until_idle(world: World, to_come: Iterable[Command] = (), share: float = 0.0) -> None:
-    """`share` of the steps are the world's, as long as something is to come."""
+    """Run to the end. `share`: the part of the steps in which outside events happen, as long as there are some."""
     coming = iter(to_come)
     pending = next(coming, None)
     for _ in range(STEPS_MAX):
@@ -304,7 +305,7 @@ def test_no_one_waits_beside_stock_that_it_can_use_and_no_one_is_woken_for_ever(
 
 @pytest.mark.parametrize("seed", range(10))
 def test_two_arrivals_at_once_serve_two_orders(seed: int) -> None:
-    """Both find the same order first in the queue."""
+    """Both arrivals find the same order first in the queue."""
     world = World(Random(seed))
     run_until_idle(world, [place(1, {"A": 5}), place(2, {"A": 5})])
     assert [an_order.phase for an_order in world.orders()] == ["backordered"] * 2

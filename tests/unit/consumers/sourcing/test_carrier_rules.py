@@ -208,7 +208,7 @@ amounts, grams_drawn = st.integers(0, 10**6), st.integers(1, 10**6)
 def test_a_price_is_exact_to_the_minor_unit(
     cartons: list[tuple[int, int]], tariff: tuple[int, int, int, int, int], divisor: int
 ) -> None:
-    """Beside decimals, step by step."""
+    """The price is compared with a computation in decimals, step by step."""
     first, step, step_grams, permille, fixed = tariff
     zone = Zone(
         transit_days=1,

@@ -43,7 +43,7 @@ def level(sku: str, location: str, atp: int, **more: Any) -> Row:
 
 
 def results(open_places: list[Row], **atp: dict[str, int]) -> Any:
-    """`atp`: SKU to location to units."""
+    """Return what sourcing decides. `atp`: units by SKU and location."""
     return {
         "locations": {True: open_places},
         "sourcing_rules": {True: []},

@@ -134,7 +134,7 @@ KINDS = {kind: place(kind, kind=kind) for kind in EVERYWHERE}
 
 
 def may_ship(request: SourcingRequest, *rules: EligibilityRule, **places: CandidateLocation) -> set[str]:
-    """Those that are weighed."""
+    """Return the locations that are considered."""
     decided = by_rules(SourcingRules(eligibility=rules), {"A": 1}, EVERYWHERE, request, **{**KINDS, **places})
     named = {name for candidate in decided.candidates for name in candidate.locations}
     assert sorted([*decided.ruled_out, *named]) == sorted(EVERYWHERE)
@@ -348,7 +348,7 @@ def stocks(locations_max: int) -> st.SearchStrategy[Available]:
 
 
 def weighed(available: Available) -> list[Weighed]:
-    """Places by the terms of the built-in objective: parcels, priority, cost, distance."""
+    """Return locations with the terms of the built-in objective: parcels, priority, cost, distance."""
     return [
         _seen(name, stock, index % 3, index % 4, index % 5) for index, (name, stock) in enumerate(available.items())
     ]
@@ -408,7 +408,7 @@ terms = st.dictionaries(
 def test_whatever_the_objective_the_greedy_plan_is_one_that_the_exact_search_weighed_too(
     demand: Demand, available: Available, objective: list[dict[str, int]], shipments_max: int
 ) -> None:
-    """Both plan within what is there; what greedy finds is feasible, and no better."""
+    """Both searches plan within the stock; the greedy result is feasible, and never better."""
     names = ("shipments", "priority", "cost_minor", "distance_km")
     places = [
         seen._replace(

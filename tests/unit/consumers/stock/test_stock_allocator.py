@@ -46,7 +46,7 @@ def test_what_is_short_and_sourced_elsewhere_is_released_where_it_is_missing() -
 
 
 def test_a_stopped_parcel_releases_what_the_order_says() -> None:
-    """What else was in it goes into another parcel and stays locked."""
+    """What else was in it goes into another parcel and stays reserved."""
     whole = o.Cut(**A2.model_dump(), remaining=0)
     part = o.Cut(**{**A2.model_dump(), "quantity": 1}, remaining=1)
     stopped: Any = {**OF, "shipment_id": PARCEL}

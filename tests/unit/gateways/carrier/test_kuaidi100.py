@@ -43,7 +43,7 @@ def statuses(push: dict[str, Any]) -> list[str]:
 
 
 def recorded(*pushes: dict[str, Any]) -> list[tuple[str, str]]:
-    """What its tracker comes to know, in order."""
+    """Return what the tracker records, in order."""
     state, known = decider.initial, list[tuple[str, str]]()
     for push in pushes:
         for event in decider.decide(state, read(push)):
@@ -121,7 +121,7 @@ def test_an_answer_to_a_query_is_read_as_a_push_is() -> None:
 
 
 def test_what_is_there_and_empty_says_nothing_more() -> None:
-    """Of a state that is null, the newest line is what its own word says."""
+    """If the state is null, the text of the newest line decides."""
     assert statuses(a_push({**LINE, "statusCode": None}, state=None, comOld=None, comNew=None)) == ["picked_up"]
     assert statuses(a_push({**LINE, "status": None}, state=None)) == ["in_transit"]
 

@@ -15,7 +15,7 @@ BOTH = sourced(("A", "berlin", 2), ("B", "berlin", 1), ("B", "paris", 1))
 
 
 def loads(*days: int) -> dict[Any, tuple[int, int]]:
-    """After one order on each of these days, in this order: days since the first, and orders."""
+    """Return the loads after orders on these days, in this order: days since the first, and orders on each."""
     rows: dict[Key, Row | None] = {}
     for day in days:
         (recorded,) = as_recorded([BOTH])

@@ -73,7 +73,7 @@ HANGS_SECONDS = 60
 
 
 def looked_at(text: str) -> int:
-    """Calls that are made for it, of Python's and of C's functions."""
+    """Return the number of Python and C function calls that the search makes."""
     calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:
@@ -215,7 +215,7 @@ def test_what_a_person_writes_has_none() -> None:
 
 
 def free_texts(command: type[Command]) -> Iterator[tuple[str, Any]]:
-    """Its fields that a person fills with words."""
+    """Return the fields that people fill with free text."""
     for name, field in command.model_fields.items():
         if WORDS in field.metadata and NAMED_OR_NOT not in field.metadata:
             yield f"{command.__name__}.{name}", Annotated[(field.annotation, *field.metadata)]
@@ -240,7 +240,7 @@ def test_no_words_of_any_command_keep_one(field: str) -> None:
 
 
 def test_what_an_exception_said_is_kept_without_one_and_can_be_resolved() -> None:
-    """It may quote a parcel's number that reads like a card's."""
+    """The sentence may quote a tracking number that looks like a card number."""
     resolved = ResolveException(
         exception_id="booking_failed/s",
         raised_at=datetime(2026, 1, 1, tzinfo=UTC),

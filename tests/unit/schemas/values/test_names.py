@@ -32,6 +32,6 @@ def test_names_of_plain_parts_can_be_read() -> None:
 
 @given(st.text(min_size=1, max_size=9))
 def test_what_is_split_off_is_where_no_order_of_a_channel_ever_was(name: str) -> None:
-    """Also of the time when a channel could give any name."""
+    """This includes orders from before external ids were restricted."""
     assert order_id_of("web", f"split/{name}") != str(uuid5(ORDER_ID_NAMESPACE, f"web/split/{name}"))
     assert order_id_of("web", f"merge/{name}") == str(uuid5(ORDER_ID_NAMESPACE, f"web/merge/{name}"))
