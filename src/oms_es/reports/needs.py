@@ -32,7 +32,7 @@ class Words(NamedTuple):
 
 WORDS: Mapping[str, Words] = {
     "not_sourced": Words("operator", "an engine has to look for its stock: start one with `oms-es run`"),
-    "not_reserved": Words("operator", "stock has not answered yet whether it is locked"),
+    "not_reserved": Words("operator", "stock has not answered yet whether it is reserved"),
     "presale": Words("warehouse", "its goods have not come yet: it is a presale"),
     "no_location": Words("operator", NO_LOCATION),
     "no_stock": Words(

@@ -292,7 +292,7 @@ def presells_anything(decider: Decider[Any]) -> Decider[Any]:
 
 
 def hears_nothing_early(decider: Decider[Any]) -> Decider[Any]:
-    """Remove the report of a lock that is transferred to an order which has not begun."""
+    """Remove the report of a reservation that is transferred to an order which has not begun."""
 
     def decide(state: Any, command: Any) -> Iterable[Any]:
         if isinstance(command, RecordReservation) and state.placed is None:

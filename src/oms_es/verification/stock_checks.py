@@ -21,7 +21,7 @@ class StockCounts(NamedTuple):
     aside: int = 0
     """Of what is on hand, what is not sellable."""
     open: int = 0
-    """Promised, and locked on hand."""
+    """Promised, and reserved on hand."""
     presold: int = 0
     """Promised, and still to come."""
     presale_limit_max: int = 0
@@ -34,7 +34,7 @@ class StockCounts(NamedTuple):
 
     @property
     def keeps_its_promises(self) -> bool:
-        """Never more locked than is sellable, never more sold than that and the presale limit."""
+        """Never more reserved than is sellable, never more sold than that and the presale limit."""
         sellable = self.on_hand - self.aside
         locked = 0 <= self.open <= sellable and self.presold >= 0
         return locked and self.open + self.presold <= sellable + self.presale_limit_max

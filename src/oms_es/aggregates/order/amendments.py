@@ -1,7 +1,7 @@
 """Changes of an order: amendments and cancelled lines, with what has to be undone at the order's stage.
 
-Invariant: only the difference moves. Units that stay keep their locks. Money is asked for again only if the amount
-differs. After the release, shares that parcels have taken are not distributed again.
+Invariant: only the difference moves. Units that stay keep their reservations. Money is asked for again only if the
+amount differs. After the release, shares that parcels have taken are not distributed again.
 """
 
 from __future__ import annotations
@@ -213,7 +213,8 @@ def some(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _cuts(order: Order, sku: str, quantity: int) -> Iterator[o.Cut]:
-    """Yield cuts of the order's locks for the SKU: first of locks that stock has not confirmed, the newest first."""
+    """Yield cuts of the order's reservations for the SKU: first of reservations that stock has not confirmed, the
+    newest first."""
     for held in (order.requested, order.allocated):
         for key, locked in sorted(held.items(), key=lambda item: _newest_first(item[0])):
             if quantity and key[1] == sku:

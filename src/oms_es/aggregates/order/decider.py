@@ -8,7 +8,7 @@ cancelled or completed once, never both. What is with a carrier can no longer be
               |       backordered       held   awaiting_stock cancelling -> cancelled
               +------------+            (cancelled from every phase before fulfilling)
 
-An amendment leads back to any phase before the release. `held` is paid and locked, and waits for a person;
+An amendment leads back to any phase before the release. `held` is paid and reserved, and waits for a person;
 `awaiting_stock` is a presale that waits for its goods.
 """
 
@@ -100,12 +100,12 @@ def _of_placed(order: Order, command: Any) -> Iterator[o.OrderEvent]:
 
 
 def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
-    """Record a confirmed lock, for as many of its units as the order still wants."""
+    """Record a confirmed reservation, for as many of its units as the order still wants."""
     held = (command.reservation_id, command.sku, command.location)
     if held not in order.requested:
         return
     if order.phase in o.FINAL_PHASES:
-        if order.joined:  # the lock was received from another order, and that order cannot take it back
+        if order.joined:  # the reservation was received from another order, and that order cannot take it back
             fields = command.model_dump(exclude={"presale", "quantity"})
             yield o.OrderLockReturned(**fields, quantity=order.requested[held])
         return
@@ -126,7 +126,7 @@ def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[
 def _record_shortage(order: Order, command: o.RecordShortage) -> Iterator[o.OrderEvent]:
     """Ask again for the short units, leaving out every location that failed in this round.
 
-    While no money is due this also applies to units that were locked and are no longer there; after that a person
+    While no money is due this also applies to units that were reserved and are no longer there; after that a person
     decides.
     """
     held = (command.reservation_id, command.sku, command.location)

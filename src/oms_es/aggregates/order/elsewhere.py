@@ -89,7 +89,7 @@ def _go_on_without(
 
 
 def _nothing_left(order: Order, units: Mapping[str, int], command: o.RecordFulfilment | None) -> Iterator[o.OrderEvent]:
-    """Complete an order of which others shipped everything: its locks are released and its payments are undone."""
+    """Complete an order of which others shipped everything: release its reservations and undo its payments."""
     held = sorted([*order.requested.items(), *order.allocated.items()])
     gone = _noted(
         order,

@@ -131,7 +131,7 @@ def _bundles_exploded(counts: HashTrieMap[str, int], bundles: Mapping[str, Mappi
 
 
 def _released(order: Order, event: o.OrderAssigned | o.OrderLocationFailed) -> Order:
-    """Remove the released locks; the next event says which units are asked for again."""
+    """Remove the released reservations; the next event says which units are asked for again."""
     return without_released(order, event.released)
 
 

@@ -44,7 +44,7 @@ def payment_secured(order: Order, event: o.OrderPaymentSecured) -> Order:
 def paid_or_not(order: Order) -> Order:
     """Set a paid order with a hold to "held".
 
-    A paid and fully locked order without a hold is released by the same command.
+    A paid and fully reserved order without a hold is released by the same command.
     """
     if order.phase == "awaiting_payment" and order.holds and not order.is_unpaid and not order.presale_pending:
         return order._replace(phase="held")

@@ -38,7 +38,8 @@ def _release_anyway(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderE
     assert order.content
     if not order.is_locked or order.presale_pending:
         raise Refused(
-            OrderRefusal.NOT_LOCKED, f"not every unit of order {command.order_id} is locked; cancel the lines that lack"
+            OrderRefusal.NOT_LOCKED,
+            f"not every unit of order {command.order_id} is reserved; cancel the lines that lack",
         )
     unpaid = {key: p for key, p in order.live_payments.items() if p.status != "secured"}
     secured = sum(p.due.amount_minor for p in order.live_payments.values()) - sum(

@@ -169,7 +169,7 @@ def chase_placement(order: Order, command: o.ChasePlacement) -> Iterator[o.Order
 
 
 def record_given(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
-    """Record a lock for an order that is about to begin: stock may hear of a split before the new order does."""
+    """Record a reservation for an order that is about to begin: stock may hear of a split before the new order does."""
     held = (command.reservation_id, command.sku, command.location)
     if o.was_transferred(command.reservation_id) and held not in order.transferred_in:
         yield o.OrderLineAllocated(**command.model_dump())

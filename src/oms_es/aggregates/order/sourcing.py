@@ -64,9 +64,8 @@ def _answered(order: Order, command: o.SourceOrder, reason: str = "") -> Iterato
 
 
 def retry(order: Order, _: o.RetrySourcing) -> Iterator[o.OrderEvent]:
-    """Source the backordered units again, even while others are being sourced or locked: stock that came now would not
-    wake the order later.
-    """
+    """Source the backordered units again, even while others are being sourced or reserved: stock that came now would
+    not wake the order later."""
     if order.backordered and order.phase not in o.FINAL_PHASES:
         yield steps.request_sourcing(order, order.backordered.items(), (), None)
 
@@ -74,7 +73,7 @@ def retry(order: Order, _: o.RetrySourcing) -> Iterator[o.OrderEvent]:
 def explode(order: Order, command: o.ExplodeBundles) -> Iterator[o.OrderEvent]:
     """Ask for the units of all components, over all lines and bundles, at once.
 
-    A SKU that became a bundle after the order locked it, or asked for it, stays a plain unit.
+    A SKU that became a bundle after the order reserved it, or asked for it, stays a plain unit.
     """
     if order.phase != "sourcing" or command.attempt != order.attempt:
         return
@@ -92,9 +91,8 @@ def explode(order: Order, command: o.ExplodeBundles) -> Iterator[o.OrderEvent]:
 
 
 def assign(order: Order, command: o.AssignOrder) -> Iterator[o.OrderEvent]:
-    """Assign the units as a person says: locks that fit stay, others are released, and units that are not assigned
-    wait.
-    """
+    """Assign the units as a person says: reservations that fit stay, others are released, and units that are not
+    assigned wait."""
     assert order.content
     wished: dict[tuple[str, str], int] = defaultdict(int)
     for assignment in command.assignments:
@@ -104,7 +102,7 @@ def assign(order: Order, command: o.AssignOrder) -> Iterator[o.OrderEvent]:
     changes.require_before_release(order, "assigned")
     if any(_in_flight(held) for held in order.requested):
         raise Refused(
-            OrderRefusal.BEING_SOURCED, f"locks of order {order.order_id} are still going over to it; try again"
+            OrderRefusal.BEING_SOURCED, f"reservations of order {order.order_id} are still going over to it; try again"
         )
     _require_ordered(order, wished)
     cuts, missing = _fitted(order, wished)
@@ -151,9 +149,8 @@ def _require_ordered(order: Order, wished: dict[tuple[str, str], int]) -> None:
 
 
 def _fitted(order: Order, wished: dict[tuple[str, str], int]) -> tuple[tuple[o.Cut, ...], dict[tuple[str, str], int]]:
-    """Return the locks to release and the units still to ask for, by SKU and location, so that the locks match the
-    wish.
-    """
+    """Return the reservations to release and the units still to ask for, by SKU and location, so that the reservations
+    match the wish."""
     open_wish = dict(wished)
     cuts: list[o.Cut] = []
     for held, quantity in sorted([*order.allocated.items(), *order.requested.items()]):
@@ -171,12 +168,13 @@ def _units(cuts: Iterable[o.Cut]) -> list[tuple[str, int]]:
 
 
 def _in_flight(held: Held) -> bool:
-    """Return whether a requested lock comes from another order, so that it cannot be released before it has arrived."""
+    """Return whether a requested reservation comes from another order, so that it cannot be released before it has
+    arrived."""
     return not held[0].rpartition("/")[2].isdecimal()
 
 
 def record_location_failed(order: Order, command: o.RecordLocationFailed) -> Iterator[o.OrderEvent]:
-    """Source elsewhere what is locked or requested at the failed location.
+    """Source elsewhere what is reserved or requested at the failed location.
 
     After the release the warehouse sees to its own.
     """

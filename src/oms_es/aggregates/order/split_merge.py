@@ -2,7 +2,7 @@
 
 Invariant: units and money are conserved, and a hold goes with the units. Locks move from order to order by transfer and
 are never released in between. The giving order asks stock for the transfer in its own stream, so that no later end of
-its locks is reported before it; the receiving order counts on a lock once stock has reported it.
+its reservations is reported before it; the receiving order counts on a reservation once stock has reported it.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def place_joined(order: Order, command: o.PlaceJoined) -> Iterator[o.OrderEvent]
 
 
 def _begun(order: Order, what: o.PlaceJoined, sources: tuple[str, ...]) -> Iterator[o.OrderEvent]:
-    """Place an order that begins with the locks of others.
+    """Place an order that begins with the reservations of others.
 
     It has their holds from the start, and what came before it is applied.
     """

@@ -108,9 +108,9 @@ class Order(NamedTuple):
     credit_left: int = 0  # of its own credit, the amount that was not used
     credit_back: int = 0  # of its own credit, the amount that was used and is given back
     delivered_at: Moment | None = None  # the last delivery
-    not_given: HashTrieSet[Held] = HashTrieSet()  # locks of other orders that were short before this order began
-    joined: bool = False  # it began with locks of other orders
-    transferred_in: HashTrieMap[Held, int] = HashTrieMap()  # locks of other orders that came before it began
+    not_given: HashTrieSet[Held] = HashTrieSet()  # reservations of other orders that were short before this order began
+    joined: bool = False  # it began with reservations of other orders
+    transferred_in: HashTrieMap[Held, int] = HashTrieMap()  # reservations of other orders that came before it began
     merging: o.OrderMergeRequested | None = None  # the order that was asked last to become part of this one
     merged: tuple[o.OrderMergedInto, ...] = ()  # the orders that became part of this one
     merge_ids: HashTrieMap[str, str] = HashTrieMap()
@@ -149,7 +149,7 @@ class Order(NamedTuple):
 
     @property
     def is_locked(self) -> bool:
-        """Whether every unit is locked."""
+        """Whether every unit is reserved."""
         return not (self.to_source or self.requested or self.backordered)
 
     @property

@@ -44,20 +44,21 @@ def request_sourcing(
 
 
 def sought_elsewhere(order: Order, held: Held, quantity: int) -> o.OrderSourcingRequested:
-    """Request sourcing elsewhere of units that could not be locked, or are no longer locked."""
+    """Request sourcing elsewhere of units that could not be reserved, or are no longer reserved."""
     reservation_id, sku, location = held
     short = o.Reservation(reservation_id=reservation_id, sku=sku, location=location, quantity=quantity)
     return request_sourcing(order, [(sku, quantity)], {*order.excluded, (sku, location)}, short)
 
 
 def held_at(order: Order, short: o.Reservation | None = None) -> set[str]:
-    """Return the locations at which the order has locked or requested units, without the lock that came up short."""
+    """Return the locations at which the order has reserved or requested units, without the reservation that came up
+    short."""
     gone = short and (short.reservation_id, short.sku, short.location)
     return {held[2] for held in (*order.requested, *order.allocated) if held != gone}
 
 
 def sourcing_terms(order: Order, locations: Iterable[str]) -> o.SourcingTerms:
-    """Return the order's terms for sourcing. `locations` are those where it is about to request locks."""
+    """Return the order's terms for sourcing. `locations` are those where it is about to request reservations."""
     assert order.content
     return o.SourcingTerms(
         channel=order.content.channel,
@@ -72,7 +73,7 @@ def sourcing_terms(order: Order, locations: Iterable[str]) -> o.SourcingTerms:
 
 
 def all_locked(order: Order) -> Iterator[o.OrderEvent]:
-    """Record that every unit is locked: the money is due."""
+    """Record that every unit is reserved: the money is due."""
     assert order.content
     dues = money.dues(order)
     plain = len(dues) <= 1 and all(due.method == "card" and not due.capture_now for due in dues)
@@ -89,7 +90,7 @@ def all_locked(order: Order) -> Iterator[o.OrderEvent]:
 
 
 def proceed(order: Order) -> Iterator[o.OrderEvent]:
-    """Decide what a locked order does next: wait for money, for its goods or for a person, or be released."""
+    """Decide what a reserved order does next: wait for money, for its goods or for a person, or be released."""
     assert order.content
     if order.is_unpaid:
         return

@@ -154,7 +154,7 @@ class Reservation(NamedTuple):
 
 @fast_replace
 class Stock(NamedTuple):
-    promised: int = 0  # units on hand that `reserved` locks, kept so that ATP costs nothing to know
+    promised: int = 0  # units on hand that `reserved` counts, kept so that ATP costs nothing to know
     presold: int = 0  # units in `reserved` that are not there yet
     reserved: HashTrieMap[str, Reservation] = HashTrieMap()
     settled: Memory = Memory()

@@ -112,7 +112,7 @@ def transfer(stock: Stock, command: s.TransferReservation) -> Iterator[s.StockEv
 
 
 def _not_transferred(stock: Stock, command: s.TransferReservation) -> Iterator[s.StockEvent]:
-    """Record that the units are not there, or not locked any more; the order that was to receive them is sourced
+    """Record that the units are not there, or not reserved any more; the order that was to receive them is sourced
     elsewhere.
     """
     key, n = command.reservation_id, command.quantity

@@ -1,4 +1,4 @@
-"""Draws up what a document says from history up to the movement of money that it is about. Pure.
+"""The content of a document, computed from history up to the movement of money that it is about. Pure.
 
 Invariant: net and tax of each line are its amount, and the lines are the movement, to the minor unit. What is credited
 of a payment's invoices has the share of their tax that it has of their sum: all of it where all is given back.
@@ -61,14 +61,14 @@ class Part(NamedTuple):
 
 
 def seller_of(story: Story) -> v.SellerSet | None:
-    """The seller of a payment never changes: it is the one whose channel it was when its first money came. It is given
-    back as it was set last in the story."""
+    """Return the seller whose channel the payment came from when its first money came, as it was last set in the
+    story. A payment keeps its seller."""
     then = seller_then(story)
     return _sellers(story.sellers)[then.seller] if then else None
 
 
 def seller_then(story: Story) -> v.SellerSet | None:
-    """The seller of a payment as it was set when its first money came: all documents of the payment are taxed so."""
+    """Return the seller of a payment as it was set when its first money came: its settings tax all its documents."""
     first = next((one for one in story.moved if isinstance(one.event, p.PaymentCaptured)), None)
     placed = next((one.event for one in story.order if isinstance(one.event, o.OrderPlaced)), None)
     if first is None or placed is None:
@@ -247,8 +247,8 @@ def _of_refund(
 
 
 def _taxed_as(rows: Sequence[Row]) -> dict[str, Any]:
-    """How what these documents say is taxed. Where they say several rates, as after a correction of one of them, it is
-    the rate that their tax comes to in all."""
+    """Return how these documents are taxed. If they have several rates, as after a correction of one of them, it is the
+    rate that the sum of their tax gives."""
     said = {tuple(row[name] for name in TAXED_AS) for row in rows}
     if len(said) <= 1:
         return dict(zip(TAXED_AS, said.pop(), strict=True)) if said else {}

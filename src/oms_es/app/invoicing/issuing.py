@@ -159,9 +159,9 @@ class InvoicingGateway:
     def _corrected(
         self, intent: Recorded, asked: v.InvoiceCorrectionRequested, sellers: Sequence[Recorded]
     ) -> Iterator[Command]:
-        """Cancelled as it was, and issued again of the same movement as the order was when it was asked for, and as the
-        seller is set now: so one that was refused goes through once the seller is set as it must be. Raises Refused.
-        """
+        """Yield the cancellation of the document, and its replacement: for the same movement, with the order as it was
+        when the correction was requested, and the seller as it is set now, so that a refused correction succeeds once
+        the seller is set correctly. Raise Refused."""
         mistaken = self._issued_under(document_of(asked.seller, asked.year, asked.number))
         rows = self._rows(mistaken.payment_id)
         own = {kind: f"{kind}/{intent.position}" for kind in (CANCELLATION, REPLACEMENT)}
@@ -245,8 +245,8 @@ def _cannot_be_drawn_up(mistaken: v.InvoiceIssued) -> Refused:
 
 
 def _require_no_less_than_credited(mistaken: v.InvoiceIssued, again: v.InvoiceContent, others: Sequence[Row]) -> None:
-    """Raises Refused where credit notes that stand give back more net or tax than would be left invoiced. What was so
-    before the correction, it need not mend."""
+    """Raise Refused if valid credit notes refund more net or tax than would still be invoiced. An excess that existed
+    before the correction is allowed."""
     if mistaken.kind != "invoice":
         return
     for name in ("net_minor", "tax_minor"):

@@ -63,8 +63,8 @@ def _is_attached(database_url: str, issued: v.InvoiceIssued) -> bool:
 
 
 def _corrections(database_url: str, store: Store, series: str, number: int) -> Sequence[Recorded]:
-    """What asks to correct the document of that number. It follows the document in its series, where that has as many
-    events before it as numbers at least. Raises GatewayUnavailable."""
+    """Return the requests to correct the document of that number. They follow the document in the stream of its series,
+    which has at least as many events before it as numbers. Raise GatewayUnavailable."""
     try:
         with psycopg.connect(database_url) as connection:
             found = connection.execute(REQUESTS, [series, number, v.InvoiceCorrectionRequested.__name__]).fetchall()

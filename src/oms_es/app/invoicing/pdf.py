@@ -1,8 +1,8 @@
 """A document of our own as PDF/A-3, with its XML in it (Factur-X): for people and programs, and for as long as it is
 kept.
 
-Invariant: the same event gives the same bytes, with the same font and libraries: nothing in it is of today. A character
-that the font has not is drawn as a question mark; the XML has it.
+Invariant: the same event gives the same bytes, with the same font and libraries: nothing in it depends on the current
+time. A character that the font lacks is drawn as a question mark; the XML has it.
 """
 
 from __future__ import annotations

@@ -9,15 +9,15 @@ Decides  which orders to wake: in turn those that may be served from where the s
 
 No wake-up is lost. Stock that came before an order waits is seen in the levels when the order begins to wait; stock
 that comes after is seen as an event when the order is in the queue. Several arrivals may wake the same first order, and
-each wakes a bounded number. Therefore an order that was woken and then locked its units, or was cancelled, wakes the
+each wakes a bounded number. Therefore an order that was woken and then reserved its units, or was cancelled, wakes the
 next one while anything is free. An order that is woken and cannot use what is free, because it would have to be split
 or is not worth a parcel, wakes the next one behind it. If a location opens after its stock came, or rules are published
 after it came, the first order in turn of each SKU that may be served now is woken, and wakes the next one. In one case
 no order is woken until more stock comes: an order is cancelled while it is being sourced. The first `WOKEN_MAX` orders
 of a queue are looked at; over all queues, the first `WAITING_MAX`.
 
-No order is woken for ever. A woken order leaves the queue until it is sourced, and then either locks what was free, so
-that less is lacking, or sourcing would find nothing for it in levels newer than its shortage. A turn is only ever
+No order is woken for ever. A woken order leaves the queue until it is sourced, and then either reserves what was free,
+so that less is lacking, or sourcing would find nothing for it in levels newer than its shortage. A turn is only ever
 passed on towards the end of the queue.
 """
 
@@ -64,9 +64,8 @@ WAITING_MAX = 2_000
 
 
 def skus_of(event: StockEvent | OrderBackordered | OrderCancelled) -> tuple[str, ...]:
-    """Return the SKUs for which the event may concern a waiting order; an order's first lock is not made from the
-    queue.
-    """
+    """Return the SKUs for which the event may concern a waiting order; an order's first reservation is not made from
+    the queue."""
     match event:
         case OrderBackordered(demand=lacking):
             return tuple(lacking)

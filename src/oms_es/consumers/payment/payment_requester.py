@@ -1,4 +1,4 @@
-"""Payment requester: asks for money once everything is locked, and undoes payments when the order is cancelled.
+"""Payment requester: asks for money once everything is reserved, and undoes payments when the order is cancelled.
 
 Reads    OrderAllocated, OrderBalanceDue, OrderPaymentRequested, OrderAmended, OrderFulfilledElsewhere,
          OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden, OrderCancelled

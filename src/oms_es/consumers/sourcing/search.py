@@ -37,7 +37,7 @@ Available = Mapping[str, Mapping[str, int]]
 class SourcingRequest(NamedTuple):
     """What of an order, besides its demand, decides where it may ship from.
 
-    `held` has the locations where it has locks.
+    `held` has the locations where it has reservations.
     """
 
     ship_to: Address | Destination

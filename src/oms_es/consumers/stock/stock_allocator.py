@@ -1,4 +1,4 @@
-"""Stock allocator: locks what was sourced, releases what is no longer needed, and ships what left.
+"""Stock allocator: reserves what was sourced, releases what is no longer needed, and ships what left.
 
 Reads    OrderSourced, OrderSourcingRequested, OrderAssigned, OrderLocationFailed, OrderAmended,
          OrderFulfilledElsewhere, OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden,
@@ -6,7 +6,8 @@ Reads    OrderSourced, OrderSourcingRequested, OrderAssigned, OrderLocationFaile
 Emits    ReserveStock, ReleaseStock, ShipStock, TransferReservation
 Decides  nothing; aggregates/stock promises the units or comes up short.
 
-An order asks for its locks and releases them in one stream: the end of a lock is never recorded before its beginning.
+An order asks for its reservations and releases them in one stream: the end of a reservation is never recorded before
+its beginning.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def ship_stock_on_order_fulfilled_elsewhere(
 ) -> Iterator[ReleaseStock | TransferReservation | ShipStock]:
     """Ship units that others shipped.
 
-    A part of a lock becomes a lock of its own first, as only a whole lock can be shipped.
+    A part of a reservation becomes a reservation of its own first, as only a whole reservation can be shipped.
     """
     for cut in event.released:
         leaving = cut.reservation_id
@@ -179,9 +180,8 @@ def _release(order_id: str, held: Reservation) -> ReleaseStock:
 
 
 def _cut(order_id: str, cut: Cut, release_id: str) -> ReleaseStock:
-    """Return the release of a part of a lock, named by its cause so that it takes effect once; the last part releases
-    all.
-    """
+    """Return the release of a part of a reservation, named by its cause so that it takes effect once; the last part
+    releases all."""
     whole = _release(order_id, cut)
     if not cut.remaining:
         return whole

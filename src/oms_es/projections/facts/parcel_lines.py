@@ -32,7 +32,7 @@ projection = Projection(table, insert_only=True)
 
 
 def key_of_share(event: o.OrderReleased | o.OrderShipmentPlanned) -> Iterable[Key]:
-    """Return each key once: units of a line from several locks are one row."""
+    """Return each key once: units of a line from several reservations are one row."""
     named = ((plan.shipment_id, share.line_id, share.sku) for plan in _plans(event) for share in plan.lines)
     return list(dict.fromkeys(named))
 

@@ -3,9 +3,9 @@
 Some kinds stay, because no later event settles them: a conflict between two versions of an order, a cancellation that
 came too late, money that could not be captured or refunded, a parcel that came back, and a carrier that contradicts
 itself. A broken promise is settled when its parcel leaves after all, and when its order releases the units: cancelled,
-or sourced elsewhere, where they are locked or backordered again. A reaction that was put aside is settled when its dead
-letter is replayed, and a failing subscription when it is enabled again. A declined or failed payment is no exception:
-its order handles it.
+or sourced elsewhere, where they are reserved or backordered again. A reaction that was put aside is settled when its
+dead letter is replayed, and a failing subscription when it is enabled again. A declined or failed payment is no
+exception: its order handles it.
 """
 
 from __future__ import annotations

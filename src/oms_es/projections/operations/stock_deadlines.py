@@ -37,7 +37,7 @@ def key_of_reservation(event: s.ReservationEvent) -> Iterable[Key]:
     if isinstance(event, s.StockReserved) and event.expires_at is None:
         return ()
     if event.reservation_id.startswith(f"{event.order_id}/"):
-        return ()  # an order's lock has no end of its own; the order releases it
+        return ()  # an order's reservation has no end of its own; the order releases it
     return ((f"{event.sku}@{event.location}/{event.reservation_id}",),)
 
 

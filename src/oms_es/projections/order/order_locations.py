@@ -1,4 +1,4 @@
-"""Order locations: where each order that is not released yet may have units locked.
+"""Order locations: where each order that is not released yet may have units reserved.
 
 A row may remain too long, which costs a lookup in vain: after a release line by line it stays until the order is
 released or ends.

@@ -93,7 +93,7 @@ class SplitPolicy(Message):
     """How much of the cost, in minor units, a further parcel must save if it brings no units that would wait
     otherwise."""
     held_counts: bool = True
-    """Whether a location where the order has locked units already counts as a further parcel."""
+    """Whether a location where the order has reserved units already counts as a further parcel."""
 
 
 Measure = Literal["shipments", "priority", "cost_minor", "distance_km", "late_days", "over_capacity"]

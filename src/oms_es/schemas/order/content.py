@@ -286,9 +286,8 @@ def reservation_id_of(order_id: str, attempt: int) -> str:
 
 
 def transferred(to_order_id: str, reservation_id: str) -> str:
-    """Return the id of a transferred lock at the order that receives it: new for each lock, however often it is
-    transferred.
-    """
+    """Return the id of a transferred reservation at the order that receives it: new for each reservation, however often
+    it is transferred."""
     source, _, attempt = reservation_id.rpartition("/")
     name = f"{to_order_id}/{uuid5(ORDER_ID_NAMESPACE, source)}.{attempt}"
     if len(name) <= IDENTIFIER_LENGTH_MAX:
@@ -297,12 +296,13 @@ def transferred(to_order_id: str, reservation_id: str) -> str:
 
 
 def was_transferred(reservation_id: str) -> bool:
-    """Return whether the lock came from another order: the id of an order's own lock ends with the attempt alone."""
+    """Return whether the reservation came from another order: the id of an order's own reservation ends with the
+    attempt alone."""
     return "." in reservation_id.rpartition("/")[2]
 
 
 class Reservation(Message):
-    """Units that are locked for the order at a location."""
+    """Units that are reserved for the order at a location."""
 
     reservation_id: str
     sku: str
@@ -311,7 +311,7 @@ class Reservation(Message):
 
 
 class Cut(Reservation):
-    """A release: `quantity` units of a reservation are released, and `remaining` stay locked."""
+    """A release: `quantity` units of a reservation are released, and `remaining` stay reserved."""
 
     remaining: int
 

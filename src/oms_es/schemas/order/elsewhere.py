@@ -43,8 +43,8 @@ class OrderFulfilledElsewhere(OrderEvent, ContentChange):
     """Others have shipped units of the order, which are neither shipped nor charged here.
 
     `told`: what was said under `fulfilment_id`; `fulfilled`: the part of it that was not known yet. `released`: the
-    locks of these units, which have left their shelf. `whole`: nothing is left for this engine to ship; the content
-    stays as it was.
+    reservations of these units, which have left their shelf. `whole`: nothing is left for this engine to ship; the
+    content stays as it was.
     """
 
     fulfilment_id: str = ""

@@ -37,7 +37,7 @@ class ChaseHold(OrderCommand, SystemCommand):
 
 
 class ReleaseHold(OrderCommand):
-    """Release one kind of hold. The order continues once no hold is left and it is paid and locked."""
+    """Release one kind of hold. The order continues once no hold is left and it is paid and reserved."""
 
     kind: HoldKind
     note: Text = ""

@@ -98,7 +98,7 @@ EarlyKind = Literal["amendment", "cancellation", "fulfilment", "refund"]
 class OverrideOrder(OrderCommand):
     """Move an order on by hand, with a reason; never beyond what its stock and money allow.
 
-    `sourcing`: everything that is locked is released and sourced again. `released`: it is sent to fulfilment although
+    `sourcing`: everything that is reserved is released and sourced again. `released`: it is sent to fulfilment although
     it is held; unpaid amounts are not charged. `completed`: everything left, and counts as arrived.
     """
 
@@ -204,7 +204,7 @@ class OrderCancellationRefused(OrderEvent):
 class OrderCancelled(OrderEvent):
     reason: str
     reservations: tuple[Reservation, ...]
-    """The locked or requested units, which are to be released."""
+    """The reserved or requested units, which are to be released."""
     payment_id: str | None
     payment_ids: tuple[str, ...] = ()
     """All payments to undo, if there are several."""

@@ -26,7 +26,7 @@ class OrderRefusal(Refusal):
     )
     BEING_SOURCED = (
         "being_sourced",
-        "Units of the order are being sourced, or their locks are on their way to it.",
+        "Units of the order are being sourced, or their reservations are on their way to it.",
         "Try again in a moment.",
     )
     BELOW_DEPOSIT = (
@@ -86,7 +86,7 @@ class OrderRefusal(Refusal):
     )
     MERGED = (
         "merged",
-        "The order was merged into another one, which has its lines, locks and payments now.",
+        "The order was merged into another one, which has its lines, reservations and payments now.",
         "Send the command for the order that it was merged into.",
     )
     NAME_TAKEN = (
@@ -116,7 +116,7 @@ class OrderRefusal(Refusal):
     )
     NOT_LOCKED = (
         "not_locked",
-        "Not every unit of the order is locked.",
+        "Not every unit of the order is reserved.",
         "Cancel the lines that lack stock, or wait.",
     )
     NOT_MERGEABLE = (

@@ -89,7 +89,7 @@ class ShipmentPlan(Message):
 
 
 class OrderReleased(OrderEvent):
-    """The order is paid and locked: the warehouses may begin."""
+    """The order is paid and reserved: the warehouses may begin."""
 
     payment_id: str
     currency: str

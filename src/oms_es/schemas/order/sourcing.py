@@ -79,14 +79,14 @@ class ExplodeBundles(OrderCommand, SystemCommand):
 
 
 class AssignOrder(OrderCommand):
-    """Assign an order's units to locations by hand. Units that are not named wait; locks that fit stay."""
+    """Assign an order's units to locations by hand. Units that are not named wait; reservations that fit stay."""
 
     assignments: Annotated[tuple[Assignment, ...], Field(min_length=1, max_length=ASSIGNMENTS_MAX)]
     reason: Annotated[Text, Field(min_length=1)]
 
 
 class RecordLocationFailed(OrderCommand, SystemCommand):
-    """Record that a location cannot ship what an order has locked there: it is sourced elsewhere, unless it is
+    """Record that a location cannot ship what an order has reserved there: it is sourced elsewhere, unless it is
     released.
     """
 
@@ -144,7 +144,7 @@ class OrderSourced(OrderEvent):
 
 
 class SourcingTerms(Message):
-    """The terms of an order that decide which stock it can use. `held`: the locations where it has locks."""
+    """The terms of an order that decide which stock it can use. `held`: the locations where it has reservations."""
 
     channel: str = ""
     kind: OrderKind = "standard"
@@ -157,7 +157,7 @@ class SourcingTerms(Message):
 
 
 class OrderBackordered(OrderEvent):
-    """No location can promise these units now. The order keeps its locks and waits, in the order of `placed_at`."""
+    """No location can promise these units now. The order keeps its reservations and waits, in order of `placed_at`."""
 
     attempt: int
     demand: dict[str, int]
@@ -171,8 +171,8 @@ class OrderBackordered(OrderEvent):
 class OrderSourcingRequested(OrderEvent):
     """The order asks for all units that are to be sourced now; an answer to an earlier attempt is void.
 
-    With `short`, units that could not be locked are sourced elsewhere. Without it a new round begins: backordered units
-    are sourced again, everywhere. `excluded` has by SKU the locations that came up short in this round.
+    With `short`, units that could not be reserved are sourced elsewhere. Without it a new round begins: backordered
+    units are sourced again, everywhere. `excluded` has by SKU the locations that came up short in this round.
     """
 
     attempt: int
@@ -186,7 +186,7 @@ class OrderSourcingRequested(OrderEvent):
     delivery_option: str = "standard"
     allow_split: bool = True
     held: tuple[str, ...] = ()
-    """Locations where the order has locked or requested units: more units from there need no further parcel."""
+    """Locations where the order has reserved or requested units: more units from there need no further parcel."""
     bundles: dict[str, dict[str, int]] = {}
     """Bundles that were exploded before: their components are plain units now."""
     pickup: bool = False
@@ -211,7 +211,8 @@ class OrderAssigned(OrderEvent):
 
 
 class OrderLocationFailed(OrderEvent):
-    """A location cannot ship what was locked there; the locks were released, and the units are sourced elsewhere."""
+    """A location cannot ship what was reserved there; the reservations were released, and the units are sourced
+    elsewhere."""
 
     location: str
     released: tuple[Cut, ...]
@@ -246,7 +247,7 @@ class OrderPresaleCovered(OrderEvent):
 
 
 class OrderAllocated(OrderEvent):
-    """Every unit is locked; the money is due."""
+    """Every unit is reserved; the money is due."""
 
     payment_id: str
     amount_minor: int

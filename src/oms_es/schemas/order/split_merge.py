@@ -64,7 +64,7 @@ class MergeOrders(Command):
 
 
 class OrderSplit(OrderEvent, ContentChange):
-    """Units are an order of their own now. `released` are the locks that are transferred to it."""
+    """Units are an order of their own now. `released` are the reservations that are transferred to it."""
 
     split_id: str
     to_order_id: str
@@ -77,20 +77,20 @@ class OrderSplit(OrderEvent, ContentChange):
 
 
 class OrderJoined(OrderEvent):
-    """The order began with locks that other orders transfer to it."""
+    """The order began with reservations that other orders transfer to it."""
 
     from_order_ids: tuple[str, ...]
     transfers: tuple[Reservation, ...]
-    """The locks with their ids in this order; stock reports each one when it is transferred."""
+    """The reservations with their ids in this order; stock reports each one when it is transferred."""
     bundles: dict[str, dict[str, int]] = {}
 
 
 class OrderLockReturned(OrderEvent, Reservation):
-    """A lock was transferred to the order too late: it had been cancelled meanwhile."""
+    """A reservation was transferred to the order too late: it had been cancelled meanwhile."""
 
 
 class OrderMergedInto(OrderEvent):
-    """The order is part of another one now, which has its lines, its locks and its backorders."""
+    """The order is part of another one now, which has its lines, its reservations and its backorders."""
 
     to_order_id: str
     content: OrderContent

@@ -145,7 +145,7 @@ class StockBrokenPromiseSettled(ReservationEvent):
 
 
 class StockPresaleCovered(ReservationEvent):
-    """Units that were sold before they existed are there now, and locked. `more`: others can be covered as well."""
+    """Units that were sold before they existed are there now, and reserved. `more`: others can be covered as well."""
 
     more: bool = False
 
@@ -154,7 +154,7 @@ class StockShipped(ReservationEvent):
     """Reserved units left, taken from the bins and lots in `picks`; without picks, from the only place that holds
     units.
 
-    `broken`: nothing was locked for them any more, and they left nevertheless.
+    `broken`: nothing was reserved for them any more, and they left nevertheless.
     """
 
     shipment_id: str
