@@ -138,7 +138,9 @@ def served(url: str, *arguments: str, **settings: str) -> Iterator[int]:
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr
-            port = next(int(found[1]) for line in process.stderr if (found := re.search(r":(\d+), docs", line)))
+            port = next(
+                int(found[1]) for line in process.stderr if (found := re.search(r"API at http://\S+:(\d+)/docs", line))
+            )
             Thread(target=process.stderr.read, daemon=True).start()
             yield port
         finally:

@@ -58,7 +58,7 @@ def serving(home: str) -> Iterator[str]:
     server = subprocess.Popen([OMS, "serve", "--with-engine"], env=settings, stderr=subprocess.PIPE, text=True)
     try:
         assert server.stderr
-        yield next(found[1] for line in server.stderr if (found := re.search(r"on (http://\S+), docs", line)))
+        yield next(found[1] for line in server.stderr if (found := re.search(r"API at (http://\S+)/docs", line)))
     finally:
         server.terminate()
         server.wait()

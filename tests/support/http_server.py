@@ -70,7 +70,7 @@ def serving(database_url: str, *arguments: str, **settings: str) -> Iterator[tup
             said = []
             for line in process.stderr:
                 said.append(line)
-                if found := re.search(r"on (http://\S+), docs", line):
+                if found := re.search(r"API at (http://\S+)/docs", line):
                     break
             else:
                 pytest.fail("".join(said))

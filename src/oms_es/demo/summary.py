@@ -99,7 +99,7 @@ def verified(report: Report, shown_max: int) -> RenderableType:
     checked = sum(check.checked for check in report.checks)
     where = f"over {report.position:,} events in {report.streams:,} streams"
     failed = tuple(check for check in report.checks if check.failed)
-    line = f"\nVerified: {len(report.checks)} checks, made {checked:,} times {where}: "
+    line = f"\nVerified: {len(report.checks)} checks, {checked:,} comparisons {where}: "
     if not failed:
         return Text.assemble(line, ("all passed", "green"), "; --all lists them.")
     only = report._replace(checks=failed)

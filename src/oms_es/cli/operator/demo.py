@@ -115,7 +115,7 @@ def next_steps(kept_in: str | None, called: str) -> str:
             f"  {called} demo --keep",
         ]
     serve = f"  OMS_GATEWAYS=simulated {called} serve --with-engine"
-    return "\n".join([*begin, serve, "then open the address that it prints, with /console"])
+    return "\n".join([*begin, serve, "then open the address of the console that it prints"])
 
 
 @contextmanager

@@ -88,7 +88,8 @@ def run_server(
             services,
             listener,
             lambda port: say(
-                f"serving {place.place} on http://{shown}:{port}, docs at /docs, console at /{console.PATH}"
+                f"serving {place.place}: console at http://{shown}:{port}/{console.PATH}, "
+                f"API at http://{shown}:{port}/docs"
             ),
             {console.PATH: console.Console(services)},
         )
