@@ -23,7 +23,7 @@ from oms_es.database.reasons import without_rows
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
-from oms_es.kafka.client import MESSAGE_BYTES_MAX, Config, Producer, Topic, TopicPartition
+from oms_es.kafka.client import MESSAGE_BYTES_MAX, Config, Producer, Topic, TopicPartition, no_topic
 from oms_es.kafka.cloudevents import CloudEventsCodec
 from oms_es.kafka.groups.feeds import EventTask, FetchSignal, PartitionFeed, PartitionTask, missing
 from oms_es.kafka.groups.group_chain import GroupChain
@@ -32,6 +32,7 @@ from oms_es.kafka.groups.inputs import InputTask, PartitionSource
 from oms_es.kafka.groups.membership import SESSION_SECONDS, Group
 from oms_es.kafka.groups.reading import TopicReplaced
 from oms_es.kafka.groups.watermark import Published, Watermark, published_partitions, relayed
+from oms_es.kafka.relay import checkpoint_publisher
 from oms_es.kafka.relay.checkpoint_publisher import CheckpointPublisher
 from oms_es.kafka.relay.event_publisher import EventPublisher
 from oms_es.kafka.relay.leadership import Leadership
@@ -194,6 +195,7 @@ class Workers(Runtime):
         self.fetch_signal = FetchSignal(self._has_pending)
         self.waiter: Waiter = RelaySignal(database_url) if relaying and not roles else self.fetch_signal
         self.heartbeats = Heartbeats()
+        self.checkpoints: CheckpointPublisher | None = None
         self.relay = self._relay() if relaying else None
         workers: list[Worker] = [self.relay] if self.relay else []
         workers += self._with_chains([self._worker_for(role) for role in roles])
@@ -257,6 +259,8 @@ class Workers(Runtime):
     def _not_ready(self) -> Iterator[str]:
         if self.relay and self.relay.problem:
             yield f"relay stopped: {self.relay.problem}"
+        if self.checkpoints and self.checkpoints.missing:
+            yield f"checkpoints wait, everything else is published: {no_topic(LOG_CHECKPOINTS)}"
         for worker in self.loop.workers:
             if isinstance(worker, GroupWorker):
                 if not worker.group.joined:
@@ -274,28 +278,34 @@ class Workers(Runtime):
 
     def _relay(self) -> Relay:
         producer = Producer(self.kafka)
+        checkpoints = self.checkpoints = CheckpointPublisher(producer, LOG_CHECKPOINTS)
         publishers = (
             EventPublisher(producer, self.cloudevents, list(EVENT_TOPICS.values())),
             StatePublisher(producer, STATES),
             DeadLetterPublisher(producer, CHANNEL_ORDERS_ROLE, DEAD_LETTERS, self.clock),
-            CheckpointPublisher(producer, LOG_CHECKPOINTS),
+            checkpoints,
         )
         RELAY_DEPTH.set_function(known(lambda: self.last_position() - publishers[0].position, OUTAGES))
         states = [state.topic for state in STATES]
-        published = [*EVENT_TOPICS.values(), *states, DEAD_LETTERS, LOG_CHECKPOINTS]
+        needed = [*EVENT_TOPICS.values(), *states, DEAD_LETTERS]
 
         def check(session: Any) -> None:
+            missing = bool(producer.missing([LOG_CHECKPOINTS]))
+            if missing != checkpoints.missing:
+                self._note_relay(no_topic(LOG_CHECKPOINTS) if missing else "", name=checkpoint_publisher.NAME)
+            checkpoints.missing = missing
+            published = needed if missing else [*needed, LOG_CHECKPOINTS]
             for topic in replaced(session, producer.topic_ids(published)):
                 raise TopicReplaced(why_replaced(topic))
 
         return Relay(Leadership(self.database_url), producer, publishers, check, note=self._note_relay)
 
-    def _note_relay(self, problem: str) -> None:
+    def _note_relay(self, problem: str, name: str = Relay.name) -> None:
         with suppress(*OUTAGES), self.recorder.datastore.transaction(commit=True) as curs:
             if problem:
-                stops.note(curs, {Relay.name: problem})
+                stops.note(curs, {name: problem})
             else:
-                stops.clear(curs, Relay.name)
+                stops.clear(curs, name)
 
     def _with_chains(self, workers: Sequence[Worker]) -> Iterator[Worker]:
         """Yield the workers with two chains: for what follows from input, and for what follows from gateways' answers

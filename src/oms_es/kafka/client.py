@@ -105,6 +105,10 @@ class KafkaUnavailable(GatewayUnavailable):
     exit_code = Code.NO_KAFKA
 
 
+def no_topic(*topics: str) -> str:
+    return f"there is no topic {', '.join(topics)}; `oms-es topics` makes it"
+
+
 def unanswered(what: str, error: Exception) -> KafkaUnavailable:
     """Return the error for a request to the brokers that failed, with what can be done about it."""
     name = type(error).__name__
@@ -256,8 +260,23 @@ class Producer:
     def topic_ids(self, topics: Sequence[str]) -> dict[str, UUID]:
         """What distinguishes each from others of its name, as the brokers say now. Raises KafkaUnavailable."""
         self.partitions(topics)
+        cluster = self._asked_now(topics)
+        if missing := [topic for topic in topics if not cluster.partitions_for_topic(topic)]:
+            raise KafkaUnavailable(no_topic(*missing))
+        return {topic: cluster.topic_id(topic) for topic in topics}
+
+    def missing(self, topics: Sequence[str]) -> list[str]:
+        """Those that do not exist, as the brokers say now, without waiting for them. Raises KafkaUnavailable."""
+        cluster = self._asked_now(topics)
+        return [topic for topic in topics if not cluster.partitions_for_topic(topic)]
+
+    def _asked_now(self, topics: Sequence[str]) -> Any:
+        """The cluster as the brokers describe it now. Raises KafkaUnavailable."""
         try:
-            cluster = self._opened()._metadata  # noqa: SLF001 - there is no public way
+            producer = self._opened()
+            for topic in topics:
+                producer._sender.add_topic(topic)  # noqa: SLF001 - one question for all of them
+            cluster = producer._metadata  # noqa: SLF001 - there is no public way
             asked, deadline = cluster.request_update(), time.monotonic() + REQUEST_MS / 1_000
             while not asked.is_done and time.monotonic() < deadline:
                 time.sleep(ANSWER_SECONDS)
@@ -266,9 +285,7 @@ class Producer:
             raise unanswered("topics", error) from error
         if not asked.is_done:
             raise KafkaUnavailable("topics: the brokers do not answer")
-        if missing := [topic for topic in topics if not cluster.partitions_for_topic(topic)]:
-            raise KafkaUnavailable(f"there is no topic {', '.join(missing)}; `oms-es topics` makes it")
-        return {topic: cluster.topic_id(topic) for topic in topics}
+        return cluster
 
     def held(self, topic: str) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """The offset of the oldest message of each partition, and the one after its newest. Raises KafkaUnavailable."""

@@ -337,6 +337,28 @@ def test_checkpoints_are_published_as_they_were_signed_and_again_where_their_top
         turn_until(workers, lambda: len(everything_on(kafka, LOG_CHECKPOINTS)) == 3)
 
 
+def test_without_the_topic_of_checkpoints_everything_else_is_published_and_what_is_missing_is_said(
+    url: str, kafka: Config, accept: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with admin_of(kafka) as admin:
+        admin.delete_topics([LOG_CHECKPOINTS])
+        while LOG_CHECKPOINTS in admin.list_topics():
+            pass
+    with Workers(url, kafka, [], relaying=True) as workers:
+        workers.submit("test", [OPEN, ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=1)])
+        workers.sealer.seal()
+        turn_until(workers, lambda: len(everything_on(kafka, EVENT_TOPICS["stock"])) == 1)
+        said = f"there is no topic {LOG_CHECKPOINTS}; `oms-es topics` makes it"
+        assert said in why(workers)
+        assert said in stopped_of(capsys)["checkpoints"]
+        workers.submit("test", [ReceiveStock(sku="A", location="berlin", receipt_id="r2", quantity=1)])
+        turn_until(workers, lambda: len(everything_on(kafka, EVENT_TOPICS["stock"])) == 2)
+        create_topics(kafka, [one for one in topics(PARTITIONS) if one.name == LOG_CHECKPOINTS], replicas=1)
+        turn_until(workers, lambda: not why(workers))
+        turn_until(workers, lambda: len(everything_on(kafka, LOG_CHECKPOINTS)) == 1)
+        assert not stopped_of(capsys)
+
+
 def test_checkpoints_are_kept_for_ever_and_other_topics_as_the_brokers_keep_them(kafka: Config) -> None:
     with admin_of(kafka) as admin:
         names = (LOG_CHECKPOINTS, STOCK_LEVELS)

@@ -29,20 +29,22 @@ WHERE size > (SELECT position FROM {RELAY} WHERE name = %s) ORDER BY size LIMIT 
 
 
 class CheckpointPublisher:
-    """Publishes signed checkpoints; that of the empty tree is left out."""
+    """Publishes signed checkpoints; that of the empty tree is left out. Without its topic it waits, and holds nothing
+    up: `missing` says so, and is set by who asks the brokers."""
 
     batch_max = CHECKPOINTS_PUBLISHED_MAX
 
     def __init__(self, producer: MessageProducer, topic: str) -> None:
         self.producer = producer
         self.place = TopicPartition(topic, 0)
+        self.missing = False
 
     def begin(self, session: psycopg.Connection[Any], _epoch: int) -> None:
-        """Raises KafkaUnavailable where the topic is not there."""
-        self.producer.partitions([self.place.topic])
         session.execute(f"INSERT INTO {RELAY} (name) VALUES (%s) ON CONFLICT DO NOTHING", [NAME])
 
     def publish(self, session: psycopg.Connection[Any]) -> int:
+        if self.missing:
+            return 0
         rows = session.execute(UNPUBLISHED, [NAME, CHECKPOINTS_PUBLISHED_MAX]).fetchall()
         if rows:
             self.producer.publish([self._message(*row) for row in rows])
