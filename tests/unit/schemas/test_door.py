@@ -70,6 +70,13 @@ def test_a_name_is_trimmed_and_brought_to_normal_form_c(given_name: str, kept: s
     assert o.PlaceOrder.model_validate({**ORDER, "external_id": given_name}).order_id == o.order_id_of("web", kept)
 
 
+def test_a_moment_is_cut_to_microseconds_and_stays_on_its_day() -> None:
+    """PostgreSQL and others would round the digits that are left out, into the next year."""
+    last = NamedByUs.model_validate_json('{"name": "x", "at": "2026-12-31T23:59:59.9999999Z"}')
+    assert last.at == datetime(2026, 12, 31, 23, 59, 59, 999_999, UTC)
+    assert json.loads(last.model_dump_json())["at"] == "2026-12-31T23:59:59.999999Z"
+
+
 @pytest.mark.parametrize("code", [0, 9, 0x1B, 0x7F, 0x85, 0x61C, 0x200E, 0x2028, 0x202E, 0x2066, 0x2069, 0xD800])
 def test_a_name_has_no_character_that_no_one_sees_or_that_turns_the_direction(code: int) -> None:
     assert wrong(Named, name=f"a{chr(code)}b") == ["name"]
