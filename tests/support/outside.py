@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from random import Random
 from typing import Any
 
 from oms_es.gateways.warehouse import SimulatedWarehouse
-from oms_es.kernel import Command, Event, Recorded
+from oms_es.kernel import Command, Event, GatewayUnavailable, Recorded
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
@@ -154,6 +155,20 @@ class Outside:
         for command in options[choice % len(options)]:
             self.reported.append(command)
             yield command
+
+    def answer_one(self, chance: Random) -> None:
+        """Answer one of the intents, if there are any; one whose gateway is unavailable waits on."""
+        intents = list(self.look())
+        if not intents:
+            return
+        intent = chance.choice(intents)
+        try:
+            commands = list(self.answer(intent))
+        except GatewayUnavailable:
+            self.open.append(intent)
+            return
+        for command in commands:
+            self.engine.submit(command)
 
 
 def run_on(engine: WholeEngine, outside: Outside) -> None:

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, ClassVar, Protocol
 
 from oms_es.gateways.payment.port import Answer, Ask, PaymentGateway, PaymentProvider
-from oms_es.kernel import Command, GatewayUnavailable, Recorded, Refused, Skipped
+from oms_es.kernel import Command, Recorded, Refused, Skipped
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.catalog.location import OpenLocation
@@ -121,17 +121,7 @@ class Story(ABC):
         self.engine.pass_time(seconds)
 
     def answer(self) -> None:
-        intents = list(self.outside.look())
-        if not intents:
-            return
-        intent = self.random.choice(intents)
-        try:
-            commands = list(self.outside.answer(intent))
-        except GatewayUnavailable:
-            self.outside.open.append(intent)
-            return
-        for command in commands:
-            self.engine.submit(command)
+        self.outside.answer_one(self.random)
 
     def hear(self) -> None:
         """Process a report, possibly late or twice."""

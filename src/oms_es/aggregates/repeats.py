@@ -19,7 +19,7 @@ from pydantic_core import from_json, to_json
 from oms_es.kernel import Command, Refused, stream_fields
 from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
-from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.catalog import serial as se
 from oms_es.schemas.finance import account as a
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.refusals import SharedRefusal
@@ -39,7 +39,7 @@ OWN_IDS: Mapping[type[Command], str] = {
     s.ExpectInbound: "inbound_id",
     s.ReserveStock: "reservation_id",
     s.ReleaseStock: "release_id",
-    n.ReceiveSerials: "receipt_id",
+    se.ReceiveSerials: "receipt_id",
     o.AmendOrder: "amendment_id",
     o.CancelOrderLines: "cancellation_id",
     o.SplitOrder: "split_id",

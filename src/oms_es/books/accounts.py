@@ -13,7 +13,7 @@ from rpds import HashTrieMap
 from oms_es.books import chart
 from oms_es.books.entry import Posting, reversed_of, summed
 from oms_es.kernel import Event
-from oms_es.schemas.finance import reconciliation as r
+from oms_es.schemas.finance import reconciliation as rec
 from oms_es.schemas.finance.statement import StatementLine, StatementLinesRecorded
 
 OWN: Mapping[str, str] = {"fee": chart.FEES, "payout": chart.IN_TRANSIT}
@@ -51,7 +51,7 @@ class AccountBook(NamedTuple):
 
     lines: HashTrieMap[str, BookedLine] = HashTrieMap()
     matches: HashTrieMap[str, Draft] = HashTrieMap()
-    breaks: HashTrieMap[str, r.Break] = HashTrieMap()
+    breaks: HashTrieMap[str, rec.Break] = HashTrieMap()
     settled: HashTrieMap[str, Settled] = HashTrieMap()
     written_off: HashTrieMap[str, str] = HashTrieMap()
     closed_through: str = ""
@@ -100,7 +100,7 @@ def _lines(book: AccountBook, event: StatementLinesRecorded, _: Movements) -> Po
     return book, drafts
 
 
-def _matched(book: AccountBook, event: r.ReconciliationMatched, movements: Movements) -> Posted:
+def _matched(book: AccountBook, event: rec.ReconciliationMatched, movements: Movements) -> Posted:
     drafts: list[Draft] = []
     for match in event.matches:
         if match.match_id in book.matches:
@@ -116,7 +116,7 @@ def _matched(book: AccountBook, event: r.ReconciliationMatched, movements: Movem
     return book, drafts
 
 
-def _postings_of_match(book: AccountBook, account: str, match: r.Match, movements: Movements) -> tuple[Posting, ...]:
+def _postings_of_match(book: AccountBook, account: str, match: rec.Match, movements: Movements) -> tuple[Posting, ...]:
     postings = [*_sides(book, account, match.lines, match.movements, movements)]
     kind = book.lines[match.lines[0]].kind if match.lines and match.lines[0] in book.lines else ""
     contra = OWN.get(kind, chart.DIFFERENCES) if not match.movements else chart.DIFFERENCES
@@ -141,7 +141,7 @@ def _balanced(postings: list[Posting], contra: str) -> tuple[Posting, ...]:
     return summed([*postings, *rest])
 
 
-def _undone(book: AccountBook, event: r.ReconciliationMatchUndone, _: Movements) -> Posted:
+def _undone(book: AccountBook, event: rec.ReconciliationMatchUndone, _: Movements) -> Posted:
     known = book.matches.get(event.match_id)
     if known is None:
         return book, []
@@ -149,19 +149,19 @@ def _undone(book: AccountBook, event: r.ReconciliationMatchUndone, _: Movements)
     return book, [Draft(event.match_id, _open_day(book, known.day), reversed_of(known.postings))]
 
 
-def _found(book: AccountBook, event: r.ReconciliationBreaksFound, _: Movements) -> Posted:
+def _found(book: AccountBook, event: rec.ReconciliationBreaksFound, _: Movements) -> Posted:
     for one in event.breaks:
         book = book._replace(breaks=book.breaks.insert(one.break_id, one))
     return book, []
 
 
-def _cleared(book: AccountBook, event: r.ReconciliationBreaksCleared, _: Movements) -> Posted:
+def _cleared(book: AccountBook, event: rec.ReconciliationBreaksCleared, _: Movements) -> Posted:
     for break_id in event.break_ids:
         book = book._replace(breaks=book.breaks.discard(break_id))
     return book, []
 
 
-def _resolved(book: AccountBook, event: r.ReconciliationBreakResolved, movements: Movements) -> Posted:
+def _resolved(book: AccountBook, event: rec.ReconciliationBreakResolved, movements: Movements) -> Posted:
     """Post a break that is written off; after other resolutions the amount stays on its account until it is
     corrected.
     """
@@ -186,7 +186,7 @@ def _resolved(book: AccountBook, event: r.ReconciliationBreakResolved, movements
     return book._replace(settled=settled, written_off=written_off), [Draft(event.break_id, day, postings)]
 
 
-def _reopened(book: AccountBook, event: r.ReconciliationBreakReopened, _: Movements) -> Posted:
+def _reopened(book: AccountBook, event: rec.ReconciliationBreakReopened, _: Movements) -> Posted:
     return _taken_back(book, event.break_id)
 
 
@@ -206,17 +206,17 @@ def _open_day(book: AccountBook, day: str) -> str:
     return day if day > book.closed_through else ""
 
 
-def _closed(book: AccountBook, event: r.ReconciliationPeriodClosed, _: Movements) -> Posted:
+def _closed(book: AccountBook, event: rec.ReconciliationPeriodClosed, _: Movements) -> Posted:
     return book._replace(closed_through=max(book.closed_through, event.through)), []
 
 
 HANDLERS: Mapping[type[Event], Callable[[AccountBook, Any, Movements], Posted]] = {
     StatementLinesRecorded: _lines,
-    r.ReconciliationMatched: _matched,
-    r.ReconciliationMatchUndone: _undone,
-    r.ReconciliationBreaksFound: _found,
-    r.ReconciliationBreaksCleared: _cleared,
-    r.ReconciliationBreakResolved: _resolved,
-    r.ReconciliationBreakReopened: _reopened,
-    r.ReconciliationPeriodClosed: _closed,
+    rec.ReconciliationMatched: _matched,
+    rec.ReconciliationMatchUndone: _undone,
+    rec.ReconciliationBreaksFound: _found,
+    rec.ReconciliationBreaksCleared: _cleared,
+    rec.ReconciliationBreakResolved: _resolved,
+    rec.ReconciliationBreakReopened: _reopened,
+    rec.ReconciliationPeriodClosed: _closed,
 }

@@ -15,7 +15,7 @@ from oms_es.processing.bulk.overflow import Overflow, Overflowing
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance import account as a
-from oms_es.schemas.finance import reconciliation as r
+from oms_es.schemas.finance import reconciliation as rec
 from oms_es.schemas.finance.statement import StatementLinesRecorded, StatementRecorded
 from oms_es.schemas.payment.movements import MOVEMENTS, movement_of
 from oms_es.schemas.values.currency import in_money
@@ -67,7 +67,7 @@ class BookChecks:
                 self.statements[event.account, event.statement_id] = event
             case StatementLinesRecorded():
                 self._check_lines(recorded, event, entries)
-            case r.ReconciliationMatched():
+            case rec.ReconciliationMatched():
                 self._check_matches(recorded, event, entries)
             case o.OrderCompleted():
                 left = self.books.orders.get(event.order_id, OrderBook()).deferred
@@ -113,7 +113,7 @@ class BookChecks:
                 booked == said, lambda: f"{at(recorded)}: the books have {booked}, the statement says {said}"
             )
 
-    def _check_matches(self, recorded: Recorded, event: r.ReconciliationMatched, entries: list[Entry]) -> None:
+    def _check_matches(self, recorded: Recorded, event: rec.ReconciliationMatched, entries: list[Entry]) -> None:
         by_match = {entry.subject: entry for entry in entries}
         known = self.books.accounts[event.account].lines
         for one in event.matches:

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from oms_es.app import engine_on
 from oms_es.reports import queries
 from oms_es.schemas import stock as s
-from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.catalog import serial as se
 
 AT: Any = {"sku": "A", "location": "berlin"}
 BEFORE, SPRING, AUTUMN = (datetime(year, 3, 1, tzinfo=UTC) for year in (2097, 2098, 2099))
@@ -53,14 +53,14 @@ def test_what_expires_first_is_advised_first_and_what_is_low_is_listed_until_it_
 
 
 def test_p08_numbered_units_move_between_locations_and_are_nowhere_twice(database_url: str) -> None:
-    claim = n.ReceiveSerials(**AT, receipt_id="r", serials=("1", "2"))
+    claim = se.ReceiveSerials(**AT, receipt_id="r", serials=("1", "2"))
     move = s.MoveStock(**AT, move_id="m", quantity=1, to_location="paris", serials=("1",))
     with engine_on(database_url) as engine:
         engine.submit("test", [claim])
         engine.settle()
         engine.submit("test", [move])
         engine.settle()
-        again = n.ReceiveSerials(sku="A", location="rome", receipt_id="x", serials=("1",))
+        again = se.ReceiveSerials(sku="A", location="rome", receipt_id="x", serials=("1",))
         ((_, refusal),) = engine.submit("test", [again])
         assert refusal.reason == "serial_elsewhere"
         assert "is at paris" in refusal.detail

@@ -6,7 +6,7 @@ from typing import Any
 
 from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
-from oms_es.schemas.catalog import rules as u
+from oms_es.schemas.catalog import rules as ru
 from oms_es.schemas.catalog.location import CloseLocation, OpenLocation
 from outside import Outside, run_on
 from whole_engine import START, WholeEngine, failed
@@ -54,11 +54,11 @@ def test_a_location_that_opens_after_its_stock_came_serves_all_who_wait_as_far_a
 
 
 def test_new_rules_serve_who_could_not_be_served() -> None:
-    never = u.EligibilityRule(rule_id="not-now", effect="never", locations=("berlin",))
-    closed = u.PublishSourcingRules(version="2", eligibility=(never,))
+    never = ru.EligibilityRule(rule_id="not-now", effect="never", locations=("berlin",))
+    closed = ru.PublishSourcingRules(version="2", eligibility=(never,))
     world = World(BERLIN, closed, stock(2), order(1), order(2))
     assert world.phases() == ["backordered"] * 2
-    world.submit(u.PublishSourcingRules(version="3"))
+    world.submit(ru.PublishSourcingRules(version="3"))
     assert world.phases() == ["completed"] * 2
 
 

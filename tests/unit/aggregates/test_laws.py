@@ -42,21 +42,21 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
-from oms_es.schemas.catalog import numbering as numbers
-from oms_es.schemas.catalog import rates as r
-from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.catalog import numbering as n
+from oms_es.schemas.catalog import rates as ra
+from oms_es.schemas.catalog import serial as se
 from oms_es.schemas.catalog.item import DefineBundle, DescribeItem
 from oms_es.schemas.catalog.location import CloseLocation, OpenLocation
 from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, PublishSourcingRules, SourcingRulesPublished
 from oms_es.schemas.operations import aside as a
-from oms_es.schemas.operations import connection as w
+from oms_es.schemas.operations import connection as con
 from oms_es.schemas.operations import document as d
 from oms_es.schemas.operations import exception as c
-from oms_es.schemas.operations import subscription as u
+from oms_es.schemas.operations import subscription as sub
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.payment import provider as v
 from oms_es.schemas.payment import references as ref
-from oms_es.schemas.returns import rma as back
+from oms_es.schemas.returns import rma as r
 from oms_es.schemas.shipment import tracker as t
 from oms_es.schemas.values.parts import without_personal
 from oms_es.verification.stock_checks import StockCounts
@@ -786,14 +786,14 @@ def location_holds(state: location.Location, history: Sequence[Event]) -> None:
 
 def numbering_commands() -> Strategy:
     sets = st.builds(
-        numbers.SetOrderNumbering, channel=st.just("web"), prefix=words, digits=quantities, first=st.integers(1, 9)
+        n.SetOrderNumbering, channel=st.just("web"), prefix=words, digits=quantities, first=st.integers(1, 9)
     )
-    asks = st.builds(numbers.AssignOrderNumber, channel=st.just("web"), order_id=st.sampled_from("abcdefgh"))
+    asks = st.builds(n.AssignOrderNumber, channel=st.just("web"), order_id=st.sampled_from("abcdefgh"))
     return sets | asks | asks
 
 
 def numbering_holds(state: numbering.Numbering, history: Sequence[Event]) -> None:
-    given = [event for event in history if isinstance(event, numbers.OrderNumbered)]
+    given = [event for event in history if isinstance(event, n.OrderNumbered)]
     assert len({event.order_id for event in given}) == len(given)
     assert all(before.number < after.number for before, after in pairwise(given))
     restored = numbering.restore(from_json(to_json(numbering.dump(state))))
@@ -840,23 +840,23 @@ def serial_commands() -> Strategy:
     numbers = st.sampled_from([("1",), ("2",), ("1", "2"), ("2", "3")])
     of: Any = {"sku": st.just("A"), "location": cities, "serials": numbers}
     return st.one_of(
-        st.builds(n.ReceiveSerials, **of, receipt_id=words),
-        st.builds(n.RecordSerialsSeen, **of, from_location=st.none() | cities),
-        st.builds(n.RecordSerialsLeft, **of),
+        st.builds(se.ReceiveSerials, **of, receipt_id=words),
+        st.builds(se.RecordSerialsSeen, **of, from_location=st.none() | cities),
+        st.builds(se.RecordSerialsLeft, **of),
     )
 
 
 def serials_hold(state: serial.Registry, history: Sequence[Event]) -> None:
     at: dict[str, str] = {}
     for event in history:
-        assert isinstance(event, n.SerialEvent)
+        assert isinstance(event, se.SerialEvent)
         for number in event.serials:
-            if isinstance(event, n.SerialsClaimed):
+            if isinstance(event, se.SerialsClaimed):
                 assert number not in at, "received while it was elsewhere"
-            if isinstance(event, n.SerialsLeft):
+            if isinstance(event, se.SerialsLeft):
                 if at.get(number) == event.location:
                     del at[number]
-            elif not isinstance(event, n.SerialConflictFound):
+            elif not isinstance(event, se.SerialConflictFound):
                 at[number] = event.location
     assert dict(state.at.items()) == at
     assert serial.restore(from_json(to_json(serial.dump(state)))) == state
@@ -866,27 +866,27 @@ def serials_hold(state: serial.Registry, history: Sequence[Event]) -> None:
 
 
 def rates_commands() -> Strategy:
-    band = r.Band(weight_grams_max=1, price_minor=1)
-    beyond = r.Beyond(step_grams=1, step_minor=1, weight_grams_max=9)
-    zones = (r.Zone(regions=("广东",), transit_days=1, bands=(band,), beyond=beyond),)
+    band = ra.Band(weight_grams_max=1, price_minor=1)
+    beyond = ra.Beyond(step_grams=1, step_minor=1, weight_grams_max=9)
+    zones = (ra.Zone(regions=("广东",), transit_days=1, bands=(band,), beyond=beyond),)
     publish = st.builds(
-        r.PublishRates,
+        ra.PublishRates,
         carrier=st.just("dhl"),
         version=words,
         currency=st.sampled_from(["EUR", "EUR", "USD"]),
-        services=st.just((r.Service(service="parcel", zones=zones),)),
+        services=st.just((ra.Service(service="parcel", zones=zones),)),
     )
-    return publish | st.just(r.WithdrawRates(carrier="dhl"))
+    return publish | st.just(ra.WithdrawRates(carrier="dhl"))
 
 
 def rates_hold(state: rates.Rates, history: Sequence[Event]) -> None:
-    published = [event for event in history if isinstance(event, r.RatesPublished)]
+    published = [event for event in history if isinstance(event, ra.RatesPublished)]
     assert len({(event.version, event.currency) for event in published}) == len({event.version for event in published})
-    assert state.current == (history[-1] if isinstance(history[-1], r.RatesPublished) else None) if history else True
+    assert state.current == (history[-1] if isinstance(history[-1], ra.RatesPublished) else None) if history else True
 
 
 def delivery_commands() -> Strategy:
-    return st.builds(r.DefineDeliveryOption, option=st.just("express"), transit_days_max=st.none() | st.integers(0, 1))
+    return st.builds(ra.DefineDeliveryOption, option=st.just("express"), transit_days_max=st.none() | st.integers(0, 1))
 
 
 def delivery_holds(state: delivery.Option, history: Sequence[Event]) -> None:
@@ -956,19 +956,19 @@ def subscription_commands() -> Strategy:
     facts: Any = {**of, "url": st.sampled_from(["https://a.example", "https://b.example"])}
     types = {"types": st.sampled_from([("OrderShipped",), ("OrderPlaced", "OrderShipped")])}
     return st.one_of(
-        st.builds(u.OpenSubscription, **facts, **types, secret_id=secret_ids),
-        st.builds(u.ChangeSubscription, **facts, **types),
-        st.builds(u.RotateSubscription, **of, secret_id=secret_ids, now=moments),
-        st.builds(u.DisableSubscription, **of, because=words, failed=st.booleans()),
-        st.builds(u.EnableSubscription, **of),
+        st.builds(sub.OpenSubscription, **facts, **types, secret_id=secret_ids),
+        st.builds(sub.ChangeSubscription, **facts, **types),
+        st.builds(sub.RotateSubscription, **of, secret_id=secret_ids, now=moments),
+        st.builds(sub.DisableSubscription, **of, because=words, failed=st.booleans()),
+        st.builds(sub.EnableSubscription, **of),
     )
 
 
 def subscription_holds(state: subscription.Subscription, history: Sequence[Event]) -> None:
-    kinds = [type(one) for one in history if isinstance(one, u.SubscriptionDisabled | u.SubscriptionEnabled)]
+    kinds = [type(one) for one in history if isinstance(one, sub.SubscriptionDisabled | sub.SubscriptionEnabled)]
     assert all(one is not other for one, other in pairwise(kinds))
-    assert (state.disabled is not None) == (kinds[-1:] == [u.SubscriptionDisabled])
-    assert happened(history, u.SubscriptionOpened) == bool(history)
+    assert (state.disabled is not None) == (kinds[-1:] == [sub.SubscriptionDisabled])
+    assert happened(history, sub.SubscriptionOpened) == bool(history)
     assert not state.secret_id or state.secret_id != state.previous_secret_id
 
 
@@ -1020,22 +1020,22 @@ def connection_commands() -> Strategy:
     of: Any = {"name": st.just("shop")}
     return st.one_of(
         st.builds(
-            w.OpenConnection,
+            con.OpenConnection,
             **of,
             dialect=st.sampled_from(["shopify", "woocommerce", "canonical"]),
             channel=st.sampled_from([None, "web"]),
             secret_id=secret_ids,
         ),
-        st.builds(w.RotateConnection, **of, secret_id=secret_ids, now=moments),
-        st.builds(w.DisableConnection, **of),
-        st.builds(w.EnableConnection, **of),
+        st.builds(con.RotateConnection, **of, secret_id=secret_ids, now=moments),
+        st.builds(con.DisableConnection, **of),
+        st.builds(con.EnableConnection, **of),
     )
 
 
 def connection_holds(state: connection.Connection, history: Sequence[Event]) -> None:
-    kinds = [type(one) for one in history if isinstance(one, w.ConnectionDisabled | w.ConnectionEnabled)]
+    kinds = [type(one) for one in history if isinstance(one, con.ConnectionDisabled | con.ConnectionEnabled)]
     assert all(one is not other for one, other in pairwise(kinds))
-    assert state.is_disabled == (kinds[-1:] == [w.ConnectionDisabled])
+    assert state.is_disabled == (kinds[-1:] == [con.ConnectionDisabled])
     assert (state.channel is None) or state.dialect in ("woocommerce", "canonical")
 
 
@@ -1070,11 +1070,9 @@ def rma_strategies(inspected: tuple[str, ...]) -> tuple[Strategy, Strategy]:
     of: Any = {"rma_id": st.just("r")}
     lines = st.sampled_from(["1", "2"])
     counts = st.lists(st.builds(o.LineUnits, line_id=lines, quantity=quantities), min_size=1, max_size=2).map(tuple)
-    expected = st.builds(
-        back.ExpectedLine, line_id=lines, sku=st.just("A"), quantity=quantities, reason=st.just("other")
-    )
+    expected = st.builds(r.ExpectedLine, line_id=lines, sku=st.just("A"), quantity=quantities, reason=st.just("other"))
     seen = st.builds(
-        back.InspectedLine,
+        r.InspectedLine,
         line_id=st.sampled_from(inspected),
         quantity=quantities,
         grade=st.just("opened"),
@@ -1082,29 +1080,29 @@ def rma_strategies(inspected: tuple[str, ...]) -> tuple[Strategy, Strategy]:
         credited=st.booleans(),
     )
     opening = st.builds(
-        back.OpenRma,
+        r.OpenRma,
         **of,
         order_id=st.just("o"),
         channel=st.just("web"),
         resolution=st.sampled_from(["refund", "exchange", "refund_only"]),
         lines=st.lists(expected, min_size=1, max_size=2).map(tuple),
         requested_at=moments,
-        terms=st.builds(back.Terms, approve_at_once=st.booleans()),
+        terms=st.builds(r.Terms, approve_at_once=st.booleans()),
     )
     steps = st.one_of(
-        st.builds(back.ApproveRma, **of),
-        st.builds(back.RefuseRma, **of, reason=words),
-        st.builds(back.ReceiveRma, **of, receipt_id=st.sampled_from("abc"), location=st.just("berlin"), lines=counts),
+        st.builds(r.ApproveRma, **of),
+        st.builds(r.RefuseRma, **of, reason=words),
+        st.builds(r.ReceiveRma, **of, receipt_id=st.sampled_from("abc"), location=st.just("berlin"), lines=counts),
         st.builds(
-            back.InspectRma,
+            r.InspectRma,
             **of,
             inspection_id=st.sampled_from("ijk"),
             location=st.just("berlin"),
             lines=st.lists(seen, min_size=1, max_size=2).map(tuple),
         ),
-        st.builds(back.CloseRma, **of),
-        st.builds(back.LapseRma, **of),
-        st.builds(back.RecordCreditLeft, **of, exchange_order_id=words, amount_minor=quantities),
+        st.builds(r.CloseRma, **of),
+        st.builds(r.LapseRma, **of),
+        st.builds(r.RecordCreditLeft, **of, exchange_order_id=words, amount_minor=quantities),
     )
     return opening, steps
 
@@ -1118,12 +1116,12 @@ def rma_holds(state: rma.Rma, history: Sequence[Event]) -> None:
                     counted[line.line_id] += line.quantity
         return counted
 
-    opened, received, inspected = units(back.RmaOpened), units(back.RmaReceived), units(back.RmaInspected)
+    opened, received, inspected = units(r.RmaOpened), units(r.RmaReceived), units(r.RmaInspected)
     kept = state.opened is not None and state.opened.resolution == "refund_only"
     assert inspected <= received <= opened
-    assert units(back.RmaCreditDue) <= (opened if kept else inspected)
-    assert happened(history, back.RmaClosed) + happened(history, back.RmaRefused) <= 1
-    assert happened(history, back.RmaApproved) <= 1
+    assert units(r.RmaCreditDue) <= (opened if kept else inspected)
+    assert happened(history, r.RmaClosed) + happened(history, r.RmaRefused) <= 1
+    assert happened(history, r.RmaApproved) <= 1
 
 
 LAWS = (

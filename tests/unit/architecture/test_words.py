@@ -112,3 +112,17 @@ def test_no_two_classes_are_called_place() -> None:
     """A shelf, an address and a candidate are different things."""
     found = [name for name, text in texts() if re.search(r"^class Place\b", text, re.MULTILINE)]
     assert found == []
+
+
+ALIAS = re.compile(r"^from oms_es\.(schemas[\w.]*) import (\w+) as (\w+)$", re.MULTILINE)
+
+
+def test_a_module_of_schemas_has_one_alias_everywhere() -> None:
+    """A reader of several files learns it once; a name that a package re-exports is none."""
+    aliases: dict[str, set[str]] = {}
+    for file in [*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+        for package, name, alias in ALIAS.findall(file.read_text()):
+            if alias != name:
+                aliases.setdefault(f"{package}.{name}", set()).add(alias)
+    assert len(aliases) > 10
+    assert {module: names for module, names in aliases.items() if len(names) > 1} == {}

@@ -10,7 +10,7 @@ from oms_es.books.journal import Balances, Books
 from oms_es.kernel import Event
 from oms_es.processing.bulk.overflow import Overflow
 from oms_es.schemas import payment as p
-from oms_es.schemas.finance import reconciliation as r
+from oms_es.schemas.finance import reconciliation as rec
 from oms_es.schemas.finance.statement import StatementLine, StatementLinesRecorded
 from oms_es.verification.book_checks import BookChecks
 
@@ -33,8 +33,8 @@ def lines(*some: StatementLine, account: str = "stripe") -> StatementLinesRecord
     return StatementLinesRecorded(account=account, statement_id="s", currency="EUR", first=1, lines=some)
 
 
-def match(*names: str, movements: tuple[str, ...] = (), amount: int, match_id: str = "m") -> r.Match:
-    return r.Match(
+def match(*names: str, movements: tuple[str, ...] = (), amount: int, match_id: str = "m") -> rec.Match:
+    return rec.Match(
         match_id=match_id,
         lines=names,
         movements=movements,
@@ -45,12 +45,12 @@ def match(*names: str, movements: tuple[str, ...] = (), amount: int, match_id: s
     )
 
 
-def matched(*matches: r.Match, account: str = "stripe") -> r.ReconciliationMatched:
-    return r.ReconciliationMatched(account=account, matches=matches)
+def matched(*matches: rec.Match, account: str = "stripe") -> rec.ReconciliationMatched:
+    return rec.ReconciliationMatched(account=account, matches=matches)
 
 
-def found(kind: Any, *names: str, movements: tuple[str, ...] = ()) -> r.ReconciliationBreaksFound:
-    one = r.Break(
+def found(kind: Any, *names: str, movements: tuple[str, ...] = ()) -> rec.ReconciliationBreaksFound:
+    one = rec.Break(
         break_id="b",
         kind=kind,
         day="2026-01-05",
@@ -60,15 +60,15 @@ def found(kind: Any, *names: str, movements: tuple[str, ...] = ()) -> r.Reconcil
         movements=movements,
         detail="x",
     )
-    return r.ReconciliationBreaksFound(**OF, breaks=(one,))
+    return rec.ReconciliationBreaksFound(**OF, breaks=(one,))
 
 
-def resolved(resolution: str = "written_off") -> r.ReconciliationBreakResolved:
-    return r.ReconciliationBreakResolved(**OF, break_id="b", resolution=resolution, amount_minor=1, currency="EUR")
+def resolved(resolution: str = "written_off") -> rec.ReconciliationBreakResolved:
+    return rec.ReconciliationBreakResolved(**OF, break_id="b", resolution=resolution, amount_minor=1, currency="EUR")
 
 
-REOPENED = r.ReconciliationBreakReopened(**OF, break_id="b")
-UNDONE = r.ReconciliationMatchUndone(**OF, match_id="m")
+REOPENED = rec.ReconciliationBreakReopened(**OF, break_id="b")
+UNDONE = rec.ReconciliationMatchUndone(**OF, match_id="m")
 
 
 def balances(*events: Event) -> dict[str, int]:
@@ -132,7 +132,7 @@ def test_a_line_that_two_statements_have_is_in_the_account_once_when_that_is_set
 
 def test_what_touches_a_closed_period_is_booked_when_it_is_recorded() -> None:
     books = Books()
-    closed = r.ReconciliationPeriodClosed(**OF, through="2026-01-31")
+    closed = rec.ReconciliationPeriodClosed(**OF, through="2026-01-31")
     days = [entry.day for one in as_recorded([closed, lines(line(600))]) for entry in books.fold(one)]
     assert days == ["2026-01-01"]  # the day of `as_recorded`, not the line's
 

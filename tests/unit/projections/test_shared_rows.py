@@ -17,8 +17,8 @@ from oms_es.kernel import Command, Key, Projection, Recorded, Row
 from oms_es.processing.read_models.folding import fold
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog import item as i
-from oms_es.schemas.catalog import rates as t
-from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.catalog import rates as ra
+from oms_es.schemas.catalog import serial as se
 from oms_es.schemas.catalog.numbering import AssignOrderNumber, SetOrderNumbering
 from oms_es.schemas.catalog.rules import PublishSourcingRules
 from oms_es.schemas.finance.account import CreditAccount, OpenAccount
@@ -52,8 +52,8 @@ from own_invoices import content
 CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
 TEA: Any = {"sku": "TEA", "location": "leipzig"}
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-PARCEL = t.Service(
-    service="parcel", zones=(t.Zone(transit_days=2, bands=(t.Band(weight_grams_max=1_000, price_minor=490),)),)
+PARCEL = ra.Service(
+    service="parcel", zones=(ra.Zone(transit_days=2, bands=(ra.Band(weight_grams_max=1_000, price_minor=490),)),)
 )
 SECRET_ID = f"sec_{'0' * 24}"
 SIGHTINGS = tuple(
@@ -78,9 +78,9 @@ BESIDES: tuple[Command, ...] = (
     s.ExpectInbound(**TEA, inbound_id="po-1", quantity=3, promised_at=LONG_AGO),
     SetOrderNumbering(channel="web"),
     AssignOrderNumber(channel="web", order_id="o1"),
-    n.ReceiveSerials(**TEA, receipt_id="numbered", serials=("1", "2")),
-    *(t.PublishRates(carrier="dhl", version=version, currency="EUR", services=(PARCEL,)) for version in "12"),
-    *(t.DefineDeliveryOption(option=option, transit_days_max=2) for option in ("standard", "express")),
+    se.ReceiveSerials(**TEA, receipt_id="numbered", serials=("1", "2")),
+    *(ra.PublishRates(carrier="dhl", version=version, currency="EUR", services=(PARCEL,)) for version in "12"),
+    *(ra.DefineDeliveryOption(option=option, transit_days_max=2) for option in ("standard", "express")),
     *(RecordTracking(carrier="dhl", tracking_number=number, sightings=SIGHTINGS) for number in "12"),
     *(OpenConnection(name=name, dialect="woocommerce", channel="web", secret_id=SECRET_ID) for name in ("a", "b")),
     *(

@@ -9,20 +9,20 @@ import pytest
 from folding import fold
 from oms_es.kernel import Event
 from oms_es.projections.shipment.shipments import projection
-from oms_es.schemas import shipment as s
+from oms_es.schemas import shipment as sh
 from oms_es.schemas.order import Address, Reservation
 from story import NOON
 
 OF: Any = {"shipment_id": "o.1", "order_id": "o"}
 ITEMS = (Reservation(reservation_id="r", sku="A", location="x", quantity=2),)
 WORTH: Any = {"payment_id": "p", "location": "x", "items": ITEMS, "amount_minor": 900}
-REQUESTED = s.ShipmentRequested(**OF, **WORTH, ship_to=Address(country="DE"))
-PACKED = s.ShipmentPacked(**OF, weight_grams=500)
+REQUESTED = sh.ShipmentRequested(**OF, **WORTH, ship_to=Address(country="DE"))
+PACKED = sh.ShipmentPacked(**OF, weight_grams=500)
 NUMBER: Any = {"carrier": "fast", "tracking_number": "N1"}
-BOOKED = s.ShipmentBooked(**OF, **NUMBER)
-GIVEN_BACK = s.ShipmentBookingCancelled(**OF, **NUMBER)
-LEFT = s.ShipmentDispatched(**OF, **WORTH, dispatched_at=NOON)
-DELIVERED = s.ShipmentDelivered(**OF, delivered_at=NOON)
+BOOKED = sh.ShipmentBooked(**OF, **NUMBER)
+GIVEN_BACK = sh.ShipmentBookingCancelled(**OF, **NUMBER)
+LEFT = sh.ShipmentDispatched(**OF, **WORTH, dispatched_at=NOON)
+DELIVERED = sh.ShipmentDelivered(**OF, delivered_at=NOON)
 
 
 def only(*events: Event) -> Any:
@@ -36,13 +36,13 @@ def only(*events: Event) -> Any:
     [
         ([], "requested", ""),
         ([PACKED], "packed", ""),
-        ([PACKED, s.ShipmentBookingFailed(**OF, reason="full")], "to_be_booked", ""),
+        ([PACKED, sh.ShipmentBookingFailed(**OF, reason="full")], "to_be_booked", ""),
         ([PACKED, BOOKED], "booked", "N1"),
         ([PACKED, BOOKED, GIVEN_BACK], "to_be_booked", ""),
         ([PACKED, BOOKED, LEFT], "dispatched", "N1"),
         ([PACKED, LEFT, BOOKED], "dispatched", "N1"),
         ([PACKED, BOOKED, LEFT, DELIVERED], "delivered", "N1"),
-        ([s.ShipmentCancelled(**OF, items=ITEMS)], "cancelled", ""),
+        ([sh.ShipmentCancelled(**OF, items=ITEMS)], "cancelled", ""),
     ],
 )
 def test_its_status_is_how_far_it_came_and_its_number_the_one_that_holds(

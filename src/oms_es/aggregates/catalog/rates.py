@@ -11,30 +11,30 @@ from typing import NamedTuple
 from rpds import HashTrieMap
 
 from oms_es.kernel import Decider, Refused
-from oms_es.schemas.catalog import rates as r
+from oms_es.schemas.catalog import rates as ra
 from oms_es.schemas.catalog.refusals import CatalogRefusal
 
 
 class Rates(NamedTuple):
-    current: r.RatesPublished | None = None
-    versions: HashTrieMap[str, r.RatesPublished] = HashTrieMap()
+    current: ra.RatesPublished | None = None
+    versions: HashTrieMap[str, ra.RatesPublished] = HashTrieMap()
 
 
-def evolve(rates: Rates, event: r.RatesEvent) -> Rates:
+def evolve(rates: Rates, event: ra.RatesEvent) -> Rates:
     """Never refuse an event: an old stream must load under new rules."""
     match event:
-        case r.RatesPublished(version=version):
+        case ra.RatesPublished(version=version):
             return Rates(event, rates.versions.insert(version, event))
-        case r.RatesWithdrawn():
+        case ra.RatesWithdrawn():
             return rates._replace(current=None)
     return rates
 
 
-def decide(rates: Rates, command: r.RatesCommand) -> Iterator[r.RatesEvent]:
+def decide(rates: Rates, command: ra.RatesCommand) -> Iterator[ra.RatesEvent]:
     """Yield nothing if the command is already satisfied, so that retries are free."""
     match command:
-        case r.PublishRates():
-            published = r.RatesPublished(
+        case ra.PublishRates():
+            published = ra.RatesPublished(
                 carrier=command.carrier, version=command.version, currency=command.currency, services=command.services
             )
             before = rates.versions.get(command.version)
@@ -45,9 +45,9 @@ def decide(rates: Rates, command: r.RatesCommand) -> Iterator[r.RatesEvent]:
                     CatalogRefusal.VERSION_REUSED,
                     f"version {command.version} of {command.carrier}'s rates has other content; publish under another",
                 )
-        case r.WithdrawRates():
+        case ra.WithdrawRates():
             if rates.current:
-                yield r.RatesWithdrawn(carrier=command.carrier)
+                yield ra.RatesWithdrawn(carrier=command.carrier)
 
 
 decider = Decider(
@@ -55,6 +55,6 @@ decider = Decider(
     Rates(),
     evolve,
     decide,
-    accepts=(r.PublishRates, r.WithdrawRates),
-    emits=(r.RatesPublished, r.RatesWithdrawn),
+    accepts=(ra.PublishRates, ra.WithdrawRates),
+    emits=(ra.RatesPublished, ra.RatesWithdrawn),
 )

@@ -13,7 +13,7 @@ from rpds import HashTrieMap, HashTrieSet, Queue
 
 from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Decider, Refused
-from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.catalog import serial as se
 from oms_es.schemas.catalog.refusals import CatalogRefusal
 
 RECEIPTS_REMEMBERED_MAX = 10_000
@@ -28,44 +28,44 @@ class Registry(NamedTuple):
     receipts_in_order: Queue[str] = Queue()
 
 
-def evolve(registry: Registry, event: n.SerialEvent) -> Registry:
+def evolve(registry: Registry, event: se.SerialEvent) -> Registry:
     """Never refuse an event: an old stream must load under new rules."""
     at, conflicts = registry.at, registry.conflicts
     match event:
-        case n.SerialsClaimed():
+        case se.SerialsClaimed():
             return _remember(registry._replace(at=_inserted(at, event)), event)
-        case n.SerialsSeen():
+        case se.SerialsSeen():
             return registry._replace(at=_inserted(at, event))
-        case n.SerialsLeft(serials=serials, location=location):
+        case se.SerialsLeft(serials=serials, location=location):
             for serial in serials:
                 at = at.discard(serial) if at.get(serial) == location else at
                 conflicts = conflicts.discard((serial, location))
             return registry._replace(at=at, conflicts=conflicts)
-        case n.SerialConflictFound(serials=serials, location=location):
+        case se.SerialConflictFound(serials=serials, location=location):
             return registry._replace(conflicts=conflicts.update((serial, location) for serial in serials))
     return registry
 
 
-def decide(registry: Registry, command: n.SerialCommand) -> Iterator[n.SerialEvent]:
+def decide(registry: Registry, command: se.SerialCommand) -> Iterator[se.SerialEvent]:
     """Yield nothing if the command is already satisfied, so that retries are free."""
     match command:
-        case n.ReceiveSerials():
+        case se.ReceiveSerials():
             yield from _claim(registry, command)
-        case n.RecordSerialsSeen():
+        case se.RecordSerialsSeen():
             yield from _seen(registry, command)
-        case n.RecordSerialsLeft(sku=sku, location=location):
+        case se.RecordSerialsLeft(sku=sku, location=location):
             named = dict.fromkeys(command.serials)
             if left := tuple(serial for serial in named if _is_at(registry, serial, location)):
-                yield n.SerialsLeft(sku=sku, location=location, serials=left)
+                yield se.SerialsLeft(sku=sku, location=location, serials=left)
 
 
-def _inserted(at: HashTrieMap[str, str], event: n.SerialEvent) -> HashTrieMap[str, str]:
+def _inserted(at: HashTrieMap[str, str], event: se.SerialEvent) -> HashTrieMap[str, str]:
     for serial in event.serials:
         at = at.insert(serial, event.location)
     return at
 
 
-def _remember(registry: Registry, event: n.SerialsClaimed) -> Registry:
+def _remember(registry: Registry, event: se.SerialsClaimed) -> Registry:
     receipts = registry.receipts.insert(event.receipt_id, event.asked)
     in_order = registry.receipts_in_order.enqueue(event.receipt_id)
     if len(receipts) > RECEIPTS_REMEMBERED_MAX:
@@ -78,7 +78,7 @@ def _is_at(registry: Registry, serial: str, location: str) -> bool:
     return registry.at.get(serial) == location or (serial, location) in registry.conflicts
 
 
-def _claim(registry: Registry, command: n.ReceiveSerials) -> Iterator[n.SerialEvent]:
+def _claim(registry: Registry, command: se.ReceiveSerials) -> Iterator[se.SerialEvent]:
     if done_before(registry.receipts.get(command.receipt_id), command):
         return
     for serial in command.serials:
@@ -88,10 +88,10 @@ def _claim(registry: Registry, command: n.ReceiveSerials) -> Iterator[n.SerialEv
                 f"{serial} of {command.sku} is at {elsewhere}; ship, move or write it off there before it is received",
             )
     fields = {**command.model_dump(), "serials": tuple(dict.fromkeys(command.serials))}
-    yield n.SerialsClaimed(**fields, asked=asked_of(command))
+    yield se.SerialsClaimed(**fields, asked=asked_of(command))
 
 
-def _seen(registry: Registry, command: n.RecordSerialsSeen) -> Iterator[n.SerialEvent]:
+def _seen(registry: Registry, command: se.RecordSerialsSeen) -> Iterator[se.SerialEvent]:
     """Decide where seen units are; never refuse, because the units are physically there.
 
     A number that is on record elsewhere counts as moved only if it is still at the location that the move starts from;
@@ -111,9 +111,9 @@ def _seen(registry: Registry, command: n.RecordSerialsSeen) -> Iterator[n.Serial
             conflicts[there].append(serial)
     place: dict[str, Any] = {"sku": command.sku, "location": command.location}
     if seen:
-        yield n.SerialsSeen(**place, serials=tuple(seen), from_location=command.from_location)
+        yield se.SerialsSeen(**place, serials=tuple(seen), from_location=command.from_location)
     for elsewhere, serials in conflicts.items():
-        yield n.SerialConflictFound(**place, serials=tuple(serials), elsewhere=elsewhere)
+        yield se.SerialConflictFound(**place, serials=tuple(serials), elsewhere=elsewhere)
 
 
 def dump(registry: Registry) -> Any:
@@ -139,8 +139,8 @@ decider = Decider(
     Registry(),
     evolve,
     decide,
-    accepts=(n.ReceiveSerials, n.RecordSerialsSeen, n.RecordSerialsLeft),
-    emits=(n.SerialsClaimed, n.SerialsSeen, n.SerialsLeft, n.SerialConflictFound),
+    accepts=(se.ReceiveSerials, se.RecordSerialsSeen, se.RecordSerialsLeft),
+    emits=(se.SerialsClaimed, se.SerialsSeen, se.SerialsLeft, se.SerialConflictFound),
     dump=dump,
     restore=restore,
     snapshot_version=2,

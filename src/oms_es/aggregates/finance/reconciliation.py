@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rpds import HashTrieMap, HashTrieSet
 
 from oms_es.kernel import Decider, Refused
-from oms_es.schemas.finance import reconciliation as r
+from oms_es.schemas.finance import reconciliation as rec
 from oms_es.schemas.finance.refusals import FinanceRefusal
 from oms_es.schemas.values.currency import to_text
 from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
@@ -50,81 +50,81 @@ class Reconciliation(NamedTuple):
     the breaks that the match settled.
     """
 
-    matches: HashTrieMap[str, r.Match] = HashTrieMap()
+    matches: HashTrieMap[str, rec.Match] = HashTrieMap()
     taken: HashTrieMap[str, str] = HashTrieMap()
     undone: HashTrieSet[str] = HashTrieSet()
     breaks: HashTrieMap[str, Found] = HashTrieMap()
     by_hand: HashTrieMap[tuple[str, ...], str] = HashTrieMap()
     closed_through: str = ""
-    fees: HashTrieMap[str, tuple[r.FeeTerm, ...]] = HashTrieMap()
+    fees: HashTrieMap[str, tuple[rec.FeeTerm, ...]] = HashTrieMap()
     """The agreed fees by the day from which they are in force."""
 
     def adjusts(self, days: Iterable[str]) -> str:
         return self.closed_through if any(day <= self.closed_through for day in days) else ""
 
 
-def evolve(state: Reconciliation, event: r.ReconciliationEvent) -> Reconciliation:
+def evolve(state: Reconciliation, event: rec.ReconciliationEvent) -> Reconciliation:
     """Never refuse an event: an old stream must load under new rules."""
     match event:
-        case r.ReconciliationMatched(matches=matches):
+        case rec.ReconciliationMatched(matches=matches):
             for one in matches:
                 state = _matched(state, one)
                 if event.settles:
                     state = state._replace(by_hand=state.by_hand.insert(event.settles, one.match_id))
-        case r.ReconciliationMatchUndone(match_id=match_id):
+        case rec.ReconciliationMatchUndone(match_id=match_id):
             return _undone(state, match_id)
-        case r.ReconciliationBreaksFound(breaks=breaks):
+        case rec.ReconciliationBreaksFound(breaks=breaks):
             for its in breaks:
                 state = state._replace(breaks=state.breaks.insert(its.break_id, found_of(its)))
-        case r.ReconciliationBreaksCleared(break_ids=break_ids):
+        case rec.ReconciliationBreaksCleared(break_ids=break_ids):
             for break_id in break_ids:
                 state = state._replace(breaks=state.breaks.discard(break_id))
-        case r.ReconciliationBreakResolved(break_id=break_id):
+        case rec.ReconciliationBreakResolved(break_id=break_id):
             return _settled(state, break_id, event.resolution, event.note)
-        case r.ReconciliationBreakReopened(break_id=break_id):
+        case rec.ReconciliationBreakReopened(break_id=break_id):
             return _settled(state, break_id, "", "")
-        case r.ReconciliationPeriodClosed(through=through):
+        case rec.ReconciliationPeriodClosed(through=through):
             return state._replace(closed_through=max(state.closed_through, through))
-        case r.FeeTermsSet():
+        case rec.FeeTermsSet():
             return state._replace(fees=state.fees.insert(event.since, event.terms))
     return state
 
 
-def decide(state: Reconciliation, command: r.ReconciliationCommand) -> Iterator[r.ReconciliationEvent]:
+def decide(state: Reconciliation, command: rec.ReconciliationCommand) -> Iterator[rec.ReconciliationEvent]:
     """Yield nothing if the command is already satisfied, so that retries are free."""
     match command:
-        case r.RecordReconciliation():
+        case rec.RecordReconciliation():
             yield from _record(state, command)
-        case r.ResolveReconciliation():
+        case rec.ResolveReconciliation():
             yield from _resolve(state, command)
-        case r.ReopenReconciliation():
+        case rec.ReopenReconciliation():
             known = _break(state, command.account, command.difference)
             if known.resolution:
                 adjusts = state.adjusts([known.day])
-                yield r.ReconciliationBreakReopened(
+                yield rec.ReconciliationBreakReopened(
                     account=command.account, break_id=command.difference, note=command.note, adjusts=adjusts
                 )
-        case r.MatchReconciliation():
+        case rec.MatchReconciliation():
             yield from match_by_hand(state, command)
-        case r.UndoReconciliation():
+        case rec.UndoReconciliation():
             yield from _undo(state, command)
-        case r.CloseReconciliation():
+        case rec.CloseReconciliation():
             yield from _close(state, command)
-        case r.SetFeeTerms():
+        case rec.SetFeeTerms():
             if state.fees.get(command.since) != command.terms:
-                yield r.FeeTermsSet(account=command.account, since=command.since, terms=command.terms)
+                yield rec.FeeTermsSet(account=command.account, since=command.since, terms=command.terms)
 
 
-def found_of(one: r.Break) -> Found:
+def found_of(one: rec.Break) -> Found:
     same = {name: getattr(one, name) for name in ("kind", "lines", "movements", "lines_minor")}
     return Found(one.day, one.amount_minor, one.currency, **same)
 
 
-def sides(match: r.Match) -> tuple[str, ...]:
+def sides(match: rec.Match) -> tuple[str, ...]:
     return (*match.lines, *match.movements)
 
 
-def _matched(state: Reconciliation, match: r.Match) -> Reconciliation:
+def _matched(state: Reconciliation, match: rec.Match) -> Reconciliation:
     taken = state.taken
     for one in sides(match):
         taken = taken.insert(one, match.match_id)
@@ -147,21 +147,21 @@ def _settled(state: Reconciliation, break_id: str, resolution: str, note: str) -
     return state._replace(breaks=state.breaks.insert(break_id, known._replace(resolution=resolution, note=note)))
 
 
-def _record(state: Reconciliation, command: r.RecordReconciliation) -> Iterator[r.ReconciliationEvent]:
+def _record(state: Reconciliation, command: rec.RecordReconciliation) -> Iterator[rec.ReconciliationEvent]:
     of: Any = {"account": command.account}
     if matches := tuple(_new_matches(state, command.matches)):
-        yield r.ReconciliationMatched(**of, matches=matches, adjusts=state.adjusts(one.day for one in matches))
+        yield rec.ReconciliationMatched(**of, matches=matches, adjusts=state.adjusts(one.day for one in matches))
     named = {one.break_id: one for one in reversed(command.breaks)}
     new = [one for break_id, one in sorted(named.items()) if break_id not in state.breaks]
     for some in _in_pages(new):
-        yield r.ReconciliationBreaksFound(**of, breaks=tuple(some), adjusts=state.adjusts(one.day for one in some))
+        yield rec.ReconciliationBreaksFound(**of, breaks=tuple(some), adjusts=state.adjusts(one.day for one in some))
     if command.is_complete:
         gone = sorted(name for name, known in state.breaks.items() if name not in named and not known.resolution)
         for ids in _in_pages(gone):
-            yield r.ReconciliationBreaksCleared(**of, break_ids=tuple(ids))
+            yield rec.ReconciliationBreaksCleared(**of, break_ids=tuple(ids))
 
 
-def _new_matches(state: Reconciliation, matches: Iterable[r.Match]) -> Iterator[r.Match]:
+def _new_matches(state: Reconciliation, matches: Iterable[rec.Match]) -> Iterator[rec.Match]:
     """Yield the matches that are new; skip those with a line or movement that is in a match by now."""
     taken: set[str] = set()
     for one in matches:
@@ -173,7 +173,7 @@ def _new_matches(state: Reconciliation, matches: Iterable[r.Match]) -> Iterator[
 
 
 def _in_pages(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (items[first : first + r.MATCHES_MAX] for first in range(0, len(items), r.MATCHES_MAX))
+    return (items[first : first + rec.MATCHES_MAX] for first in range(0, len(items), rec.MATCHES_MAX))
 
 
 def _break(state: Reconciliation, account: str, break_id: str) -> Found:
@@ -186,7 +186,7 @@ def _break(state: Reconciliation, account: str, break_id: str) -> Found:
     return known
 
 
-def _resolve(state: Reconciliation, command: r.ResolveReconciliation) -> Iterator[r.ReconciliationEvent]:
+def _resolve(state: Reconciliation, command: rec.ResolveReconciliation) -> Iterator[rec.ReconciliationEvent]:
     known = _break(state, command.account, command.difference)
     if not known.resolution:
         said: Any = {
@@ -194,7 +194,7 @@ def _resolve(state: Reconciliation, command: r.ResolveReconciliation) -> Iterato
             "currency": known.currency,
             "adjusts": state.adjusts([known.day]),
         }
-        yield r.ReconciliationBreakResolved(
+        yield rec.ReconciliationBreakResolved(
             account=command.account,
             break_id=command.difference,
             resolution=command.resolution,
@@ -208,7 +208,7 @@ def _resolve(state: Reconciliation, command: r.ResolveReconciliation) -> Iterato
         )
 
 
-def match_by_hand(state: Reconciliation, command: r.MatchReconciliation) -> Iterator[r.ReconciliationEvent]:
+def match_by_hand(state: Reconciliation, command: rec.MatchReconciliation) -> Iterator[rec.ReconciliationEvent]:
     """Decide that several breaks are one match. A run may propose the same match; the envelope names who made it."""
     names = tuple(sorted(set(command.differences)))
     if state.by_hand.get(names) in state.matches:
@@ -216,18 +216,18 @@ def match_by_hand(state: Reconciliation, command: r.MatchReconciliation) -> Iter
     found = [_break(state, command.account, name) for name in names]
     lines = tuple(sorted({name for one in found for name in one.lines}))
     movements = tuple(sorted({name for one in found for name in one.movements}))
-    match = r.Match(
-        match_id=r.id_of(*lines, *movements),
-        lines=lines[: r.SIDE_MAX],
-        movements=movements[: r.SIDE_MAX],
-        reason=f"by hand: {command.note}".removesuffix(": ")[: r.REASON_MAX],
+    match = rec.Match(
+        match_id=rec.id_of(*lines, *movements),
+        lines=lines[: rec.SIDE_MAX],
+        movements=movements[: rec.SIDE_MAX],
+        reason=f"by hand: {command.note}".removesuffix(": ")[: rec.REASON_MAX],
         confidence=100,
         day=max(one.day for one in found),
         amount_minor=_require_one(state, found, (*lines, *movements)),
     )
     adjusts = state.adjusts(one.day for one in found)
-    yield r.ReconciliationMatched(account=command.account, matches=(match,), adjusts=adjusts, settles=names)
-    yield r.ReconciliationBreaksCleared(account=command.account, break_ids=names)
+    yield rec.ReconciliationMatched(account=command.account, matches=(match,), adjusts=adjusts, settles=names)
+    yield rec.ReconciliationBreaksCleared(account=command.account, break_ids=names)
 
 
 def _require_one(state: Reconciliation, found: Sequence[Found], sides: Sequence[str]) -> int:
@@ -249,8 +249,8 @@ def _require_one(state: Reconciliation, found: Sequence[Found], sides: Sequence[
     elif came != here:
         said, known, left = (to_text(amount, currencies[0]) for amount in (came, here, came - here))
         why = f"{said} of lines is not {known} here, {left} differs; name the break with the rest, or resolve them"
-    elif len(sides) > r.SIDE_MAX or abs(came) > AMOUNT_MINOR_MAX:
-        why = f"at most {r.SIDE_MAX} lines and movements are matched at once; name fewer"
+    elif len(sides) > rec.SIDE_MAX or abs(came) > AMOUNT_MINOR_MAX:
+        why = f"at most {rec.SIDE_MAX} lines and movements are matched at once; name fewer"
     elif any(name in state.taken for name in sides):
         why = "some of it is in a match since; run the reconciliation again, and see the breaks"
     if why:
@@ -258,7 +258,7 @@ def _require_one(state: Reconciliation, found: Sequence[Found], sides: Sequence[
     return came
 
 
-def _undo(state: Reconciliation, command: r.UndoReconciliation) -> Iterator[r.ReconciliationEvent]:
+def _undo(state: Reconciliation, command: rec.UndoReconciliation) -> Iterator[rec.ReconciliationEvent]:
     if command.match in state.undone:
         return
     known = state.matches.get(command.match)
@@ -267,12 +267,12 @@ def _undo(state: Reconciliation, command: r.UndoReconciliation) -> Iterator[r.Re
             FinanceRefusal.UNKNOWN_MATCH,
             f"{command.account} has no match {command.match}; `oms-es reconcile explain` names that of a line",
         )
-    yield r.ReconciliationMatchUndone(
+    yield rec.ReconciliationMatchUndone(
         account=command.account, match_id=command.match, note=command.note, adjusts=state.adjusts([known.day])
     )
 
 
-def _close(state: Reconciliation, command: r.CloseReconciliation) -> Iterator[r.ReconciliationEvent]:
+def _close(state: Reconciliation, command: rec.CloseReconciliation) -> Iterator[rec.ReconciliationEvent]:
     if command.through <= state.closed_through:
         return
     left = [name for name, known in state.breaks.items() if known.day <= command.through and not known.resolution]
@@ -281,7 +281,7 @@ def _close(state: Reconciliation, command: r.CloseReconciliation) -> Iterator[r.
             FinanceRefusal.BREAKS_OPEN,
             f"{len(left)} breaks up to {command.through} are open, such as {min(left)}; resolve them first",
         )
-    yield r.ReconciliationPeriodClosed(account=command.account, through=command.through)
+    yield rec.ReconciliationPeriodClosed(account=command.account, through=command.through)
 
 
 decider: Decider[Reconciliation] = Decider(
@@ -290,22 +290,22 @@ decider: Decider[Reconciliation] = Decider(
     evolve,
     decide,
     accepts=(
-        r.RecordReconciliation,
-        r.ResolveReconciliation,
-        r.ReopenReconciliation,
-        r.MatchReconciliation,
-        r.UndoReconciliation,
-        r.CloseReconciliation,
-        r.SetFeeTerms,
+        rec.RecordReconciliation,
+        rec.ResolveReconciliation,
+        rec.ReopenReconciliation,
+        rec.MatchReconciliation,
+        rec.UndoReconciliation,
+        rec.CloseReconciliation,
+        rec.SetFeeTerms,
     ),
     emits=(
-        r.ReconciliationMatched,
-        r.ReconciliationBreaksFound,
-        r.ReconciliationBreaksCleared,
-        r.ReconciliationBreakResolved,
-        r.ReconciliationBreakReopened,
-        r.ReconciliationMatchUndone,
-        r.ReconciliationPeriodClosed,
-        r.FeeTermsSet,
+        rec.ReconciliationMatched,
+        rec.ReconciliationBreaksFound,
+        rec.ReconciliationBreaksCleared,
+        rec.ReconciliationBreakResolved,
+        rec.ReconciliationBreakReopened,
+        rec.ReconciliationMatchUndone,
+        rec.ReconciliationPeriodClosed,
+        rec.FeeTermsSet,
     ),
 )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from oms_es.kernel import Decider, Refused
-from oms_es.schemas.operations import connection as c
+from oms_es.schemas.operations import connection as con
 from oms_es.schemas.operations.refusals import OperationsRefusal
 from oms_es.schemas.refusals import SharedRefusal
 
@@ -25,37 +25,37 @@ class Connection(NamedTuple):
     is_disabled: bool = False
 
 
-def evolve(state: Connection, event: c.ConnectionEvent) -> Connection:
+def evolve(state: Connection, event: con.ConnectionEvent) -> Connection:
     """Never refuse an event: an old stream must load under new rules."""
     match event:
-        case c.ConnectionOpened() | c.ConnectionRotated():
+        case con.ConnectionOpened() | con.ConnectionRotated():
             return state._replace(**event.model_dump())
-        case c.ConnectionDisabled() | c.ConnectionEnabled():
-            return state._replace(is_disabled=isinstance(event, c.ConnectionDisabled))
+        case con.ConnectionDisabled() | con.ConnectionEnabled():
+            return state._replace(is_disabled=isinstance(event, con.ConnectionDisabled))
     return state
 
 
-def decide(state: Connection, command: c.ConnectionCommand) -> Iterator[c.ConnectionEvent]:
+def decide(state: Connection, command: con.ConnectionCommand) -> Iterator[con.ConnectionEvent]:
     """Yield nothing if the command is already satisfied, so that retries are free."""
-    if isinstance(command, c.OpenConnection):
+    if isinstance(command, con.OpenConnection):
         yield from _open(state, command)
         return
     if not state.name:
         raise Refused(SharedRefusal.UNKNOWN_CONNECTION, f"there is no connection {command.name}; open it first")
     match command:
-        case c.RotateConnection(secret_id=secret_id) if secret_id != state.secret_id:
+        case con.RotateConnection(secret_id=secret_id) if secret_id != state.secret_id:
             until = command.now + timedelta(seconds=command.overlap_seconds)
             before = state.secret_id
-            yield c.ConnectionRotated(
+            yield con.ConnectionRotated(
                 name=state.name, secret_id=secret_id, previous_secret_id=before, previous_until=until
             )
-        case c.DisableConnection() if not state.is_disabled:
-            yield c.ConnectionDisabled(**command.model_dump())
-        case c.EnableConnection() if state.is_disabled:
-            yield c.ConnectionEnabled(name=state.name)
+        case con.DisableConnection() if not state.is_disabled:
+            yield con.ConnectionDisabled(**command.model_dump())
+        case con.EnableConnection() if state.is_disabled:
+            yield con.ConnectionEnabled(name=state.name)
 
 
-def _open(state: Connection, command: c.OpenConnection) -> Iterator[c.ConnectionEvent]:
+def _open(state: Connection, command: con.OpenConnection) -> Iterator[con.ConnectionEvent]:
     if state.name:
         if state.secret_id != command.secret_id:
             detail = f"there is a connection {state.name} already; rotate its secret, or take another name"
@@ -67,7 +67,7 @@ def _open(state: Connection, command: c.OpenConnection) -> Iterator[c.Connection
         )
     if command.channel is not None and command.dialect not in ("woocommerce", "canonical"):
         raise Refused(OperationsRefusal.CHANNEL_NEEDED, "only woocommerce and canonical have a channel; leave it out")
-    yield c.ConnectionOpened(**command.model_dump())
+    yield con.ConnectionOpened(**command.model_dump())
 
 
 decider: Decider[Any] = Decider(
@@ -75,6 +75,6 @@ decider: Decider[Any] = Decider(
     Connection(),
     evolve,
     decide,
-    accepts=(c.OpenConnection, c.RotateConnection, c.DisableConnection, c.EnableConnection),
-    emits=(c.ConnectionOpened, c.ConnectionRotated, c.ConnectionDisabled, c.ConnectionEnabled),
+    accepts=(con.OpenConnection, con.RotateConnection, con.DisableConnection, con.EnableConnection),
+    emits=(con.ConnectionOpened, con.ConnectionRotated, con.ConnectionDisabled, con.ConnectionEnabled),
 )

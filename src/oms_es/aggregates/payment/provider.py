@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.payment import provider as v
-from oms_es.schemas.payment import references as r
+from oms_es.schemas.payment import references as ref
 from oms_es.schemas.payment.refusals import PaymentRefusal
 
-ProviderEvent = v.ProviderReported | v.ProviderReportMatched | r.ReferenceClaimed
+ProviderEvent = v.ProviderReported | v.ProviderReportMatched | ref.ReferenceClaimed
 
 
 class ProviderReport(NamedTuple):
@@ -30,13 +30,13 @@ def evolve(report: ProviderReport, event: ProviderEvent) -> ProviderReport:
             return report._replace(is_known=True)
         case v.ProviderReportMatched(payment_id=payment_id):
             return report._replace(payment_id=payment_id)
-        case r.ReferenceClaimed(payment_id=payment_id):
+        case ref.ReferenceClaimed(payment_id=payment_id):
             return report._replace(held_by=payment_id)
     return report
 
 
 def decide(report: ProviderReport, command: Any) -> Iterator[ProviderEvent]:
-    if isinstance(command, r.ClaimReference):
+    if isinstance(command, ref.ClaimReference):
         yield from _claimed(report, command)
         return
     of: Any = {"provider": command.provider, "report_id": command.report_id}
@@ -49,7 +49,7 @@ def decide(report: ProviderReport, command: Any) -> Iterator[ProviderEvent]:
         yield v.ProviderReportMatched(**of, payment_id=command.payment_id)
 
 
-def _claimed(report: ProviderReport, command: r.ClaimReference) -> Iterator[ProviderEvent]:
+def _claimed(report: ProviderReport, command: ref.ClaimReference) -> Iterator[ProviderEvent]:
     if report.held_by not in ("", command.payment_id):
         raise Refused(
             PaymentRefusal.REFERENCE_REUSED,
@@ -57,7 +57,7 @@ def _claimed(report: ProviderReport, command: r.ClaimReference) -> Iterator[Prov
             f"{report.held_by}: ask the provider which of the two it is about",
         )
     if not report.held_by:
-        yield r.ReferenceClaimed(reference=command.reference, payment_id=command.payment_id)
+        yield ref.ReferenceClaimed(reference=command.reference, payment_id=command.payment_id)
 
 
 decider = Decider(
@@ -65,6 +65,6 @@ decider = Decider(
     ProviderReport(),
     evolve,
     decide,
-    accepts=(v.RecordProviderReport, v.MatchReport, r.ClaimReference),
-    emits=(v.ProviderReported, v.ProviderReportMatched, r.ReferenceClaimed),
+    accepts=(v.RecordProviderReport, v.MatchReport, ref.ClaimReference),
+    emits=(v.ProviderReported, v.ProviderReportMatched, ref.ReferenceClaimed),
 )

@@ -29,14 +29,14 @@ from oms_es.aggregates.shipment.transport import (
     suspect,
 )
 from oms_es.kernel import Decider, Refused
-from oms_es.schemas import shipment as s
+from oms_es.schemas import shipment as sh
 from oms_es.schemas.order import Reservation
 from oms_es.schemas.shipment.refusals import ShipmentRefusal
 
 
-def decide(shipment: Shipment, command: Any) -> Iterator[s.ShipmentEvent]:
+def decide(shipment: Shipment, command: Any) -> Iterator[sh.ShipmentEvent]:
     """Yield nothing if the command is already satisfied, so that retries are free."""
-    if isinstance(command, s.RequestShipment):
+    if isinstance(command, sh.RequestShipment):
         yield from _request(shipment, command)
     elif shipment.requested is not None:
         yield from DECISIONS[type(command)](shipment, shipment.requested, command)
@@ -44,13 +44,13 @@ def decide(shipment: Shipment, command: Any) -> Iterator[s.ShipmentEvent]:
         raise Refused(ShipmentRefusal.UNKNOWN_SHIPMENT, f"there is no shipment {command.shipment_id}; request it first")
 
 
-def _request(shipment: Shipment, command: s.RequestShipment) -> Iterator[s.ShipmentEvent]:
+def _request(shipment: Shipment, command: sh.RequestShipment) -> Iterator[sh.ShipmentEvent]:
     """Record the request.
 
     The same contents asked for again are the same shipment, even if they would be packed otherwise now. Raise Refused
     for other contents.
     """
-    requested = s.ShipmentRequested.model_construct(**command.__dict__)
+    requested = sh.ShipmentRequested.model_construct(**command.__dict__)
     if shipment.requested is None:
         _check_cartons(command)
         yield requested
@@ -61,7 +61,7 @@ def _request(shipment: Shipment, command: s.RequestShipment) -> Iterator[s.Shipm
         )
 
 
-def _check_cartons(command: s.RequestShipment) -> None:
+def _check_cartons(command: sh.RequestShipment) -> None:
     if command.cartons:
         packed = _units(tuple(item for carton in command.cartons for item in carton.items))
         ids = {carton.carton_id for carton in command.cartons}
@@ -79,11 +79,11 @@ def _units(items: tuple[Reservation, ...]) -> Counter[tuple[str, str, str]]:
     return units
 
 
-def _contents(requested: s.ShipmentRequested) -> s.ShipmentRequested:
+def _contents(requested: sh.ShipmentRequested) -> sh.ShipmentRequested:
     return requested.model_copy(update={"cartons": (), "carton_rule": ""})
 
 
-def _pack(shipment: Shipment, requested: s.ShipmentRequested, command: s.PackShipment) -> Iterator[s.ShipmentEvent]:
+def _pack(shipment: Shipment, requested: sh.ShipmentRequested, command: sh.PackShipment) -> Iterator[sh.ShipmentEvent]:
     if shipment.cancelled or shipment.packed:
         return
     planned = {carton.carton_id: carton for carton in requested.cartons}
@@ -93,11 +93,11 @@ def _pack(shipment: Shipment, requested: s.ShipmentRequested, command: s.PackShi
             f"shipment {command.shipment_id} is planned in the cartons {sorted(planned)}; weigh these, or leave out "
             "the cartons",
         )
-    yield s.ShipmentPacked(
+    yield sh.ShipmentPacked(
         **ids_of(requested),
         weight_grams=command.weight_grams,
         cartons=tuple(
-            s.CartonWeight(
+            sh.CartonWeight(
                 carton_id=weighed.carton_id,
                 weight_grams=weighed.weight_grams,
                 volume_ml=weighed.volume_ml or planned[weighed.carton_id].volume_ml,
@@ -111,7 +111,7 @@ def _pack(shipment: Shipment, requested: s.ShipmentRequested, command: s.PackShi
     )
 
 
-def _book(shipment: Shipment, requested: s.ShipmentRequested, command: s.BookShipment) -> Iterator[s.ShipmentEvent]:
+def _book(shipment: Shipment, requested: sh.ShipmentRequested, command: sh.BookShipment) -> Iterator[sh.ShipmentEvent]:
     """Request a booking. After a failed or cancelled one this is a new intent, hence a new idempotency key."""
     if shipment.cancelled or shipment.with_carrier:
         return
@@ -124,8 +124,8 @@ def _book(shipment: Shipment, requested: s.ShipmentRequested, command: s.BookShi
         raise Refused(
             ShipmentRefusal.NOT_PACKED, f"shipment {command.shipment_id} has no weight yet; pack it before booking it"
         )
-    choice = {name: getattr(command, name) for name in s.CarrierChoice.model_fields}
-    yield s.ShipmentBookingRequested(
+    choice = {name: getattr(command, name) for name in sh.CarrierChoice.model_fields}
+    yield sh.ShipmentBookingRequested(
         **ids_of(requested),
         **choice,
         location=requested.location,
@@ -136,9 +136,9 @@ def _book(shipment: Shipment, requested: s.ShipmentRequested, command: s.BookShi
     )
 
 
-def _defer(shipment: Shipment, requested: s.ShipmentRequested, command: s.DeferBooking) -> Iterator[s.ShipmentEvent]:
+def _defer(shipment: Shipment, requested: sh.ShipmentRequested, command: sh.DeferBooking) -> Iterator[sh.ShipmentEvent]:
     if shipment.booking == "none" and not shipment.cancelled:
-        yield s.ShipmentBookingDeferred(
+        yield sh.ShipmentBookingDeferred(
             **ids_of(requested),
             delivery_option=requested.delivery_option,
             candidates=command.candidates,
@@ -147,8 +147,8 @@ def _defer(shipment: Shipment, requested: s.ShipmentRequested, command: s.DeferB
 
 
 def _record_booking(
-    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordBooking
-) -> Iterator[s.ShipmentEvent]:
+    shipment: Shipment, requested: sh.ShipmentRequested, command: sh.RecordBooking
+) -> Iterator[sh.ShipmentEvent]:
     reported = (command.carrier, command.tracking_number)
     if shipment.tracking == reported or command.tracking_number in shipment.void:
         return
@@ -161,7 +161,7 @@ def _record_booking(
     check_with_carrier(shipment, command)
     known = {carton.carton_id for carton in requested.cartons}
     numbers = {carton_id: own for carton_id, own in command.carton_numbers.items() if carton_id in known}
-    booked = s.ShipmentBooked(
+    booked = sh.ShipmentBooked(
         **ids_of(requested),
         carrier=command.carrier,
         tracking_number=command.tracking_number,
@@ -174,18 +174,18 @@ def _record_booking(
 
 
 def _record_booking_failure(
-    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordBookingFailure
-) -> Iterator[s.ShipmentEvent]:
+    shipment: Shipment, requested: sh.ShipmentRequested, command: sh.RecordBookingFailure
+) -> Iterator[sh.ShipmentEvent]:
     """Record that the requested booking failed; ignore it if the parcel is booked otherwise, or has left."""
     if shipment.booking == "requested" and not shipment.dispatched:
-        yield s.ShipmentBookingFailed(**ids_of(requested), reason=command.reason)
+        yield sh.ShipmentBookingFailed(**ids_of(requested), reason=command.reason)
         if shipment.stopping:
             yield _cancelled(requested)
 
 
 def _cancel_booking(
-    shipment: Shipment, requested: s.ShipmentRequested, command: s.CancelBooking
-) -> Iterator[s.ShipmentEvent]:
+    shipment: Shipment, requested: sh.ShipmentRequested, command: sh.CancelBooking
+) -> Iterator[sh.ShipmentEvent]:
     if shipment.dispatched:
         raise Refused(
             ShipmentRefusal.ALREADY_LEFT, f"shipment {command.shipment_id} has left; ask for a return instead"
@@ -201,8 +201,8 @@ def _cancel_booking(
 
 
 def _record_booking_cancelled(
-    shipment: Shipment, requested: s.ShipmentRequested, _: s.RecordBookingCancelled
-) -> Iterator[s.ShipmentEvent]:
+    shipment: Shipment, requested: sh.ShipmentRequested, _: sh.RecordBookingCancelled
+) -> Iterator[sh.ShipmentEvent]:
     """Record that the carrier cancelled the booking, asked or unasked.
 
     If the parcel had left, the report is disputed.
@@ -213,36 +213,36 @@ def _record_booking_cancelled(
     if shipment.dispatched:
         yield from dispute(shipment, requested, f"cancelled {number}", f"{carrier} cancelled a parcel that had left")
         return
-    yield s.ShipmentBookingCancelled(**ids_of(requested), carrier=carrier, tracking_number=number)
+    yield sh.ShipmentBookingCancelled(**ids_of(requested), carrier=carrier, tracking_number=number)
     if shipment.stopping:
         yield _cancelled(requested)
 
 
 def _record_booking_cancellation_refused(
-    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordBookingCancellationRefused
-) -> Iterator[s.ShipmentEvent]:
+    shipment: Shipment, requested: sh.ShipmentRequested, command: sh.RecordBookingCancellationRefused
+) -> Iterator[sh.ShipmentEvent]:
     if shipment.booking == "cancelling":
-        yield s.ShipmentBookingCancellationRefused(**ids_of(requested), reason=command.reason)
+        yield sh.ShipmentBookingCancellationRefused(**ids_of(requested), reason=command.reason)
         if shipment.stopping:
-            yield s.ShipmentCancellationRefused(**ids_of(requested))
+            yield sh.ShipmentCancellationRefused(**ids_of(requested))
 
 
 def _attach_label(
-    shipment: Shipment, requested: s.ShipmentRequested, command: s.AttachLabel
-) -> Iterator[s.ShipmentEvent]:
+    shipment: Shipment, requested: sh.ShipmentRequested, command: sh.AttachLabel
+) -> Iterator[sh.ShipmentEvent]:
     if command.carton_id not in (WHOLE, *shipment.carton_ids):
         raise Refused(
             ShipmentRefusal.UNKNOWN_CARTON,
             f"shipment {command.shipment_id} has no carton {command.carton_id}; leave it out for all",
         )
     if (command.carton_id, command.document.sha256) not in shipment.labels:
-        yield s.ShipmentLabelAttached(**ids_of(requested), carton_id=command.carton_id, document=command.document)
+        yield sh.ShipmentLabelAttached(**ids_of(requested), carton_id=command.carton_id, document=command.document)
 
 
 STOPPED = "the shipment is to be stopped"
 
 
-def _cancel(shipment: Shipment, requested: s.ShipmentRequested, _: s.CancelShipment) -> Iterator[s.ShipmentEvent]:
+def _cancel(shipment: Shipment, requested: sh.ShipmentRequested, _: sh.CancelShipment) -> Iterator[sh.ShipmentEvent]:
     if shipment.cancelled or shipment.stopping:
         return
     if not shipment.with_carrier:
@@ -250,45 +250,45 @@ def _cancel(shipment: Shipment, requested: s.ShipmentRequested, _: s.CancelShipm
     elif shipment.kept:
         return
     elif shipment.dispatched:
-        yield s.ShipmentCancellationRefused(**ids_of(requested))
+        yield sh.ShipmentCancellationRefused(**ids_of(requested))
     else:
-        yield s.ShipmentCancellationRequested(**ids_of(requested))
+        yield sh.ShipmentCancellationRequested(**ids_of(requested))
         if shipment.booking == "booked":
             yield _give_back(shipment, requested, STOPPED)
 
 
 def _give_back(
-    shipment: Shipment, requested: s.ShipmentRequested, reason: str
-) -> s.ShipmentBookingCancellationRequested:
+    shipment: Shipment, requested: sh.ShipmentRequested, reason: str
+) -> sh.ShipmentBookingCancellationRequested:
     assert shipment.tracking
     carrier, number = shipment.tracking
-    return s.ShipmentBookingCancellationRequested(
+    return sh.ShipmentBookingCancellationRequested(
         **ids_of(requested), carrier=carrier, tracking_number=number, reason=reason
     )
 
 
-def _cancelled(requested: s.ShipmentRequested) -> s.ShipmentCancelled:
-    return s.ShipmentCancelled(**ids_of(requested), items=requested.items)
+def _cancelled(requested: sh.ShipmentRequested) -> sh.ShipmentCancelled:
+    return sh.ShipmentCancelled(**ids_of(requested), items=requested.items)
 
 
-DECISIONS: dict[type[s.ShipmentCommand], Any] = {
-    s.PackShipment: _pack,
-    s.BookShipment: _book,
-    s.DeferBooking: _defer,
-    s.RecordBooking: _record_booking,
-    s.RecordBookingFailure: _record_booking_failure,
-    s.CancelBooking: _cancel_booking,
-    s.RecordBookingCancelled: _record_booking_cancelled,
-    s.RecordBookingCancellationRefused: _record_booking_cancellation_refused,
-    s.AttachLabel: _attach_label,
-    s.RecordDispatch: record_dispatch,
-    s.RecordMilestone: record_milestone,
-    s.RecordCollection: record_collection,
-    s.CancelShipment: _cancel,
-    s.SuspectLoss: suspect,
-    s.DeclareLost: declare_lost,
-    s.ChaseDispatch: chase_dispatch,
-    s.ChaseCancellation: chase_cancellation,
+DECISIONS: dict[type[sh.ShipmentCommand], Any] = {
+    sh.PackShipment: _pack,
+    sh.BookShipment: _book,
+    sh.DeferBooking: _defer,
+    sh.RecordBooking: _record_booking,
+    sh.RecordBookingFailure: _record_booking_failure,
+    sh.CancelBooking: _cancel_booking,
+    sh.RecordBookingCancelled: _record_booking_cancelled,
+    sh.RecordBookingCancellationRefused: _record_booking_cancellation_refused,
+    sh.AttachLabel: _attach_label,
+    sh.RecordDispatch: record_dispatch,
+    sh.RecordMilestone: record_milestone,
+    sh.RecordCollection: record_collection,
+    sh.CancelShipment: _cancel,
+    sh.SuspectLoss: suspect,
+    sh.DeclareLost: declare_lost,
+    sh.ChaseDispatch: chase_dispatch,
+    sh.ChaseCancellation: chase_cancellation,
 }
 
 decider = Decider(
@@ -296,33 +296,33 @@ decider = Decider(
     Shipment(),
     evolve,
     decide,
-    accepts=(s.RequestShipment, *DECISIONS),
+    accepts=(sh.RequestShipment, *DECISIONS),
     emits=(
-        s.ShipmentRequested,
-        s.ShipmentPacked,
-        s.ShipmentBookingRequested,
-        s.ShipmentBookingDeferred,
-        s.ShipmentBooked,
-        s.ShipmentBookingFailed,
-        s.ShipmentBookingCancellationRequested,
-        s.ShipmentBookingCancelled,
-        s.ShipmentBookingCancellationRefused,
-        s.ShipmentLabelAttached,
-        s.ShipmentDispatched,
-        s.ShipmentDispatchOverdue,
-        s.ShipmentMilestoneReached,
-        s.ShipmentExceptionRaised,
-        s.ShipmentExceptionSettled,
-        s.ShipmentPartlyDelivered,
-        s.ShipmentDelivered,
-        s.ShipmentReturnedToSender,
-        s.ShipmentReportDisputed,
-        s.ShipmentFellSilent,
-        s.ShipmentHeardOf,
-        s.ShipmentLost,
-        s.ShipmentCancellationUnanswered,
-        s.ShipmentCancellationRequested,
-        s.ShipmentCancelled,
-        s.ShipmentCancellationRefused,
+        sh.ShipmentRequested,
+        sh.ShipmentPacked,
+        sh.ShipmentBookingRequested,
+        sh.ShipmentBookingDeferred,
+        sh.ShipmentBooked,
+        sh.ShipmentBookingFailed,
+        sh.ShipmentBookingCancellationRequested,
+        sh.ShipmentBookingCancelled,
+        sh.ShipmentBookingCancellationRefused,
+        sh.ShipmentLabelAttached,
+        sh.ShipmentDispatched,
+        sh.ShipmentDispatchOverdue,
+        sh.ShipmentMilestoneReached,
+        sh.ShipmentExceptionRaised,
+        sh.ShipmentExceptionSettled,
+        sh.ShipmentPartlyDelivered,
+        sh.ShipmentDelivered,
+        sh.ShipmentReturnedToSender,
+        sh.ShipmentReportDisputed,
+        sh.ShipmentFellSilent,
+        sh.ShipmentHeardOf,
+        sh.ShipmentLost,
+        sh.ShipmentCancellationUnanswered,
+        sh.ShipmentCancellationRequested,
+        sh.ShipmentCancelled,
+        sh.ShipmentCancellationRefused,
     ),
 )

@@ -8,7 +8,7 @@ from rpds import HashTrieMap, HashTrieSet
 
 from oms_es.aggregates.fast_replace import fast_replace
 from oms_es.aggregates.shipment.carton_tracking import CartonTracking, Outcome, joined, seen
-from oms_es.schemas import shipment as s
+from oms_es.schemas import shipment as sh
 from oms_es.schemas.values.types import Moment
 
 WHOLE = ""
@@ -19,8 +19,8 @@ NOTHING_SEEN = CartonTracking()
 
 @fast_replace
 class Shipment(NamedTuple):
-    requested: s.ShipmentRequested | None = None
-    packed: s.ShipmentPacked | None = None
+    requested: sh.ShipmentRequested | None = None
+    packed: sh.ShipmentPacked | None = None
     booking: Literal["none", "deferred", "requested", "failed", "booked", "cancelling", "cancelled"] = "none"
     tracking: tuple[str, str] | None = None  # carrier, tracking number
     numbers: HashTrieMap[str, str] = HashTrieMap()  # by tracking number, the carton id
@@ -40,7 +40,7 @@ class Shipment(NamedTuple):
     trackings: HashTrieMap[str, CartonTracking] = HashTrieMap()  # by carton id
     arrived: HashTrieSet[str] = HashTrieSet()  # cartons reported delivered
     returned: HashTrieSet[str] = HashTrieSet()  # cartons reported returned
-    raised: HashTrieMap[str, s.MilestoneStatus] = HashTrieMap()  # open exceptions, by carton id
+    raised: HashTrieMap[str, sh.MilestoneStatus] = HashTrieMap()  # open exceptions, by carton id
     disputed: HashTrieSet[str] = HashTrieSet()
     labels: HashTrieSet[tuple[str, str]] = HashTrieSet()  # carton id, SHA-256
 
@@ -64,79 +64,79 @@ class Shipment(NamedTuple):
         return {carton_id: self.tracking_of(carton_id).outcome for carton_id in self.carton_ids}
 
 
-def evolve(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
+def evolve(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
     """Never refuse an event: an old stream must load under new rules."""
     match event:
-        case s.ShipmentRequested():
+        case sh.ShipmentRequested():
             return shipment._replace(requested=event)
-        case s.ShipmentPacked():
+        case sh.ShipmentPacked():
             return shipment._replace(packed=event)
-        case s.ShipmentDispatched(dispatched_at=left_at):
+        case sh.ShipmentDispatched(dispatched_at=left_at):
             return shipment._replace(dispatched=True, left_at=left_at)
-        case s.ShipmentDispatchOverdue():
+        case sh.ShipmentDispatchOverdue():
             return shipment._replace(overdue=True)
-        case s.ShipmentMilestoneReached():
+        case sh.ShipmentMilestoneReached():
             return _seen(shipment, event)
-        case s.ShipmentDelivered():
+        case sh.ShipmentDelivered():
             return shipment._replace(delivered=True)
-        case s.ShipmentLabelAttached(carton_id=carton_id, document=document):
+        case sh.ShipmentLabelAttached(carton_id=carton_id, document=document):
             return shipment._replace(labels=shipment.labels.insert((carton_id, document.sha256)))
-        case s.ShipmentBookingRequested():
+        case sh.ShipmentBookingRequested():
             return shipment._replace(booking="requested")
-        case s.ShipmentBooked():
+        case sh.ShipmentBooked():
             return _booked(shipment, event)
-        case s.ShipmentReportDisputed(report=report):
+        case sh.ShipmentReportDisputed(report=report):
             return shipment._replace(disputed=shipment.disputed.insert(report))
-        case s.ShipmentCancellationRequested():
+        case sh.ShipmentCancellationRequested():
             return shipment._replace(stopping=True)
-        case s.ShipmentCancelled():
+        case sh.ShipmentCancelled():
             return shipment._replace(cancelled=True, stopping=False)
-        case s.ShipmentCancellationRefused():
+        case sh.ShipmentCancellationRefused():
             return shipment._replace(kept=True, stopping=False)
     return _booked(_on_its_way(shipment, event), event)
 
 
-def _booked(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
+def _booked(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
     match event:
-        case s.ShipmentBookingDeferred():
+        case sh.ShipmentBookingDeferred():
             return shipment._replace(booking="deferred")
-        case s.ShipmentBooked(carrier=carrier, tracking_number=number, carton_numbers=by_carton):
+        case sh.ShipmentBooked(carrier=carrier, tracking_number=number, carton_numbers=by_carton):
             numbers = HashTrieMap({number: WHOLE, **{own: carton_id for carton_id, own in by_carton.items()}})
             return shipment._replace(booking="booked", tracking=(carrier, number), numbers=numbers)
-        case s.ShipmentBookingFailed():
+        case sh.ShipmentBookingFailed():
             return shipment._replace(booking="failed")
-        case s.ShipmentBookingCancellationRequested():
+        case sh.ShipmentBookingCancellationRequested():
             return shipment._replace(booking="cancelling", unanswered=False)
-        case s.ShipmentCancellationUnanswered():
+        case sh.ShipmentCancellationUnanswered():
             return shipment._replace(unanswered=True)
-        case s.ShipmentBookingCancelled():
+        case sh.ShipmentBookingCancelled():
             void = shipment.void.update(shipment.numbers.keys())
             return shipment._replace(booking="cancelled", tracking=None, numbers=HashTrieMap(), void=void)
-        case s.ShipmentBookingCancellationRefused():
+        case sh.ShipmentBookingCancellationRefused():
             return shipment._replace(booking="booked")
     return shipment
 
 
-def _on_its_way(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
+def _on_its_way(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
     match event:
-        case s.ShipmentExceptionRaised(carton_id=carton_id, status=status):
+        case sh.ShipmentExceptionRaised(carton_id=carton_id, status=status):
             return shipment._replace(raised=shipment.raised.insert(carton_id, status))
-        case s.ShipmentExceptionSettled(carton_id=carton_id):
+        case sh.ShipmentExceptionSettled(carton_id=carton_id):
             return shipment._replace(raised=shipment.raised.discard(carton_id))
-        case s.ShipmentPartlyDelivered(carton_ids=carton_ids):
+        case sh.ShipmentPartlyDelivered(carton_ids=carton_ids):
             return shipment._replace(arrived=shipment.arrived.update(carton_ids))
-        case s.ShipmentReturnedToSender(carton_ids=carton_ids):
+        case sh.ShipmentReturnedToSender(carton_ids=carton_ids):
             return shipment._replace(returned=shipment.returned.update(carton_ids))
-        case s.ShipmentFellSilent(since=since):
+        case sh.ShipmentFellSilent(since=since):
             return shipment._replace(silent_since=since)
-        case s.ShipmentHeardOf(seen_at=seen_at):
+        case sh.ShipmentHeardOf(seen_at=seen_at):
             return shipment._replace(heard_of=seen_at, silent_since=None)
-        case s.ShipmentLost():
+        case sh.ShipmentLost():
             return shipment._replace(lost=True, silent_since=None)
     return shipment
 
 
-def _seen(shipment: Shipment, event: s.ShipmentMilestoneReached) -> Shipment:
+def _seen(shipment: Shipment, event: sh.ShipmentMilestoneReached) -> Shipment:
     known = shipment.trackings.get(event.carton_id, NOTHING_SEEN)
     return shipment._replace(
         milestones=shipment.milestones.insert(event.milestone_id),
@@ -144,5 +144,5 @@ def _seen(shipment: Shipment, event: s.ShipmentMilestoneReached) -> Shipment:
     )
 
 
-def ids_of(requested: s.ShipmentRequested) -> Any:
+def ids_of(requested: sh.ShipmentRequested) -> Any:
     return {"shipment_id": requested.shipment_id, "order_id": requested.order_id}

@@ -8,21 +8,21 @@ from datetime import timedelta
 from oms_es.aggregates.shipment.carton_tracking import MOVING, NOTEWORTHY
 from oms_es.aggregates.shipment.state import WHOLE, Shipment, evolve, ids_of
 from oms_es.kernel import Refused
-from oms_es.schemas import shipment as s
+from oms_es.schemas import shipment as sh
 from oms_es.schemas.shipment.refusals import ShipmentRefusal
 from oms_es.schemas.values.types import Moment, shifted
 
 
 def record_dispatch(
-    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordDispatch
-) -> Iterator[s.ShipmentEvent]:
+    shipment: Shipment, requested: sh.ShipmentRequested, command: sh.RecordDispatch
+) -> Iterator[sh.ShipmentEvent]:
     check_with_carrier(shipment, command)
     yield from _leave(shipment, requested, command.dispatched_at)
 
 
 def record_milestone(
-    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordMilestone
-) -> Iterator[s.ShipmentEvent]:
+    shipment: Shipment, requested: sh.ShipmentRequested, command: sh.RecordMilestone
+) -> Iterator[sh.ShipmentEvent]:
     if command.milestone_id in shipment.milestones:
         return
     number = command.tracking_number
@@ -41,8 +41,8 @@ def record_milestone(
 
 
 def record_collection(
-    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordCollection
-) -> Iterator[s.ShipmentEvent]:
+    shipment: Shipment, requested: sh.ShipmentRequested, command: sh.RecordCollection
+) -> Iterator[sh.ShipmentEvent]:
     """Record a collection at the counter: the parcel leaves and arrives at the same time.
 
     A repeat decides nothing. Raise Refused if it is not a pickup, or is not ready.
@@ -57,7 +57,7 @@ def record_collection(
             ShipmentRefusal.NOT_READY,
             f"shipment {command.shipment_id} {why}: it should be in the warehouse, look for it",
         )
-    at_the_counter = s.RecordMilestone(
+    at_the_counter = sh.RecordMilestone(
         shipment_id=command.shipment_id,
         milestone_id=COLLECTED,
         status="delivered",
@@ -70,7 +70,9 @@ def record_collection(
 COLLECTED = "collected"
 
 
-def _moved(shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordMilestone) -> Iterator[s.ShipmentEvent]:
+def _moved(
+    shipment: Shipment, requested: sh.ShipmentRequested, command: sh.RecordMilestone
+) -> Iterator[sh.ShipmentEvent]:
     reached = _reached(shipment, requested, command)
     after = shipment
     if command.status in MOVING:
@@ -79,12 +81,12 @@ def _moved(shipment: Shipment, requested: s.ShipmentRequested, command: s.Record
             after = evolve(after, left)
     yield reached
     if shipment.silent_since:
-        yield s.ShipmentHeardOf(**ids_of(requested), seen_at=max(shipment.silent_since, command.occurred_at))
+        yield sh.ShipmentHeardOf(**ids_of(requested), seen_at=max(shipment.silent_since, command.occurred_at))
     if command.status in NOTEWORTHY or shipment.raised:
         yield from _consequences(evolve(after, reached), requested)
 
 
-def suspect(shipment: Shipment, requested: s.ShipmentRequested, command: s.SuspectLoss) -> Iterator[s.ShipmentEvent]:
+def suspect(shipment: Shipment, requested: sh.ShipmentRequested, command: sh.SuspectLoss) -> Iterator[sh.ShipmentEvent]:
     """Decide whether the parcel was seen too long ago: of the cartons that are still to arrive, the one seen longest
     ago counts.
     """
@@ -92,10 +94,10 @@ def suspect(shipment: Shipment, requested: s.ShipmentRequested, command: s.Suspe
     if not shipment.left_at or not on_their_way or shipment.silent_since:
         return
     seen_at = min(_last_seen(shipment, carton_id, shipment.left_at) for carton_id in on_their_way)
-    if shifted(seen_at, timedelta(seconds=s.SILENCE_SECONDS)) <= command.now:
-        yield s.ShipmentFellSilent(**ids_of(requested), since=seen_at)
+    if shifted(seen_at, timedelta(seconds=sh.SILENCE_SECONDS)) <= command.now:
+        yield sh.ShipmentFellSilent(**ids_of(requested), since=seen_at)
     elif seen_at not in (shipment.left_at, shipment.heard_of):
-        yield s.ShipmentHeardOf(**ids_of(requested), seen_at=seen_at)
+        yield sh.ShipmentHeardOf(**ids_of(requested), seen_at=seen_at)
 
 
 def _on_their_way(shipment: Shipment) -> list[str]:
@@ -110,8 +112,8 @@ def _last_seen(shipment: Shipment, carton_id: str, left_at: Moment) -> Moment:
 
 
 def declare_lost(
-    shipment: Shipment, requested: s.ShipmentRequested, command: s.DeclareLost
-) -> Iterator[s.ShipmentEvent]:
+    shipment: Shipment, requested: sh.ShipmentRequested, command: sh.DeclareLost
+) -> Iterator[sh.ShipmentEvent]:
     if shipment.lost:
         return
     on_their_way = _on_their_way(shipment)
@@ -121,7 +123,7 @@ def declare_lost(
             f"shipment {command.shipment_id} has not left, or has come to its end; what has not left is cancelled",
         )
     items = tuple(item for c in requested.cartons if c.carton_id in on_their_way for item in c.items)
-    yield s.ShipmentLost(
+    yield sh.ShipmentLost(
         **ids_of(requested),
         items=items or requested.items,
         carton_ids=tuple(on_their_way),
@@ -130,15 +132,17 @@ def declare_lost(
         reason=command.reason,
     )
     for carton_id in sorted(shipment.raised.keys()):
-        yield s.ShipmentExceptionSettled(**ids_of(requested), carton_id=carton_id)
+        yield sh.ShipmentExceptionSettled(**ids_of(requested), carton_id=carton_id)
 
 
-def chase_dispatch(shipment: Shipment, requested: s.ShipmentRequested, _: s.ChaseDispatch) -> Iterator[s.ShipmentEvent]:
+def chase_dispatch(
+    shipment: Shipment, requested: sh.ShipmentRequested, _: sh.ChaseDispatch
+) -> Iterator[sh.ShipmentEvent]:
     if not (shipment.dispatched or shipment.cancelled or shipment.overdue):
-        yield s.ShipmentDispatchOverdue(**ids_of(requested), waits_for=_waits_for(shipment))
+        yield sh.ShipmentDispatchOverdue(**ids_of(requested), waits_for=_waits_for(shipment))
 
 
-def _waits_for(shipment: Shipment) -> s.DispatchStep:
+def _waits_for(shipment: Shipment) -> sh.DispatchStep:
     if shipment.booking in ("booked", "cancelling"):
         return "collection"
     if shipment.requested and shipment.requested.pickup and shipment.packed:
@@ -147,16 +151,16 @@ def _waits_for(shipment: Shipment) -> s.DispatchStep:
 
 
 def chase_cancellation(
-    shipment: Shipment, requested: s.ShipmentRequested, _: s.ChaseCancellation
-) -> Iterator[s.ShipmentEvent]:
+    shipment: Shipment, requested: sh.ShipmentRequested, _: sh.ChaseCancellation
+) -> Iterator[sh.ShipmentEvent]:
     if shipment.booking == "cancelling" and shipment.tracking and not shipment.unanswered:
         carrier, number = shipment.tracking
-        yield s.ShipmentCancellationUnanswered(**ids_of(requested), carrier=carrier, tracking_number=number)
+        yield sh.ShipmentCancellationUnanswered(**ids_of(requested), carrier=carrier, tracking_number=number)
 
 
 def _reached(
-    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordMilestone
-) -> s.ShipmentMilestoneReached:
+    shipment: Shipment, requested: sh.ShipmentRequested, command: sh.RecordMilestone
+) -> sh.ShipmentMilestoneReached:
     carton_id = command.carton_id or shipment.numbers.get(command.tracking_number, WHOLE)
     if carton_id not in (WHOLE, *shipment.carton_ids):
         raise Refused(
@@ -168,7 +172,7 @@ def _reached(
             ShipmentRefusal.OTHER_NUMBER,
             f"shipment {command.shipment_id} does not travel as {command.tracking_number}: ask whose it is",
         )
-    return s.ShipmentMilestoneReached(
+    return sh.ShipmentMilestoneReached(
         **ids_of(requested),
         milestone_id=command.milestone_id,
         status=command.status,
@@ -180,15 +184,15 @@ def _reached(
     )
 
 
-def _leave(shipment: Shipment, requested: s.ShipmentRequested, at: Moment) -> Iterator[s.ShipmentEvent]:
+def _leave(shipment: Shipment, requested: sh.ShipmentRequested, at: Moment) -> Iterator[sh.ShipmentEvent]:
     """Record that the parcel left, with the first of its cartons; a requested cancellation is refused thereby."""
     if not shipment.dispatched:
         yield _dispatched(requested, at)
         if shipment.stopping:
-            yield s.ShipmentCancellationRefused(**ids_of(requested))
+            yield sh.ShipmentCancellationRefused(**ids_of(requested))
 
 
-def _consequences(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[s.ShipmentEvent]:
+def _consequences(shipment: Shipment, requested: sh.ShipmentRequested) -> Iterator[sh.ShipmentEvent]:
     """Yield what has become true of the whole shipment with one more tracking event."""
     outcomes = shipment.outcomes
     back = tuple(c for c, outcome in outcomes.items() if outcome == "returned" and c not in shipment.returned)
@@ -199,13 +203,13 @@ def _consequences(shipment: Shipment, requested: s.ShipmentRequested) -> Iterato
     if there and not shipment.delivered:
         at = max(moment for c in there if (moment := shipment.tracking_of(c).delivered_first))
         if "open" not in outcomes.values():
-            yield s.ShipmentDelivered(**ids_of(requested), delivered_at=at)
+            yield sh.ShipmentDelivered(**ids_of(requested), delivered_at=at)
         elif news:
-            yield s.ShipmentPartlyDelivered(**ids_of(requested), carton_ids=news, delivered_at=at)
+            yield sh.ShipmentPartlyDelivered(**ids_of(requested), carton_ids=news, delivered_at=at)
     yield from _exceptions(shipment, requested)
 
 
-def _exceptions(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[s.ShipmentEvent]:
+def _exceptions(shipment: Shipment, requested: sh.ShipmentRequested) -> Iterator[sh.ShipmentEvent]:
     """Raise and settle exceptions by carton. One that concerns all cartons at once is settled when each has ended."""
     ended = "open" not in shipment.outcomes.values()
     for carton_id in sorted({*shipment.trackings.keys(), *shipment.raised.keys()}):
@@ -213,7 +217,7 @@ def _exceptions(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[
         if carton_id == WHOLE and requested.cartons and ended:
             trouble = None
         if trouble and shipment.raised.get(carton_id) != trouble.status:
-            yield s.ShipmentExceptionRaised(
+            yield sh.ShipmentExceptionRaised(
                 **ids_of(requested),
                 carton_id=carton_id,
                 status=trouble.status,
@@ -221,15 +225,15 @@ def _exceptions(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[
                 detail=trouble.detail,
             )
         elif not trouble and carton_id in shipment.raised:
-            yield s.ShipmentExceptionSettled(**ids_of(requested), carton_id=carton_id)
+            yield sh.ShipmentExceptionSettled(**ids_of(requested), carton_id=carton_id)
 
 
 def _returned(
-    shipment: Shipment, requested: s.ShipmentRequested, carton_ids: tuple[str, ...]
-) -> s.ShipmentReturnedToSender:
+    shipment: Shipment, requested: sh.ShipmentRequested, carton_ids: tuple[str, ...]
+) -> sh.ShipmentReturnedToSender:
     items = tuple(item for c in requested.cartons if c.carton_id in carton_ids for item in c.items)
     trackings = [shipment.tracking_of(carton_id) for carton_id in carton_ids]
-    return s.ShipmentReturnedToSender(
+    return sh.ShipmentReturnedToSender(
         **ids_of(requested),
         location=requested.location,
         items=items or requested.items,
@@ -240,13 +244,13 @@ def _returned(
 
 
 def dispute(
-    shipment: Shipment, requested: s.ShipmentRequested, report: str, detail: str, at: Moment | None = None
-) -> Iterator[s.ShipmentEvent]:
+    shipment: Shipment, requested: sh.ShipmentRequested, report: str, detail: str, at: Moment | None = None
+) -> Iterator[sh.ShipmentEvent]:
     if report not in shipment.disputed:
-        yield s.ShipmentReportDisputed(**ids_of(requested), report=report, detail=detail, occurred_at=at)
+        yield sh.ShipmentReportDisputed(**ids_of(requested), report=report, detail=detail, occurred_at=at)
 
 
-def check_with_carrier(shipment: Shipment, command: s.ShipmentCommand) -> None:
+def check_with_carrier(shipment: Shipment, command: sh.ShipmentCommand) -> None:
     """Raise Refused if no carrier was asked to fetch the parcel.
 
     Reports may arrive before the carrier's answer to the booking.
@@ -262,8 +266,8 @@ def check_with_carrier(shipment: Shipment, command: s.ShipmentCommand) -> None:
         )
 
 
-def _dispatched(requested: s.ShipmentRequested, dispatched_at: Moment) -> s.ShipmentDispatched:
-    return s.ShipmentDispatched(
+def _dispatched(requested: sh.ShipmentRequested, dispatched_at: Moment) -> sh.ShipmentDispatched:
+    return sh.ShipmentDispatched(
         **ids_of(requested),
         payment_id=requested.payment_id,
         location=requested.location,

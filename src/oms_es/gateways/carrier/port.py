@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 
 from oms_es.gateways.breaker import Breaker
 from oms_es.kernel import INTENTS_MAX, BadInput, Command, Event, GatewayUnavailable, Message, Recorded
-from oms_es.schemas import shipment as s
+from oms_es.schemas import shipment as sh
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.order import Address
 from oms_es.schemas.problems import problems
@@ -40,7 +40,7 @@ class Parcel(NamedTuple):
     carrier: str = ""
     """The carrier that the engine chose; empty if there is no choice."""
     service: str = ""
-    cartons: tuple[s.CartonWeight, ...] = ()
+    cartons: tuple[sh.CartonWeight, ...] = ()
     asked_at: datetime | None = None
 
 
@@ -130,7 +130,7 @@ class Subscriber(Protocol):
         """Subscribe to each number. Raise GatewayUnavailable."""
 
 
-Keep = Callable[[bytes, str], s.LabelDocument]
+Keep = Callable[[bytes, str], sh.LabelDocument]
 """Stores a document of this media type under its hash."""
 Alone = Callable[[Sequence[UUID]], AbstractContextManager[StillAlone]]
 """A lock on these requests: within the context no other process sends any of them. Raises GatewayUnavailable if one
@@ -141,7 +141,7 @@ Answer = TypeVar("Answer", Booking, Consent)
 
 class Callback(Message):
     shipment_id: str = Field(min_length=1)
-    status: Literal["booked", "booking_refused", "booking_cancelled", "booking_kept"] | s.MilestoneStatus
+    status: Literal["booked", "booking_refused", "booking_cancelled", "booking_kept"] | sh.MilestoneStatus
     milestone_id: str = ""
     carrier: str = ""
     tracking_number: str = ""
@@ -153,7 +153,7 @@ class Callback(Message):
 
 class CarrierGateway:
     name = "carrier"
-    intents: frozenset[type[Event]] = frozenset({s.ShipmentBookingRequested, s.ShipmentBookingCancellationRequested})
+    intents: frozenset[type[Event]] = frozenset({sh.ShipmentBookingRequested, sh.ShipmentBookingCancellationRequested})
 
     def __init__(
         self,
@@ -210,8 +210,8 @@ class CarrierGateway:
 
     def _performed(self, intents: Sequence[Recorded], still_alone: StillAlone) -> Sequence[Sequence[Command]]:
         self._others_before = self._others
-        parcels = [parcel_of(intent) for intent in intents if isinstance(intent.event, s.ShipmentBookingRequested)]
-        refusals = [cancellation_of(i) for i in intents if isinstance(i.event, s.ShipmentBookingCancellationRequested)]
+        parcels = [parcel_of(intent) for intent in intents if isinstance(intent.event, sh.ShipmentBookingRequested)]
+        refusals = [cancellation_of(i) for i in intents if isinstance(i.event, sh.ShipmentBookingCancellationRequested)]
         booked, why_not = self._answered(lambda some: self.carrier.book(some, still_alone), parcels, Booking("unknown"))
         consents, why_no_consent = self._answered(self.carrier.cancel, refusals, Consent("unknown"))
         self._others += sum(a.outcome != "unknown" for a in booked) + sum(a.outcome != "unknown" for a in consents)
@@ -267,8 +267,8 @@ class CarrierGateway:
         if answer.outcome == "pending":
             return []
         if answer.outcome == "refused":
-            return [s.RecordBookingFailure(shipment_id=parcel.shipment_id, reason=answer.reason)]
-        booked = s.RecordBooking(
+            return [sh.RecordBookingFailure(shipment_id=parcel.shipment_id, reason=answer.reason)]
+        booked = sh.RecordBooking(
             shipment_id=parcel.shipment_id,
             carrier=answer.carrier,
             tracking_number=answer.tracking_number,
@@ -280,7 +280,7 @@ class CarrierGateway:
     def _label(self, parcel: Parcel, label: Label) -> Command:
         assert self.keep, "a carrier that sends labels needs somewhere to keep them"
         known = {carton.carton_id for carton in parcel.cartons}
-        return s.AttachLabel(
+        return sh.AttachLabel(
             shipment_id=parcel.shipment_id,
             carton_id=label.carton_id if label.carton_id in known else "",
             document=self.keep(label.content, label.media_type),
@@ -289,7 +289,7 @@ class CarrierGateway:
 
 def parcel_of(intent: Recorded) -> Parcel:
     event = intent.event
-    assert isinstance(event, s.ShipmentBookingRequested)
+    assert isinstance(event, sh.ShipmentBookingRequested)
     return Parcel(
         intent.event_id,
         event.shipment_id,
@@ -305,7 +305,7 @@ def parcel_of(intent: Recorded) -> Parcel:
 
 def cancellation_of(intent: Recorded) -> Cancellation:
     event = intent.event
-    assert isinstance(event, s.ShipmentBookingCancellationRequested)
+    assert isinstance(event, sh.ShipmentBookingCancellationRequested)
     return Cancellation(intent.event_id, event.shipment_id, event.carrier, event.tracking_number)
 
 
@@ -313,8 +313,8 @@ def _consent(cancellation: Cancellation, answer: Consent) -> list[Command]:
     if answer.outcome == "pending":
         return []
     if answer.outcome == "refused":
-        return [s.RecordBookingCancellationRefused(shipment_id=cancellation.shipment_id, reason=answer.reason)]
-    return [s.RecordBookingCancelled(shipment_id=cancellation.shipment_id)]
+        return [sh.RecordBookingCancellationRefused(shipment_id=cancellation.shipment_id, reason=answer.reason)]
+    return [sh.RecordBookingCancelled(shipment_id=cancellation.shipment_id)]
 
 
 def parse_callback(payload: bytes) -> Command:
@@ -322,7 +322,7 @@ def parse_callback(payload: bytes) -> Command:
     try:
         callback = Callback.model_validate_json(payload)
         if callback.status == "booked":
-            return s.RecordBooking(
+            return sh.RecordBooking(
                 shipment_id=callback.shipment_id,
                 carrier=callback.carrier,
                 tracking_number=callback.tracking_number,
@@ -330,14 +330,14 @@ def parse_callback(payload: bytes) -> Command:
                 booked_at=callback.occurred_at,
             )
         if callback.status == "booking_refused":
-            return s.RecordBookingFailure(shipment_id=callback.shipment_id, reason=callback.detail)
+            return sh.RecordBookingFailure(shipment_id=callback.shipment_id, reason=callback.detail)
         if callback.status == "booking_cancelled":
-            return s.RecordBookingCancelled(shipment_id=callback.shipment_id)
+            return sh.RecordBookingCancelled(shipment_id=callback.shipment_id)
         if callback.status == "booking_kept":
-            return s.RecordBookingCancellationRefused(shipment_id=callback.shipment_id, reason=callback.detail)
+            return sh.RecordBookingCancellationRefused(shipment_id=callback.shipment_id, reason=callback.detail)
         if callback.status == "picked_up" and not callback.carton_id:
-            return s.RecordDispatch(shipment_id=callback.shipment_id, dispatched_at=callback.occurred_at)
-        return s.RecordMilestone(
+            return sh.RecordDispatch(shipment_id=callback.shipment_id, dispatched_at=callback.occurred_at)
+        return sh.RecordMilestone(
             shipment_id=callback.shipment_id,
             milestone_id=callback.milestone_id,
             status=callback.status,

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from oms_es.schemas import shipment as s
+from oms_es.schemas import shipment as sh
 
 Mode = Literal[
     "plain",
@@ -123,7 +123,7 @@ KEPT_BECAUSE = "it was fetched already"
 
 Fate = Literal["delivered", "lost", "exception", "returned", "refused", "silent"]
 
-JOURNEYS: dict[Fate, tuple[tuple[s.MilestoneStatus, float], ...]] = {
+JOURNEYS: dict[Fate, tuple[tuple[sh.MilestoneStatus, float], ...]] = {
     "delivered": (("picked_up", 0), ("in_transit", 0.5), ("delivered", 1)),
     "lost": (("picked_up", 0), ("in_transit", 0.5), ("failure", 1)),
     "exception": (("picked_up", 0), ("exception", 0.25), ("in_transit", 0.5), ("delivered", 1)),

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.catalog import rates as r
+from oms_es.schemas.catalog import rates as ra
 
 table = Table(
     "carrier_rates",
@@ -24,15 +24,15 @@ table = Table(
 projection = Projection(table, fed_by=("rates-{carrier}",))
 
 
-def key_of_carrier(event: r.RatesEvent) -> Iterable[Key]:
+def key_of_carrier(event: ra.RatesEvent) -> Iterable[Key]:
     return ((event.carrier,),)
 
 
-@projection.on(r.RatesPublished, keys=key_of_carrier)
-def on_rates_published(_row: Row | None, event: r.RatesPublished, _key: Key) -> Row:
+@projection.on(ra.RatesPublished, keys=key_of_carrier)
+def on_rates_published(_row: Row | None, event: ra.RatesPublished, _key: Key) -> Row:
     return {**event.model_dump(mode="json"), "offered": True}
 
 
-@projection.on(r.RatesWithdrawn, keys=key_of_carrier)
-def on_rates_withdrawn(row: Row | None, _event: r.RatesWithdrawn, _key: Key) -> Row | None:
+@projection.on(ra.RatesWithdrawn, keys=key_of_carrier)
+def on_rates_withdrawn(row: Row | None, _event: ra.RatesWithdrawn, _key: Key) -> Row | None:
     return row and {**row, "offered": False}

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.finance import reconciliation as r
+from oms_es.schemas.finance import reconciliation as rec
 
 table = Table(
     "reconciled_accounts",
@@ -25,7 +25,7 @@ table = Table(
 projection = Projection(table, version=2, fed_by=("reconciliation-{account}",))
 
 
-def key_of_account(event: r.ReconciliationPeriodClosed | r.FeeTermsSet) -> Iterable[Key]:
+def key_of_account(event: rec.ReconciliationPeriodClosed | rec.FeeTermsSet) -> Iterable[Key]:
     return ((event.account,),)
 
 
@@ -33,17 +33,17 @@ def _begun(account: str) -> Row:
     return {"account": account, "closed_through": "", "closed_at": None, "closed_by": "", "fee_terms": []}
 
 
-@projection.on(r.ReconciliationPeriodClosed, keys=key_of_account)
+@projection.on(rec.ReconciliationPeriodClosed, keys=key_of_account)
 def on_reconciliation_period_closed(
-    row: Row | None, event: r.ReconciliationPeriodClosed, recorded: Recorded, _key: Key
+    row: Row | None, event: rec.ReconciliationPeriodClosed, recorded: Recorded, _key: Key
 ) -> Row:
     now = row or _begun(event.account)
     closed = {"closed_at": recorded.recorded_at, "closed_by": recorded.actor}
     return {**now, **closed, "closed_through": max(str(now["closed_through"]), event.through)}
 
 
-@projection.on(r.FeeTermsSet, keys=key_of_account)
-def on_fee_terms_set(row: Row | None, event: r.FeeTermsSet, _key: Key) -> Row:
+@projection.on(rec.FeeTermsSet, keys=key_of_account)
+def on_fee_terms_set(row: Row | None, event: rec.FeeTermsSet, _key: Key) -> Row:
     now: Any = row or _begun(event.account)
     others = [one for one in now["fee_terms"] if one["since"] != event.since]
     terms = {"since": event.since, "terms": [one.model_dump(mode="json") for one in event.terms]}

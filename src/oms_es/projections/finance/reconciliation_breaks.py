@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.finance import reconciliation as r
+from oms_es.schemas.finance import reconciliation as rec
 
 table = Table(
     "reconciliation_breaks",
@@ -36,21 +36,21 @@ table = Table(
 projection = Projection(table, version=2, fed_by=("reconciliation-{account}",))
 
 
-def key_of_breaks(event: r.ReconciliationBreaksFound) -> Iterable[Key]:
+def key_of_breaks(event: rec.ReconciliationBreaksFound) -> Iterable[Key]:
     return [(event.account, one.break_id) for one in event.breaks]
 
 
-def key_of_cleared(event: r.ReconciliationBreaksCleared) -> Iterable[Key]:
+def key_of_cleared(event: rec.ReconciliationBreaksCleared) -> Iterable[Key]:
     return [(event.account, one) for one in event.break_ids]
 
 
-def key_of_break(event: r.ReconciliationBreakResolved | r.ReconciliationBreakReopened) -> Iterable[Key]:
+def key_of_break(event: rec.ReconciliationBreakResolved | rec.ReconciliationBreakReopened) -> Iterable[Key]:
     return ((event.account, event.break_id),)
 
 
-@projection.on(r.ReconciliationBreaksFound, keys=key_of_breaks)
+@projection.on(rec.ReconciliationBreaksFound, keys=key_of_breaks)
 def on_reconciliation_breaks_found(
-    _row: Row | None, event: r.ReconciliationBreaksFound, recorded: Recorded, key: Key
+    _row: Row | None, event: rec.ReconciliationBreaksFound, recorded: Recorded, key: Key
 ) -> Row:
     one = next(one for one in event.breaks if one.break_id == key[1])
     return {
@@ -66,19 +66,19 @@ def on_reconciliation_breaks_found(
     }
 
 
-@projection.on(r.ReconciliationBreaksCleared, keys=key_of_cleared)
-def on_reconciliation_breaks_cleared(_row: Row | None, _event: r.ReconciliationBreaksCleared, _key: Key) -> None:
+@projection.on(rec.ReconciliationBreaksCleared, keys=key_of_cleared)
+def on_reconciliation_breaks_cleared(_row: Row | None, _event: rec.ReconciliationBreaksCleared, _key: Key) -> None:
     return None
 
 
-@projection.on(r.ReconciliationBreakResolved, r.ReconciliationBreakReopened, keys=key_of_break)
+@projection.on(rec.ReconciliationBreakResolved, rec.ReconciliationBreakReopened, keys=key_of_break)
 def on_break_settled(
     row: Row | None,
-    event: r.ReconciliationBreakResolved | r.ReconciliationBreakReopened,
+    event: rec.ReconciliationBreakResolved | rec.ReconciliationBreakReopened,
     recorded: Recorded,
     _key: Key,
 ) -> Row | None:
-    resolution = event.resolution if isinstance(event, r.ReconciliationBreakResolved) else ""
+    resolution = event.resolution if isinstance(event, rec.ReconciliationBreakResolved) else ""
     return row and {
         **row,
         "status": "resolved" if resolution else "open",

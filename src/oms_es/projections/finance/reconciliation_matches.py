@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.finance import reconciliation as r
+from oms_es.schemas.finance import reconciliation as rec
 
 table = Table(
     "reconciliation_matches",
@@ -32,16 +32,16 @@ table = Table(
 projection = Projection(table, fed_by=("reconciliation-{account}",))
 
 
-def key_of_matches(event: r.ReconciliationMatched) -> Iterable[Key]:
+def key_of_matches(event: rec.ReconciliationMatched) -> Iterable[Key]:
     return [(event.account, one.match_id) for one in event.matches]
 
 
-def key_of_match(event: r.ReconciliationMatchUndone) -> Iterable[Key]:
+def key_of_match(event: rec.ReconciliationMatchUndone) -> Iterable[Key]:
     return ((event.account, event.match_id),)
 
 
-@projection.on(r.ReconciliationMatched, keys=key_of_matches)
-def on_reconciliation_matched(_row: Row | None, event: r.ReconciliationMatched, recorded: Recorded, key: Key) -> Row:
+@projection.on(rec.ReconciliationMatched, keys=key_of_matches)
+def on_reconciliation_matched(_row: Row | None, event: rec.ReconciliationMatched, recorded: Recorded, key: Key) -> Row:
     one = next(one for one in event.matches if one.match_id == key[1])
     return {
         "account": event.account,
@@ -54,9 +54,9 @@ def on_reconciliation_matched(_row: Row | None, event: r.ReconciliationMatched, 
     }
 
 
-@projection.on(r.ReconciliationMatchUndone, keys=key_of_match)
+@projection.on(rec.ReconciliationMatchUndone, keys=key_of_match)
 def on_reconciliation_match_undone(
-    row: Row | None, event: r.ReconciliationMatchUndone, recorded: Recorded, _key: Key
+    row: Row | None, event: rec.ReconciliationMatchUndone, recorded: Recorded, _key: Key
 ) -> Row | None:
     return row and {
         **row,

@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, Column, DateTime, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.operations import connection as c
+from oms_es.schemas.operations import connection as con
 
 table = Table(
     "connections",
@@ -27,7 +27,7 @@ table = Table(
 projection = Projection(table, fed_by=("connection-{name}",))
 
 
-def key_of_connection(event: c.ConnectionEvent) -> Iterable[Key]:
+def key_of_connection(event: con.ConnectionEvent) -> Iterable[Key]:
     return ((event.name,),)
 
 
@@ -35,19 +35,19 @@ def _changed(recorded: Recorded) -> dict[str, Any]:
     return {"changed_at": recorded.recorded_at, "changed_by": recorded.actor}
 
 
-@projection.on(c.ConnectionOpened, keys=key_of_connection)
-def on_connection_opened(_row: Row | None, event: c.ConnectionOpened, recorded: Recorded, _key: Key) -> Row:
+@projection.on(con.ConnectionOpened, keys=key_of_connection)
+def on_connection_opened(_row: Row | None, event: con.ConnectionOpened, recorded: Recorded, _key: Key) -> Row:
     begun = {"previous_secret_id": "", "previous_until": None, "is_disabled": False}
     return {**event.model_dump(mode="json"), **begun, **_changed(recorded)}
 
 
-@projection.on(c.ConnectionRotated, keys=key_of_connection)
-def on_connection_rotated(row: Row | None, event: c.ConnectionRotated, recorded: Recorded, _key: Key) -> Row | None:
+@projection.on(con.ConnectionRotated, keys=key_of_connection)
+def on_connection_rotated(row: Row | None, event: con.ConnectionRotated, recorded: Recorded, _key: Key) -> Row | None:
     return row and {**row, **dict(event), **_changed(recorded)}
 
 
-@projection.on(c.ConnectionDisabled, c.ConnectionEnabled, keys=key_of_connection)
+@projection.on(con.ConnectionDisabled, con.ConnectionEnabled, keys=key_of_connection)
 def on_connection_disabled_or_enabled(
-    row: Row | None, event: c.ConnectionDisabled | c.ConnectionEnabled, recorded: Recorded, _key: Key
+    row: Row | None, event: con.ConnectionDisabled | con.ConnectionEnabled, recorded: Recorded, _key: Key
 ) -> Row | None:
-    return row and {**row, "is_disabled": isinstance(event, c.ConnectionDisabled), **_changed(recorded)}
+    return row and {**row, "is_disabled": isinstance(event, con.ConnectionDisabled), **_changed(recorded)}

@@ -8,10 +8,10 @@ from typing import Any, get_args
 from oms_es.kernel import Key
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
-from oms_es.schemas import shipment as s
-from oms_es.schemas import stock as st
+from oms_es.schemas import shipment as sh
+from oms_es.schemas import stock as s
 from oms_es.schemas.operations import aside as a
-from oms_es.schemas.operations import subscription as w
+from oms_es.schemas.operations import subscription as sub
 from oms_es.schemas.shipment import tracker as t
 
 HOLD_KINDS = get_args(o.HoldKind)
@@ -33,7 +33,7 @@ def key_of_new_round(event: o.OrderSourcingRequested) -> Iterable[Key]:
 
 
 def key_of_promise(event: Any) -> Iterable[Key]:
-    if isinstance(event, st.StockShipped) and not event.broken:
+    if isinstance(event, s.StockShipped) and not event.broken:
         return ()
     if not event.reservation_id.startswith(f"{event.order_id}/"):
         return ()  # a temporary reservation, such as a cart's, belongs to no order
@@ -114,9 +114,9 @@ def key_of_reaction(event: a.AsideEvent) -> Iterable[Key]:
     return ((f"put_aside/{event.reader}/{event.fact_id}",),)
 
 
-def key_of_receiver(event: w.SubscriptionEvent) -> Iterable[Key]:
+def key_of_receiver(event: sub.SubscriptionEvent) -> Iterable[Key]:
     """Return the key of a disabled subscription; none if a person disabled it, as no one has to look then."""
-    is_meant = isinstance(event, w.SubscriptionDisabled) and not event.failed
+    is_meant = isinstance(event, sub.SubscriptionDisabled) and not event.failed
     return () if is_meant else ((f"subscription_disabled/{event.name}",),)
 
 
@@ -127,5 +127,5 @@ SILENT = key_of_exception("parcel_silent", "shipment_id")
 NOT_LEFT = key_of_exception("dispatch_overdue", "shipment_id")
 
 
-def key_of_returned_shipment(event: s.ShipmentReturnedToSender) -> Iterable[Key]:
+def key_of_returned_shipment(event: sh.ShipmentReturnedToSender) -> Iterable[Key]:
     return [("/".join(("returned_to_sender", event.shipment_id, *event.carton_ids[:1])).rstrip("/"),)]

@@ -45,11 +45,11 @@ from oms_es.projections.operations.exception_keys import (
 from oms_es.projections.operations.exception_sentences import Said, said, said_of
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
-from oms_es.schemas import shipment as s
-from oms_es.schemas import stock as st
-from oms_es.schemas.catalog import serial as n
+from oms_es.schemas import shipment as sh
+from oms_es.schemas import stock as s
+from oms_es.schemas.catalog import serial as se
 from oms_es.schemas.operations import aside as a
-from oms_es.schemas.operations import subscription as w
+from oms_es.schemas.operations import subscription as sub
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.payment import provider as v
 from oms_es.schemas.returns import rma as r
@@ -198,36 +198,36 @@ def on_order_placement_overdue(row: Row | None, event: o.OrderPlacementOverdue, 
     return again(row, recorded, what) if row else raised(key, recorded, what)
 
 
-@projection.on(s.ShipmentCancellationUnanswered, keys=UNBOOKED)
+@projection.on(sh.ShipmentCancellationUnanswered, keys=UNBOOKED)
 def on_shipment_cancellation_unanswered(
-    _row: Row | None, event: s.ShipmentCancellationUnanswered, recorded: Recorded, key: Key
+    _row: Row | None, event: sh.ShipmentCancellationUnanswered, recorded: Recorded, key: Key
 ) -> Row:
     return {**raised(key, recorded, said_of(event)), "kind": "cancellation_unanswered"}
 
 
-@projection.on(s.ShipmentExceptionRaised, keys=key_of_shipment)
+@projection.on(sh.ShipmentExceptionRaised, keys=key_of_shipment)
 def on_shipment_exception_raised(
-    row: Row | None, event: s.ShipmentExceptionRaised, recorded: Recorded, key: Key
+    row: Row | None, event: sh.ShipmentExceptionRaised, recorded: Recorded, key: Key
 ) -> Row:
     fresh = raised(key, recorded, said_of(event))
     return {**fresh, "raised_at": row["raised_at"]} if row else fresh
 
 
-@projection.on(s.ShipmentReturnedToSender, keys=key_of_returned_shipment)
+@projection.on(sh.ShipmentReturnedToSender, keys=key_of_returned_shipment)
 def on_shipment_returned_to_sender(
-    _row: Row | None, event: s.ShipmentReturnedToSender, recorded: Recorded, key: Key
+    _row: Row | None, event: sh.ShipmentReturnedToSender, recorded: Recorded, key: Key
 ) -> Row:
     items = ", ".join(f"{item.quantity} x {item.sku}" for item in event.items)
     return raised(key, recorded, said("ShipmentReturnedToSender", location=event.location, items=items))
 
 
-@projection.on(n.SerialConflictFound, keys=key_of_numbers)
-def on_serial_conflict_found(_row: Row | None, event: n.SerialConflictFound, recorded: Recorded, key: Key) -> Row:
+@projection.on(se.SerialConflictFound, keys=key_of_numbers)
+def on_serial_conflict_found(_row: Row | None, event: se.SerialConflictFound, recorded: Recorded, key: Key) -> Row:
     return raised(key, recorded, said("SerialConflictFound", number=key[0], elsewhere=event.elsewhere))
 
 
-@projection.on(st.StockBrokenPromiseSettled, keys=key_of_promise)
-def on_stock_broken_promise_settled(row: Row | None, event: st.StockBrokenPromiseSettled, _key: Key) -> Row | None:
+@projection.on(s.StockBrokenPromiseSettled, keys=key_of_promise)
+def on_stock_broken_promise_settled(row: Row | None, event: s.StockBrokenPromiseSettled, _key: Key) -> Row | None:
     return {**row, **said_of(event).columns} if row and event.left else None
 
 
@@ -285,14 +285,14 @@ RAISED_BY: dict[type[Event], Keys] = {
     p.PaymentReportKept: key_of_kept,
     p.PaymentDisputeOpened: key_of_exception("dispute", "dispute_id"),
     p.PaymentUnanswered: key_of_question,
-    s.ShipmentBookingFailed: UNBOOKED,
-    s.ShipmentBookingDeferred: UNBOOKED,
-    s.ShipmentBookingCancelled: UNBOOKED,
-    s.ShipmentFellSilent: SILENT,
-    s.ShipmentDispatchOverdue: NOT_LEFT,
-    s.ShipmentReportDisputed: key_of_exception("carrier_contradiction", "shipment_id"),
-    w.SubscriptionDisabled: key_of_receiver,
-    st.StockReservationBroken: key_of_promise,
+    sh.ShipmentBookingFailed: UNBOOKED,
+    sh.ShipmentBookingDeferred: UNBOOKED,
+    sh.ShipmentBookingCancelled: UNBOOKED,
+    sh.ShipmentFellSilent: SILENT,
+    sh.ShipmentDispatchOverdue: NOT_LEFT,
+    sh.ShipmentReportDisputed: key_of_exception("carrier_contradiction", "shipment_id"),
+    sub.SubscriptionDisabled: key_of_receiver,
+    s.StockReservationBroken: key_of_promise,
 }
 """For each event the key of the exception that it raises; the text is the event's template."""
 
@@ -306,13 +306,13 @@ SETTLED_BY: dict[type[Event], Keys] = {
     p.PaymentCaptured: key_of_question,
     p.PaymentReportSettled: key_of_kept,
     v.ProviderReportMatched: key_of_report,
-    **dict.fromkeys((s.ShipmentBooked, s.ShipmentBookingCancellationRefused), UNBOOKED),
-    **dict.fromkeys((s.ShipmentDispatched, s.ShipmentCancelled), each_of(UNBOOKED, NOT_LEFT)),
-    s.ShipmentExceptionSettled: key_of_shipment,
-    **dict.fromkeys((s.ShipmentHeardOf, s.ShipmentLost), SILENT),
-    n.SerialsLeft: key_of_numbers,
-    w.SubscriptionEnabled: key_of_receiver,
-    st.StockShipped: key_of_promise,
+    **dict.fromkeys((sh.ShipmentBooked, sh.ShipmentBookingCancellationRefused), UNBOOKED),
+    **dict.fromkeys((sh.ShipmentDispatched, sh.ShipmentCancelled), each_of(UNBOOKED, NOT_LEFT)),
+    sh.ShipmentExceptionSettled: key_of_shipment,
+    **dict.fromkeys((sh.ShipmentHeardOf, sh.ShipmentLost), SILENT),
+    se.SerialsLeft: key_of_numbers,
+    sub.SubscriptionEnabled: key_of_receiver,
+    s.StockShipped: key_of_promise,
     **dict.fromkeys((r.RmaApproved, r.RmaRefused, r.RmaClosed), key_of_exception("return_review", "rma_id")),
 }
 """For each event the key of the exception that it settles."""

@@ -9,7 +9,7 @@ from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.operations import subscription as s
+from oms_es.schemas.operations import subscription as sub
 
 table = Table(
     "subscriptions",
@@ -31,7 +31,7 @@ table = Table(
 projection = Projection(table, fed_by=("subscription-{name}",))
 
 
-def key_of_subscription(event: s.SubscriptionEvent) -> Iterable[Key]:
+def key_of_subscription(event: sub.SubscriptionEvent) -> Iterable[Key]:
     return ((event.name,),)
 
 
@@ -39,8 +39,8 @@ def _changed(recorded: Recorded) -> dict[str, Any]:
     return {"changed_at": recorded.recorded_at, "changed_by": recorded.actor}
 
 
-@projection.on(s.SubscriptionOpened, keys=key_of_subscription)
-def on_subscription_opened(_row: Row | None, event: s.SubscriptionOpened, recorded: Recorded, _key: Key) -> Row:
+@projection.on(sub.SubscriptionOpened, keys=key_of_subscription)
+def on_subscription_opened(_row: Row | None, event: sub.SubscriptionOpened, recorded: Recorded, _key: Key) -> Row:
     return {
         **event.model_dump(mode="json"),
         "previous_secret_id": "",
@@ -52,25 +52,29 @@ def on_subscription_opened(_row: Row | None, event: s.SubscriptionOpened, record
     }
 
 
-@projection.on(s.SubscriptionChanged, keys=key_of_subscription)
-def on_subscription_changed(row: Row | None, event: s.SubscriptionChanged, recorded: Recorded, _key: Key) -> Row | None:
+@projection.on(sub.SubscriptionChanged, keys=key_of_subscription)
+def on_subscription_changed(
+    row: Row | None, event: sub.SubscriptionChanged, recorded: Recorded, _key: Key
+) -> Row | None:
     return row and {**row, **event.model_dump(mode="json"), **_changed(recorded)}
 
 
-@projection.on(s.SubscriptionRotated, keys=key_of_subscription)
-def on_subscription_rotated(row: Row | None, event: s.SubscriptionRotated, recorded: Recorded, _key: Key) -> Row | None:
+@projection.on(sub.SubscriptionRotated, keys=key_of_subscription)
+def on_subscription_rotated(
+    row: Row | None, event: sub.SubscriptionRotated, recorded: Recorded, _key: Key
+) -> Row | None:
     return row and {**row, **dict(event), **_changed(recorded)}
 
 
-@projection.on(s.SubscriptionDisabled, keys=key_of_subscription)
+@projection.on(sub.SubscriptionDisabled, keys=key_of_subscription)
 def on_subscription_disabled(
-    row: Row | None, event: s.SubscriptionDisabled, recorded: Recorded, _key: Key
+    row: Row | None, event: sub.SubscriptionDisabled, recorded: Recorded, _key: Key
 ) -> Row | None:
     return row and {**row, "is_disabled": True, "disabled_because": event.because, **_changed(recorded)}
 
 
-@projection.on(s.SubscriptionEnabled, keys=key_of_subscription)
+@projection.on(sub.SubscriptionEnabled, keys=key_of_subscription)
 def on_subscription_enabled(
-    row: Row | None, _event: s.SubscriptionEnabled, recorded: Recorded, _key: Key
+    row: Row | None, _event: sub.SubscriptionEnabled, recorded: Recorded, _key: Key
 ) -> Row | None:
     return row and {**row, "is_disabled": False, "disabled_because": "", **_changed(recorded)}

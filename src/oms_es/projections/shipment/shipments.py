@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas import shipment as s
+from oms_es.schemas import shipment as sh
 
 table = Table(
     "shipments",
@@ -33,34 +33,34 @@ table = Table(
 projection = Projection(table, version=2, fed_by=("shipment-{shipment_id}",))
 
 BEFORE_IT_LEAVES: dict[type[Event], str] = {
-    s.ShipmentPacked: "packed",
-    s.ShipmentBookingRequested: "booking",
-    s.ShipmentBookingDeferred: "to_be_booked",
-    s.ShipmentBookingFailed: "to_be_booked",
-    s.ShipmentBooked: "booked",
-    s.ShipmentBookingCancellationRequested: "cancelling",
-    s.ShipmentBookingCancellationRefused: "booked",
-    s.ShipmentBookingCancelled: "to_be_booked",
+    sh.ShipmentPacked: "packed",
+    sh.ShipmentBookingRequested: "booking",
+    sh.ShipmentBookingDeferred: "to_be_booked",
+    sh.ShipmentBookingFailed: "to_be_booked",
+    sh.ShipmentBooked: "booked",
+    sh.ShipmentBookingCancellationRequested: "cancelling",
+    sh.ShipmentBookingCancellationRefused: "booked",
+    sh.ShipmentBookingCancelled: "to_be_booked",
 }
 """Statuses before the parcel leaves. If such an event arrives after the departure, it changes carrier and tracking
 number only."""
 ONWARDS: dict[type[Event], str] = {
-    s.ShipmentDispatched: "dispatched",
-    s.ShipmentPartlyDelivered: "partly_delivered",
-    s.ShipmentDelivered: "delivered",
-    s.ShipmentReturnedToSender: "returned",
-    s.ShipmentLost: "lost",
-    s.ShipmentCancelled: "cancelled",
+    sh.ShipmentDispatched: "dispatched",
+    sh.ShipmentPartlyDelivered: "partly_delivered",
+    sh.ShipmentDelivered: "delivered",
+    sh.ShipmentReturnedToSender: "returned",
+    sh.ShipmentLost: "lost",
+    sh.ShipmentCancelled: "cancelled",
 }
 STATUSES = ("requested", *dict.fromkeys((*BEFORE_IT_LEAVES.values(), *ONWARDS.values())))
 
 
-def key_of_shipment(event: s.ShipmentEvent) -> Iterable[Key]:
+def key_of_shipment(event: sh.ShipmentEvent) -> Iterable[Key]:
     return ((event.shipment_id,),)
 
 
-@projection.on(s.ShipmentRequested, keys=key_of_shipment)
-def on_shipment_requested(_row: Row | None, event: s.ShipmentRequested, recorded: Recorded, key: Key) -> Row:
+@projection.on(sh.ShipmentRequested, keys=key_of_shipment)
+def on_shipment_requested(_row: Row | None, event: sh.ShipmentRequested, recorded: Recorded, key: Key) -> Row:
     return {
         "shipment_id": key[0],
         "order_id": event.order_id,
@@ -87,12 +87,12 @@ def on_shipment_moved_on(row: Row | None, event: Event, recorded: Recorded, _key
     elif row["status"] not in ONWARDS.values():
         changes["status"] = BEFORE_IT_LEAVES[kind]
     match event:
-        case s.ShipmentBooked(carrier=carrier, tracking_number=number):
+        case sh.ShipmentBooked(carrier=carrier, tracking_number=number):
             changes |= {"carrier": carrier, "tracking_number": number}
-        case s.ShipmentBookingCancelled():
+        case sh.ShipmentBookingCancelled():
             changes |= {"carrier": "", "tracking_number": ""}
-        case s.ShipmentDispatched(dispatched_at=at):
+        case sh.ShipmentDispatched(dispatched_at=at):
             changes["dispatched_at"] = at
-        case s.ShipmentDelivered(delivered_at=at):
+        case sh.ShipmentDelivered(delivered_at=at):
             changes["delivered_at"] = at
     return {**row, **changes}

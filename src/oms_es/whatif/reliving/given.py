@@ -19,7 +19,7 @@ from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.finance import invoicing as v
-from oms_es.schemas.finance import reconciliation as f
+from oms_es.schemas.finance import reconciliation as rec
 from oms_es.schemas.order.returns import OrderReturnRequested, RequestReturn
 from oms_es.schemas.shipment.base import MilestoneStatus
 
@@ -53,7 +53,7 @@ OF_THE_ENGINE: frozenset[type[Command]] = (
 
 
 RESTATED_ALWAYS: frozenset[type[Command]] = frozenset(
-    {f.MatchReconciliation, f.ReopenReconciliation, f.ResolveReconciliation, f.UndoReconciliation}
+    {rec.MatchReconciliation, rec.ReopenReconciliation, rec.ResolveReconciliation, rec.UndoReconciliation}
 )
 """Commands about account statements: no decision about orders or stock depends on them, so they are restated."""
 

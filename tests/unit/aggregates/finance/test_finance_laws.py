@@ -15,7 +15,7 @@ from pydantic_core import from_json, to_json
 
 from oms_es.aggregates.finance import account, invoice, reconciliation, seller, statement
 from oms_es.kernel import Event, Refused
-from oms_es.schemas.finance import account as acc
+from oms_es.schemas.finance import account as a
 from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.finance import reconciliation as rec
 from oms_es.schemas.finance import statement as f
@@ -158,7 +158,7 @@ def account_commands() -> Strategy:
     by_hand = {**of, "entry_id": entry_ids, "amount_minor": amounts}
     return st.one_of(
         st.builds(
-            acc.OpenAccount,
+            a.OpenAccount,
             **of,
             kind=st.sampled_from(["deposit", "store_credit"]),
             channel=st.just("shop"),
@@ -166,37 +166,37 @@ def account_commands() -> Strategy:
             customer_id=customers,
         ),
         st.builds(
-            acc.LimitAccount,
+            a.LimitAccount,
             **of,
             top_up_below_minor=st.integers(0, 9),
             balance_max_minor=st.none() | st.integers(1, 40),
         ),
-        st.builds(acc.CreditAccount, **by_hand),
-        st.builds(acc.DebitAccount, **by_hand),
-        st.builds(acc.HoldAccount, **of, hold_id=hold_ids, amount_minor=amounts),
-        st.builds(acc.ApplyAccountHold, **by_hand, hold_id=hold_ids),
-        st.builds(acc.ReleaseAccountHold, **of, hold_id=hold_ids),
-        st.builds(acc.HoldForPayment, **asked, channel=st.sampled_from(["shop", "shop", "web"]), customer_id=customers),
-        st.builds(acc.ApplyForPayment, **parts),
-        st.builds(acc.ReleaseForPayment, **parts),
-        st.builds(acc.CreditFromPayment, **parts),
+        st.builds(a.CreditAccount, **by_hand),
+        st.builds(a.DebitAccount, **by_hand),
+        st.builds(a.HoldAccount, **of, hold_id=hold_ids, amount_minor=amounts),
+        st.builds(a.ApplyAccountHold, **by_hand, hold_id=hold_ids),
+        st.builds(a.ReleaseAccountHold, **of, hold_id=hold_ids),
+        st.builds(a.HoldForPayment, **asked, channel=st.sampled_from(["shop", "shop", "web"]), customer_id=customers),
+        st.builds(a.ApplyForPayment, **parts),
+        st.builds(a.ReleaseForPayment, **parts),
+        st.builds(a.CreditFromPayment, **parts),
     )
 
 
 def account_holds(state: account.Account, history: Sequence[Event]) -> None:
-    entries = [event for event in history if isinstance(event, acc.AccountEntry)]
+    entries = [event for event in history if isinstance(event, a.AccountEntry)]
     assert [one.number for one in entries] == list(range(1, len(entries) + 1))
 
     def total(*types: type[Event]) -> int:
         return sum(one.amount_minor for one in entries if isinstance(one, types))
 
-    balance = total(acc.AccountCredited) - total(acc.AccountDebited, acc.AccountHoldApplied)
-    held = total(acc.AccountHeld) - total(acc.AccountHoldApplied, acc.AccountHoldReleased)
+    balance = total(a.AccountCredited) - total(a.AccountDebited, a.AccountHoldApplied)
+    held = total(a.AccountHeld) - total(a.AccountHoldApplied, a.AccountHoldReleased)
     assert 0 <= held <= balance, "more was granted than was paid in"
     assert (balance, held) == (state.balance, state.held)
     assert held == sum(hold.left for hold in state.holds.values())
     assert state.low == (state.opened is not None and state.available < state.top_up_below)
-    of_payments = [one for one in entries if isinstance(one, acc.AccountPaymentEntry) and one.payment_id]
+    of_payments = [one for one in entries if isinstance(one, a.AccountPaymentEntry) and one.payment_id]
     asked = [(type(one), one.payment_id, one.part) for one in of_payments]
     assert len(set(asked)) == len(asked), "a payment was answered twice"
     assert account.restore(from_json(to_json(account.dump(state)))) == state

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from dsl import Given
 from oms_es.aggregates.finance import reconciliation
-from oms_es.schemas.finance import reconciliation as r
+from oms_es.schemas.finance import reconciliation as rec
 
 OF: Any = {"account": "stripe"}
-MATCH = r.Match(
+MATCH = rec.Match(
     match_id="m1",
     lines=("1/1",),
     movements=("capture/1",),
@@ -21,23 +21,23 @@ MATCH = r.Match(
     day="2026-01-05",
     amount_minor=5,
 )
-BREAK = r.Break(
+BREAK = rec.Break(
     break_id="b1", kind="amount", day="2026-01-05", amount_minor=-1, currency="EUR", lines=("1/2",), detail="x"
 )
-MATCHED = r.ReconciliationMatched(**OF, matches=(MATCH,))
-FOUND = r.ReconciliationBreaksFound(**OF, breaks=(BREAK,))
-RESOLVE = r.ResolveReconciliation(**OF, difference="b1", resolution="written_off", note="a cent")
-RESOLVED = r.ReconciliationBreakResolved(
+MATCHED = rec.ReconciliationMatched(**OF, matches=(MATCH,))
+FOUND = rec.ReconciliationBreaksFound(**OF, breaks=(BREAK,))
+RESOLVE = rec.ResolveReconciliation(**OF, difference="b1", resolution="written_off", note="a cent")
+RESOLVED = rec.ReconciliationBreakResolved(
     **OF, break_id="b1", resolution="written_off", note="a cent", amount_minor=-1, currency="EUR"
 )
-CLOSE = r.CloseReconciliation(**OF, through="2026-01-31")
-CLOSED = r.ReconciliationPeriodClosed(**OF, through="2026-01-31")
-UNDO = r.UndoReconciliation(**OF, match="m1")
-UNDONE = r.ReconciliationMatchUndone(**OF, match_id="m1")
+CLOSE = rec.CloseReconciliation(**OF, through="2026-01-31")
+CLOSED = rec.ReconciliationPeriodClosed(**OF, through="2026-01-31")
+UNDO = rec.UndoReconciliation(**OF, match="m1")
+UNDONE = rec.ReconciliationMatchUndone(**OF, match_id="m1")
 
 
-def record(*, matches: Any = (), breaks: Any = (), complete: bool = False) -> r.RecordReconciliation:
-    return r.RecordReconciliation(**OF, matches=matches, breaks=breaks, is_complete=complete)
+def record(*, matches: Any = (), breaks: Any = (), complete: bool = False) -> rec.RecordReconciliation:
+    return rec.RecordReconciliation(**OF, matches=matches, breaks=breaks, is_complete=complete)
 
 
 def test_a_run_records_what_is_new_and_nothing_twice() -> None:
@@ -49,7 +49,7 @@ def test_a_run_records_what_is_new_and_nothing_twice() -> None:
 
 
 def test_a_break_that_is_gone_is_cleared_unless_it_was_resolved() -> None:
-    cleared = r.ReconciliationBreaksCleared(**OF, break_ids=("b1",))
+    cleared = rec.ReconciliationBreaksCleared(**OF, break_ids=("b1",))
     Given(reconciliation.decider, FOUND).when(record(complete=True)).then(cleared)
     Given(reconciliation.decider, FOUND).when(record(breaks=(BREAK,), complete=True)).then()
     Given(reconciliation.decider, FOUND, RESOLVED).when(record(complete=True)).then()
@@ -61,8 +61,8 @@ def test_a_break_is_resolved_once_and_reopened() -> None:
     otherwise = RESOLVE.model_copy(update={"resolution": "accepted"})
     Given(reconciliation.decider, FOUND, RESOLVED).when(otherwise).then_refused("break_resolved")
     Given(reconciliation.decider).when(RESOLVE).then_refused("unknown_break")
-    reopen = r.ReopenReconciliation(**OF, difference="b1")
-    reopened = r.ReconciliationBreakReopened(**OF, break_id="b1")
+    reopen = rec.ReopenReconciliation(**OF, difference="b1")
+    reopened = rec.ReconciliationBreakReopened(**OF, break_id="b1")
     Given(reconciliation.decider, FOUND, RESOLVED).when(reopen).then(reopened)
     Given(reconciliation.decider, FOUND, RESOLVED, reopened).when(reopen).then()
     Given(reconciliation.decider).when(reopen).then_refused("unknown_break")
@@ -85,10 +85,10 @@ def test_a_period_is_closed_once_all_is_settled_and_changes_by_adjustments() -> 
     Given(reconciliation.decider, CLOSED).when(record(matches=(MATCH,))).then(later)
 
 
-def broken(break_id: str, kind: Any, amount: int, *names: str, **more: Any) -> r.Break:
+def broken(break_id: str, kind: Any, amount: int, *names: str, **more: Any) -> rec.Break:
     side = "lines" if kind == "missing_here" else "movements"
     fields: dict[str, Any] = {side: names, "day": "2026-01-05", "currency": "EUR", "detail": "x", **more}
-    return r.Break(break_id=break_id, kind=kind, amount_minor=amount, **fields)
+    return rec.Break(break_id=break_id, kind=kind, amount_minor=amount, **fields)
 
 
 HALVES = (
@@ -96,13 +96,13 @@ HALVES = (
     broken("b2", "missing_here", 200, "1/2"),
     broken("b3", "timing", 600, "capture/9"),
 )
-MATCH_THEM = r.MatchReconciliation(**OF, differences=("b3", "b1", "b2", "b1"), note="paid in two parts")
+MATCH_THEM = rec.MatchReconciliation(**OF, differences=("b3", "b1", "b2", "b1"), note="paid in two parts")
 
 
 def test_a_person_matches_what_breaks_name_once_and_can_take_it_back() -> None:
-    found = r.ReconciliationBreaksFound(**OF, breaks=HALVES)
-    match = r.Match(
-        match_id=r.id_of("1/1", "1/2", "capture/9"),
+    found = rec.ReconciliationBreaksFound(**OF, breaks=HALVES)
+    match = rec.Match(
+        match_id=rec.id_of("1/1", "1/2", "capture/9"),
         lines=("1/1", "1/2"),
         movements=("capture/9",),
         reason="by hand: paid in two parts",
@@ -110,39 +110,39 @@ def test_a_person_matches_what_breaks_name_once_and_can_take_it_back() -> None:
         day="2026-01-05",
         amount_minor=600,
     )
-    matched = r.ReconciliationMatched(**OF, matches=(match,), settles=("b1", "b2", "b3"))
-    cleared = r.ReconciliationBreaksCleared(**OF, break_ids=("b1", "b2", "b3"))
+    matched = rec.ReconciliationMatched(**OF, matches=(match,), settles=("b1", "b2", "b3"))
+    cleared = rec.ReconciliationBreaksCleared(**OF, break_ids=("b1", "b2", "b3"))
     Given(reconciliation.decider, found).when(MATCH_THEM).then(matched, cleared)
     Given(reconciliation.decider, found, matched, cleared).when(MATCH_THEM).then()
-    undone = r.ReconciliationMatchUndone(**OF, match_id=match.match_id)
-    undo = r.UndoReconciliation(**OF, match=match.match_id)
+    undone = rec.ReconciliationMatchUndone(**OF, match_id=match.match_id)
+    undo = rec.UndoReconciliation(**OF, match=match.match_id)
     begin = (found, matched, cleared, undone, found)
     Given(reconciliation.decider, *begin).when(MATCH_THEM).then(matched, cleared)
     Given(reconciliation.decider, *begin, matched, cleared).when(undo).then(undone)
 
 
 def test_what_does_not_sum_to_the_same_or_is_settled_or_matched_is_no_match() -> None:
-    found = r.ReconciliationBreaksFound(**OF, breaks=HALVES)
-    some = r.MatchReconciliation(**OF, differences=("b1", "b3"))
+    found = rec.ReconciliationBreaksFound(**OF, breaks=HALVES)
+    some = rec.MatchReconciliation(**OF, differences=("b1", "b3"))
     Given(reconciliation.decider, found).when(some).then_refused("not_a_match")
     Given(reconciliation.decider).when(some).then_refused("unknown_break")
     Given(reconciliation.decider, found, RESOLVED).when(MATCH_THEM).then_refused("not_a_match")
-    taken = r.ReconciliationMatched(**OF, matches=(MATCH.model_copy(update={"movements": ("capture/9",)}),))
+    taken = rec.ReconciliationMatched(**OF, matches=(MATCH.model_copy(update={"movements": ("capture/9",)}),))
     Given(reconciliation.decider, found, taken).when(MATCH_THEM).then_refused("not_a_match")
     foreign = broken("b3", "timing", 600, "capture/9", currency="USD")
-    other = r.ReconciliationBreaksFound(**OF, breaks=(*HALVES[:2], foreign))
+    other = rec.ReconciliationBreaksFound(**OF, breaks=(*HALVES[:2], foreign))
     Given(reconciliation.decider, other).when(MATCH_THEM).then_refused("not_a_match")
-    fee = r.ReconciliationBreaksFound(**OF, breaks=(broken("f", "fee", 1, lines=("1/1",)),))
-    alone = r.MatchReconciliation(**OF, differences=("f",))
+    fee = rec.ReconciliationBreaksFound(**OF, breaks=(broken("f", "fee", 1, lines=("1/1",)),))
+    alone = rec.MatchReconciliation(**OF, differences=("f",))
     Given(reconciliation.decider, fee).when(alone).then_refused("not_a_match")
 
 
 def test_the_rest_of_a_break_of_amount_may_be_in_another() -> None:
     less = broken("a", "amount", -200, "capture/9", lines=("1/1",), lines_minor=400)
-    found = r.ReconciliationBreaksFound(**OF, breaks=(less, HALVES[1]))
-    command = r.MatchReconciliation(**OF, differences=("a", "b2"))
-    match = r.Match(
-        match_id=r.id_of("1/1", "1/2", "capture/9"),
+    found = rec.ReconciliationBreaksFound(**OF, breaks=(less, HALVES[1]))
+    command = rec.MatchReconciliation(**OF, differences=("a", "b2"))
+    match = rec.Match(
+        match_id=rec.id_of("1/1", "1/2", "capture/9"),
         lines=("1/1", "1/2"),
         movements=("capture/9",),
         reason="by hand",
@@ -150,24 +150,24 @@ def test_the_rest_of_a_break_of_amount_may_be_in_another() -> None:
         day="2026-01-05",
         amount_minor=600,
     )
-    matched = r.ReconciliationMatched(**OF, matches=(match,), settles=("a", "b2"))
-    cleared = r.ReconciliationBreaksCleared(**OF, break_ids=("a", "b2"))
+    matched = rec.ReconciliationMatched(**OF, matches=(match,), settles=("a", "b2"))
+    cleared = rec.ReconciliationBreaksCleared(**OF, break_ids=("a", "b2"))
     Given(reconciliation.decider, found).when(command).then(matched, cleared)
 
 
 def test_agreed_fees_hold_from_their_day_and_are_set_once() -> None:
-    command = r.SetFeeTerms(
-        **OF, since="2026-01-01", terms=(r.FeeTerm(method="card", basis_points=140, fixed_minor=25),)
+    command = rec.SetFeeTerms(
+        **OF, since="2026-01-01", terms=(rec.FeeTerm(method="card", basis_points=140, fixed_minor=25),)
     )
-    agreed = r.FeeTermsSet(**OF, since="2026-01-01", terms=command.terms)
+    agreed = rec.FeeTermsSet(**OF, since="2026-01-01", terms=command.terms)
     Given(reconciliation.decider).when(command).then(agreed)
     Given(reconciliation.decider, agreed).when(command).then()
-    other = command.model_copy(update={"terms": (r.FeeTerm(basis_points=100),)})
-    Given(reconciliation.decider, agreed).when(other).then(r.FeeTermsSet(**OF, since="2026-01-01", terms=other.terms))
+    other = command.model_copy(update={"terms": (rec.FeeTerm(basis_points=100),)})
+    Given(reconciliation.decider, agreed).when(other).then(rec.FeeTermsSet(**OF, since="2026-01-01", terms=other.terms))
     later = command.model_copy(update={"since": "2026-02-01"})
     Given(reconciliation.decider, agreed).when(later).then(agreed.model_copy(update={"since": "2026-02-01"}))
 
 
 def test_a_method_has_one_fee_at_a_time() -> None:
     with pytest.raises(ValidationError, match="two names are the same"):
-        r.SetFeeTerms(**OF, since="2026-01-01", terms=(r.FeeTerm(basis_points=1), r.FeeTerm(basis_points=2)))
+        rec.SetFeeTerms(**OF, since="2026-01-01", terms=(rec.FeeTerm(basis_points=1), rec.FeeTerm(basis_points=2)))

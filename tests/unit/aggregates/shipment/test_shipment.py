@@ -16,7 +16,7 @@ from oms_es.aggregates.shipment.carton_tracking import CartonTracking
 from oms_es.aggregates.shipment.decider import STOPPED, decider
 from oms_es.aggregates.shipment.state import Shipment
 from oms_es.kernel import Event
-from oms_es.schemas import shipment as s
+from oms_es.schemas import shipment as sh
 from oms_es.schemas.order import Address, Reservation
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -33,45 +33,45 @@ CONTENTS: Any = {
     "ship_to": Address(country="DE"),
 }
 
-REQUEST = s.RequestShipment(**CONTENTS)
-REQUESTED = s.ShipmentRequested(**CONTENTS)
-PACK = s.PackShipment(**SHIP, weight_grams=900)
-PACKED = s.ShipmentPacked(**OF, weight_grams=900, location="berlin", ship_to=CONTENTS["ship_to"])
-BOOK = s.BookShipment(**SHIP)
-BOOKING_REQUESTED = s.ShipmentBookingRequested(**OF, location="berlin", weight_grams=900, ship_to=CONTENTS["ship_to"])
-RECORD_BOOKING = s.RecordBooking(**SHIP, carrier="dhl", tracking_number="T1")
-BOOKED = s.ShipmentBooked(**OF, carrier="dhl", tracking_number="T1")
-RECORD_BOOKING_FAILURE = s.RecordBookingFailure(**SHIP, reason="address unknown")
-BOOKING_FAILED = s.ShipmentBookingFailed(**OF, reason="address unknown")
-RECORD_DISPATCH = s.RecordDispatch(**SHIP, dispatched_at=NOON)
-CANCEL = s.CancelShipment(**SHIP)
-CANCELLED = s.ShipmentCancelled(**OF, items=ITEMS)
-KEPT = s.ShipmentCancellationRefused(**OF)
-DELIVERED = s.ShipmentDelivered(**OF, delivered_at=LATER)
-STOP = s.ShipmentCancellationRequested(**OF)
-CANCEL_BOOKING = s.CancelBooking(**SHIP, reason="another carrier is cheaper")
-GIVE_BACK = s.ShipmentBookingCancellationRequested(
+REQUEST = sh.RequestShipment(**CONTENTS)
+REQUESTED = sh.ShipmentRequested(**CONTENTS)
+PACK = sh.PackShipment(**SHIP, weight_grams=900)
+PACKED = sh.ShipmentPacked(**OF, weight_grams=900, location="berlin", ship_to=CONTENTS["ship_to"])
+BOOK = sh.BookShipment(**SHIP)
+BOOKING_REQUESTED = sh.ShipmentBookingRequested(**OF, location="berlin", weight_grams=900, ship_to=CONTENTS["ship_to"])
+RECORD_BOOKING = sh.RecordBooking(**SHIP, carrier="dhl", tracking_number="T1")
+BOOKED = sh.ShipmentBooked(**OF, carrier="dhl", tracking_number="T1")
+RECORD_BOOKING_FAILURE = sh.RecordBookingFailure(**SHIP, reason="address unknown")
+BOOKING_FAILED = sh.ShipmentBookingFailed(**OF, reason="address unknown")
+RECORD_DISPATCH = sh.RecordDispatch(**SHIP, dispatched_at=NOON)
+CANCEL = sh.CancelShipment(**SHIP)
+CANCELLED = sh.ShipmentCancelled(**OF, items=ITEMS)
+KEPT = sh.ShipmentCancellationRefused(**OF)
+DELIVERED = sh.ShipmentDelivered(**OF, delivered_at=LATER)
+STOP = sh.ShipmentCancellationRequested(**OF)
+CANCEL_BOOKING = sh.CancelBooking(**SHIP, reason="another carrier is cheaper")
+GIVE_BACK = sh.ShipmentBookingCancellationRequested(
     **OF, carrier="dhl", tracking_number="T1", reason="another carrier is cheaper"
 )
-CHASE = s.ChaseDispatch(**SHIP)
+CHASE = sh.ChaseDispatch(**SHIP)
 STOP_GIVE_BACK = GIVE_BACK.model_copy(update={"reason": STOPPED})
-RECORD_GIVEN_BACK = s.RecordBookingCancelled(**SHIP)
-GIVEN_BACK = s.ShipmentBookingCancelled(**OF, carrier="dhl", tracking_number="T1")
-RECORD_NOT_GIVEN_BACK = s.RecordBookingCancellationRefused(**SHIP, reason="the van is on its way")
-NOT_GIVEN_BACK = s.ShipmentBookingCancellationRefused(**OF, reason="the van is on its way")
+RECORD_GIVEN_BACK = sh.RecordBookingCancelled(**SHIP)
+GIVEN_BACK = sh.ShipmentBookingCancelled(**OF, carrier="dhl", tracking_number="T1")
+RECORD_NOT_GIVEN_BACK = sh.RecordBookingCancellationRefused(**SHIP, reason="the van is on its way")
+NOT_GIVEN_BACK = sh.ShipmentBookingCancellationRefused(**OF, reason="the van is on its way")
 
 
-def dispatched(at: datetime = NOON) -> s.ShipmentDispatched:
+def dispatched(at: datetime = NOON) -> sh.ShipmentDispatched:
     sent = {name: value for name, value in CONTENTS.items() if name != "ship_to"}
-    return s.ShipmentDispatched(**sent, dispatched_at=at)
+    return sh.ShipmentDispatched(**sent, dispatched_at=at)
 
 
-def record(status: s.MilestoneStatus, key: str = "m1", at: datetime = LATER) -> s.RecordMilestone:
-    return s.RecordMilestone(**SHIP, milestone_id=key, status=status, occurred_at=at)
+def record(status: sh.MilestoneStatus, key: str = "m1", at: datetime = LATER) -> sh.RecordMilestone:
+    return sh.RecordMilestone(**SHIP, milestone_id=key, status=status, occurred_at=at)
 
 
-def reached(status: s.MilestoneStatus, key: str = "m1", at: datetime = LATER) -> s.ShipmentMilestoneReached:
-    return s.ShipmentMilestoneReached(**OF, milestone_id=key, status=status, occurred_at=at, detail="")
+def reached(status: sh.MilestoneStatus, key: str = "m1", at: datetime = LATER) -> sh.ShipmentMilestoneReached:
+    return sh.ShipmentMilestoneReached(**OF, milestone_id=key, status=status, occurred_at=at, detail="")
 
 
 def requested(*then: Event) -> Given:
@@ -92,7 +92,7 @@ def test_a_shipment_is_requested_once() -> None:
 def test_a_parcel_is_packed_once() -> None:
     requested().when(PACK).then(PACKED)
     requested(PACKED).when(PACK).then()
-    requested(PACKED).when(s.PackShipment(**SHIP, weight_grams=1)).then()
+    requested(PACKED).when(sh.PackShipment(**SHIP, weight_grams=1)).then()
     Given(decider).when(PACK).then_refused("unknown_shipment")
 
 
@@ -119,7 +119,7 @@ def test_a_failure_undoes_neither_a_booking_nor_a_tracking() -> None:
 def test_a_booking_is_noted_once() -> None:
     with_carrier().when(RECORD_BOOKING).then(BOOKED)
     with_carrier(BOOKED).when(RECORD_BOOKING).then()
-    other = s.RecordBooking(**SHIP, carrier="dhl", tracking_number="T2")
+    other = sh.RecordBooking(**SHIP, carrier="dhl", tracking_number="T2")
     with_carrier(BOOKED).when(other).then_refused("already_booked")
     requested(PACKED).when(RECORD_BOOKING).then_refused("not_booked")
 
@@ -131,12 +131,12 @@ def test_the_answer_to_a_booking_may_come_after_the_parcel_left() -> None:
 def test_a_parcel_leaves_once() -> None:
     with_carrier().when(RECORD_DISPATCH).then(dispatched())
     with_carrier(dispatched()).when(RECORD_DISPATCH).then()
-    with_carrier(dispatched()).when(s.RecordDispatch(**SHIP, dispatched_at=LATER)).then()
+    with_carrier(dispatched()).when(sh.RecordDispatch(**SHIP, dispatched_at=LATER)).then()
     requested(PACKED).when(RECORD_DISPATCH).then_refused("not_booked")
 
 
 @pytest.mark.parametrize("status", ["in_transit", "out_for_delivery"])
-def test_a_parcel_seen_on_its_way_has_left(status: s.MilestoneStatus) -> None:
+def test_a_parcel_seen_on_its_way_has_left(status: sh.MilestoneStatus) -> None:
     with_carrier().when(record(status)).then(dispatched(LATER), reached(status))
     with_carrier(dispatched()).when(record(status)).then(reached(status))
     requested().when(record(status)).then_refused("not_booked")
@@ -221,18 +221,18 @@ def test_a_carrier_that_keeps_the_booking_can_be_asked_again() -> None:
 
 def test_a_carrier_may_cancel_of_its_own_accord_but_not_what_has_left() -> None:
     with_carrier(BOOKED).when(RECORD_GIVEN_BACK).then(GIVEN_BACK)
-    disputed = s.ShipmentReportDisputed(**OF, report="cancelled T1", detail="dhl cancelled a parcel that had left")
+    disputed = sh.ShipmentReportDisputed(**OF, report="cancelled T1", detail="dhl cancelled a parcel that had left")
     with_carrier(BOOKED, dispatched()).when(RECORD_GIVEN_BACK).then(disputed)
     with_carrier(BOOKED, dispatched(), disputed).when(RECORD_GIVEN_BACK).then()
 
 
 def test_what_is_seen_under_a_void_label_moves_nothing_and_is_reported_to_a_person() -> None:
     """P13: however often it is reported, it is one event."""
-    again = s.ShipmentBooked(**OF, carrier="dhl", tracking_number="T2")
+    again = sh.ShipmentBooked(**OF, carrier="dhl", tracking_number="T2")
     booked_anew = with_carrier(BOOKED, GIVE_BACK, GIVEN_BACK, BOOKING_REQUESTED, again)
     old = record("in_transit").model_copy(update={"tracking_number": "T1"})
     (disputed,) = decider.decide(booked_anew.state, old)
-    assert isinstance(disputed, s.ShipmentReportDisputed)
+    assert isinstance(disputed, sh.ShipmentReportDisputed)
     assert disputed.report == "m1"
     assert not tuple(decider.decide(decider.evolve(booked_anew.state, disputed), old))
     booked_anew.when(old.model_copy(update={"status": "cancelled"})).then()
@@ -242,12 +242,12 @@ def test_what_is_seen_under_a_void_label_moves_nothing_and_is_reported_to_a_pers
     booked_anew.when(new.model_copy(update={"tracking_number": "T9"})).then_refused("other_number")
 
 
-LABEL = s.LabelDocument(sha256="ab" * 32, byte_count=3)
-ATTACHED = s.ShipmentLabelAttached(**OF, carton_id="", document=LABEL)
+LABEL = sh.LabelDocument(sha256="ab" * 32, byte_count=3)
+ATTACHED = sh.ShipmentLabelAttached(**OF, carton_id="", document=LABEL)
 
 
 def test_a_label_is_attached_once_by_its_hash() -> None:
-    attach = s.AttachLabel(**SHIP, document=LABEL)
+    attach = sh.AttachLabel(**SHIP, document=LABEL)
     with_carrier(BOOKED).when(attach).then(ATTACHED)
     with_carrier(BOOKED, ATTACHED).when(attach).then()
     other = LABEL.model_copy(update={"sha256": "cd" * 32})
@@ -257,8 +257,8 @@ def test_a_label_is_attached_once_by_its_hash() -> None:
 
 
 def test_a_shipment_that_no_rate_serves_waits_for_a_person() -> None:
-    defer = s.DeferBooking(**SHIP, rule_version="1")
-    deferred = s.ShipmentBookingDeferred(**OF, delivery_option="standard", candidates=(), rule_version="1")
+    defer = sh.DeferBooking(**SHIP, rule_version="1")
+    deferred = sh.ShipmentBookingDeferred(**OF, delivery_option="standard", candidates=(), rule_version="1")
     requested(PACKED).when(defer).then(deferred)
     requested(PACKED, deferred).when(defer).then()
     with_carrier(BOOKED).when(defer).then()
@@ -274,24 +274,24 @@ def test_who_carries_it_and_why_is_kept_in_the_intent() -> None:
         "quoted_minor": 490,
         "currency": "EUR",
         "transit_days": 2,
-        "candidates": (s.CarrierCandidate(carrier="dhl", service="parcel", price_minor=490, transit_days=2),),
+        "candidates": (sh.CarrierCandidate(carrier="dhl", service="parcel", price_minor=490, transit_days=2),),
         "rule_version": "1",
     }
-    requested(PACKED).when(s.BookShipment(**SHIP, **choice)).then(BOOKING_REQUESTED.model_copy(update=choice))
+    requested(PACKED).when(sh.BookShipment(**SHIP, **choice)).then(BOOKING_REQUESTED.model_copy(update=choice))
 
 
 # --- tracking events
 
 
-def exception(status: s.MilestoneStatus, at: datetime = LATER, carton_id: str = "") -> s.ShipmentExceptionRaised:
-    return s.ShipmentExceptionRaised(**OF, carton_id=carton_id, status=status, occurred_at=at, detail="")
+def exception(status: sh.MilestoneStatus, at: datetime = LATER, carton_id: str = "") -> sh.ShipmentExceptionRaised:
+    return sh.ShipmentExceptionRaised(**OF, carton_id=carton_id, status=status, occurred_at=at, detail="")
 
 
-SETTLED = s.ShipmentExceptionSettled(**OF, carton_id="")
+SETTLED = sh.ShipmentExceptionSettled(**OF, carton_id="")
 
 
 def back(*carton_ids: str, items: Any = ITEMS, complete: bool = True, at: datetime = LATER) -> Event:
-    return s.ShipmentReturnedToSender(
+    return sh.ShipmentReturnedToSender(
         **OF, location="berlin", items=items, carton_ids=carton_ids or ("",), returned_at=at, complete=complete
     )
 
@@ -328,8 +328,8 @@ def test_words_that_are_not_known_are_kept_and_change_nothing() -> None:
 
 ONE, TWO = (ITEMS[0].model_copy(update={"quantity": 1}) for _ in range(2))
 CARTONS = (
-    s.Carton(carton_id="1", box="small", items=(ONE,), weight_grams=500),
-    s.Carton(carton_id="2", box="small", items=(TWO,), weight_grams=400),
+    sh.Carton(carton_id="1", box="small", items=(ONE,), weight_grams=500),
+    sh.Carton(carton_id="2", box="small", items=(TWO,), weight_grams=400),
 )
 IN_CARTONS = REQUESTED.model_copy(update={"cartons": CARTONS, "carton_rule": "1"})
 CARTONED = REQUEST.model_copy(update={"cartons": CARTONS, "carton_rule": "1"})
@@ -340,7 +340,7 @@ def in_cartons(*then: Event) -> Given:
     return Given(decider, IN_CARTONS, PACKED, BOOKING_REQUESTED, BOOKED_IN_TWO, dispatched(), *then)
 
 
-def of_carton(carton_id: str, status: s.MilestoneStatus, key: str) -> tuple[s.RecordMilestone, Event]:
+def of_carton(carton_id: str, status: sh.MilestoneStatus, key: str) -> tuple[sh.RecordMilestone, Event]:
     number = f"T1-{carton_id}"
     result = record(status, key).model_copy(update={"tracking_number": number})
     return result, reached(status, key).model_copy(update={"carton_id": carton_id, "tracking_number": number})
@@ -353,13 +353,13 @@ def test_a_shipment_may_be_planned_in_cartons() -> None:
 
 
 @pytest.mark.parametrize("cartons", [CARTONS[:1], (*CARTONS, CARTONS[1]), (CARTONS[0], CARTONS[0])])
-def test_p20_cartons_never_hold_more_or_less_than_the_shipment(cartons: tuple[s.Carton, ...]) -> None:
+def test_p20_cartons_never_hold_more_or_less_than_the_shipment(cartons: tuple[sh.Carton, ...]) -> None:
     Given(decider).when(REQUEST.model_copy(update={"cartons": cartons})).then_refused("cartons_do_not_match")
 
 
 def test_each_carton_is_weighed_as_packed_or_weighs_what_was_planned() -> None:
-    planned = (s.CartonWeight(carton_id="1", weight_grams=500), s.CartonWeight(carton_id="2", weight_grams=400))
-    weighed = (s.CartonWeight(carton_id="1", weight_grams=510), s.CartonWeight(carton_id="2", weight_grams=390))
+    planned = (sh.CartonWeight(carton_id="1", weight_grams=500), sh.CartonWeight(carton_id="2", weight_grams=400))
+    weighed = (sh.CartonWeight(carton_id="1", weight_grams=510), sh.CartonWeight(carton_id="2", weight_grams=390))
     Given(decider, IN_CARTONS).when(PACK).then(PACKED.model_copy(update={"cartons": planned}))
     result = PACK.model_copy(update={"cartons": weighed})
     Given(decider, IN_CARTONS).when(result).then(PACKED.model_copy(update={"cartons": weighed}))
@@ -370,7 +370,7 @@ def test_a_carton_is_as_large_as_planned_unless_it_was_measured() -> None:
     large = tuple(carton.model_copy(update={"volume_ml": 4_000}) for carton in CARTONS)
     given = Given(decider, IN_CARTONS.model_copy(update={"cartons": large}))
     planned = tuple(
-        s.CartonWeight(carton_id=c.carton_id, weight_grams=c.weight_grams, volume_ml=4_000) for c in CARTONS
+        sh.CartonWeight(carton_id=c.carton_id, weight_grams=c.weight_grams, volume_ml=4_000) for c in CARTONS
     )
     given.when(PACK).then(PACKED.model_copy(update={"cartons": planned}))
     measured = (planned[0].model_copy(update={"volume_ml": 3_100}), planned[1])
@@ -380,7 +380,7 @@ def test_a_carton_is_as_large_as_planned_unless_it_was_measured() -> None:
 
 def test_cartons_arrive_one_by_one_and_the_shipment_with_the_last() -> None:
     first, seen = of_carton("1", "delivered", "m1")
-    partly = s.ShipmentPartlyDelivered(**OF, carton_ids=("1",), delivered_at=LATER)
+    partly = sh.ShipmentPartlyDelivered(**OF, carton_ids=("1",), delivered_at=LATER)
     in_cartons().when(first).then(seen, partly)
     in_cartons(seen, partly).when(first).then()
     last, seen_last = of_carton("2", "delivered", "m2")
@@ -402,7 +402,7 @@ def test_a_carton_that_came_back_is_returned_alone_and_the_others_are_delivered(
     in_cartons(seen, alone).when(also).then(seen_also, back("2", items=(TWO,)))
 
 
-SIGHTINGS: tuple[tuple[s.MilestoneStatus, str, int], ...] = (
+SIGHTINGS: tuple[tuple[sh.MilestoneStatus, str, int], ...] = (
     ("picked_up", "", 0),
     ("exception", "1", 1),
     ("out_for_delivery", "1", 2),
@@ -439,23 +439,23 @@ def test_p18_tracking_events_converge_in_every_order_and_however_often_they_are_
         assert state.dispatched
         assert state.delivered
         names = Counter(type(event) for event in happened)
-        assert names[s.ShipmentDispatched] == names[s.ShipmentDelivered] == names[s.ShipmentReturnedToSender] == 1
-        assert names[s.ShipmentMilestoneReached] == len(SIGHTINGS)
-        assert names[s.ShipmentExceptionRaised] >= names[s.ShipmentExceptionSettled]
+        assert names[sh.ShipmentDispatched] == names[sh.ShipmentDelivered] == names[sh.ShipmentReturnedToSender] == 1
+        assert names[sh.ShipmentMilestoneReached] == len(SIGHTINGS)
+        assert names[sh.ShipmentExceptionRaised] >= names[sh.ShipmentExceptionSettled]
 
 
 # --- silent, and lost
 
-LONG = timedelta(seconds=s.SILENCE_SECONDS)
+LONG = timedelta(seconds=sh.SILENCE_SECONDS)
 
 
-def suspect(now: datetime) -> s.SuspectLoss:
-    return s.SuspectLoss(**SHIP, now=now)
+def suspect(now: datetime) -> sh.SuspectLoss:
+    return sh.SuspectLoss(**SHIP, now=now)
 
 
 def test_a_parcel_that_is_not_seen_for_long_is_suspected_to_be_lost_until_it_is_seen() -> None:
-    silent = s.ShipmentFellSilent(**OF, since=NOON)
-    heard = s.ShipmentHeardOf(**OF, seen_at=LATER)
+    silent = sh.ShipmentFellSilent(**OF, since=NOON)
+    heard = sh.ShipmentHeardOf(**OF, seen_at=LATER)
     with_carrier(dispatched()).when(suspect(NOON + LONG)).then(silent)
     with_carrier(dispatched()).when(suspect(NOON + LONG - timedelta(seconds=1))).then()
     with_carrier(dispatched(), silent).when(suspect(NOON + LONG)).then()
@@ -465,10 +465,10 @@ def test_a_parcel_that_is_not_seen_for_long_is_suspected_to_be_lost_until_it_is_
 
 def test_a_parcel_that_was_seen_meanwhile_is_asked_for_later() -> None:
     seen = (dispatched(), reached("in_transit"))
-    heard = s.ShipmentHeardOf(**OF, seen_at=LATER)
+    heard = sh.ShipmentHeardOf(**OF, seen_at=LATER)
     with_carrier(*seen).when(suspect(NOON + LONG)).then(heard)
     with_carrier(*seen, heard).when(suspect(NOON + LONG)).then()
-    with_carrier(*seen, heard).when(suspect(LATER + LONG)).then(s.ShipmentFellSilent(**OF, since=LATER))
+    with_carrier(*seen, heard).when(suspect(LATER + LONG)).then(sh.ShipmentFellSilent(**OF, since=LATER))
 
 
 @pytest.mark.parametrize("end", [(), (dispatched(), reached("delivered"), DELIVERED)])
@@ -476,8 +476,8 @@ def test_what_has_not_left_or_has_arrived_is_not_suspected(end: tuple[Event, ...
     with_carrier(*end).when(suspect(NOON + LONG)).then()
 
 
-LOSE = s.DeclareLost(**SHIP, choice="refund", reason="the carrier cannot find it")
-LOST = s.ShipmentLost(
+LOSE = sh.DeclareLost(**SHIP, choice="refund", reason="the carrier cannot find it")
+LOST = sh.ShipmentLost(
     **OF, items=ITEMS, carton_ids=("",), complete=True, choice="refund", reason="the carrier cannot find it"
 )
 
@@ -486,8 +486,8 @@ def test_a_parcel_is_given_up_once_and_its_exceptions_with_it() -> None:
     with_carrier(dispatched()).when(LOSE).then(LOST)
     with_carrier(dispatched(), LOST).when(LOSE).then()
     given_up = (dispatched(), reached("failure"))
-    raised = s.ShipmentExceptionRaised(**OF, carton_id="", status="failure", occurred_at=LATER, detail="")
-    with_carrier(*given_up, raised).when(LOSE).then(LOST, s.ShipmentExceptionSettled(**OF, carton_id=""))
+    raised = sh.ShipmentExceptionRaised(**OF, carton_id="", status="failure", occurred_at=LATER, detail="")
+    with_carrier(*given_up, raised).when(LOSE).then(LOST, sh.ShipmentExceptionSettled(**OF, carton_id=""))
     with_carrier(dispatched(), LOST).when(suspect(NOON + LONG)).then()
 
 
@@ -497,7 +497,7 @@ def test_what_has_not_left_or_has_arrived_cannot_be_lost() -> None:
 
 
 def test_a_lost_parcel_that_is_seen_after_all_is_for_a_person() -> None:
-    disputed = s.ShipmentReportDisputed(
+    disputed = sh.ShipmentReportDisputed(
         **OF, report="m1", detail="seen delivered although it was given up as lost", occurred_at=LATER
     )
     with_carrier(dispatched(), LOST).when(record("delivered")).then(disputed)
@@ -517,9 +517,9 @@ def test_a_lost_parcel_that_is_seen_after_all_is_for_a_person() -> None:
     ],
 )
 def test_a_parcel_that_has_not_left_in_time_says_once_what_it_waits_for(
-    so_far: tuple[s.ShipmentEvent, ...], waits_for: s.DispatchStep
+    so_far: tuple[sh.ShipmentEvent, ...], waits_for: sh.DispatchStep
 ) -> None:
-    overdue = s.ShipmentDispatchOverdue(**OF, waits_for=waits_for)
+    overdue = sh.ShipmentDispatchOverdue(**OF, waits_for=waits_for)
     requested(*so_far).when(CHASE).then(overdue)
     requested(*so_far, overdue).when(CHASE).then()
 
@@ -531,8 +531,8 @@ def test_no_one_asks_for_a_parcel_that_left_or_was_stopped() -> None:
 
 
 def test_a_carrier_that_does_not_say_whether_it_cancels_is_asked_by_a_person_once() -> None:
-    chase = s.ChaseCancellation(**SHIP)
-    unanswered = s.ShipmentCancellationUnanswered(**OF, carrier="dhl", tracking_number="T1")
+    chase = sh.ChaseCancellation(**SHIP)
+    unanswered = sh.ShipmentCancellationUnanswered(**OF, carrier="dhl", tracking_number="T1")
     with_carrier(BOOKED, GIVE_BACK).when(chase).then(unanswered)
     with_carrier(BOOKED, GIVE_BACK, unanswered).when(chase).then()
     with_carrier(BOOKED, GIVE_BACK, GIVEN_BACK).when(chase).then()
@@ -548,14 +548,14 @@ def test_nothing_goes_on_with_a_stopped_parcel() -> None:
         with_carrier(BOOKING_FAILED, CANCELLED).when(report).then_refused("cancelled")
     with_carrier(BOOKING_FAILED, CANCELLED).when(record("pre_transit")).then()
     (disputed,) = decider.decide(with_carrier(BOOKING_FAILED, CANCELLED).state, record("in_transit"))
-    assert isinstance(disputed, s.ShipmentReportDisputed)
+    assert isinstance(disputed, sh.ShipmentReportDisputed)
     assert not tuple(decider.decide(with_carrier(BOOKING_FAILED, CANCELLED, disputed).state, record("in_transit")))
 
 
 def test_what_was_given_back_is_in_the_warehouse_until_it_is_booked_again() -> None:
     ours = with_carrier(BOOKED, GIVE_BACK, GIVEN_BACK)
     (disputed,) = decider.decide(ours.state, record("in_transit"))
-    assert isinstance(disputed, s.ShipmentReportDisputed)
+    assert isinstance(disputed, sh.ShipmentReportDisputed)
     assert (disputed.report, disputed.occurred_at) == ("m1", LATER)
     ours.when(RECORD_DISPATCH).then_refused("not_booked")
     ours.when(record("exception")).then()
@@ -599,10 +599,10 @@ def test_trouble_with_one_carton_is_over_with_that_carton() -> None:
     in_cartons().when(bad).then(seen_bad, raised)
     in_cartons(seen_bad, raised).when(bad).then()
     first, seen_first = of_carton("1", "delivered", "m2")
-    partly = s.ShipmentPartlyDelivered(**OF, carton_ids=("1",), delivered_at=LATER)
+    partly = sh.ShipmentPartlyDelivered(**OF, carton_ids=("1",), delivered_at=LATER)
     in_cartons(seen_bad, raised).when(first).then(seen_first, partly)
     last, seen_last = of_carton("2", "delivered", "m3")
-    settled = s.ShipmentExceptionSettled(**OF, carton_id="2")
+    settled = sh.ShipmentExceptionSettled(**OF, carton_id="2")
     in_cartons(seen_bad, raised, seen_first, partly).when(last).then(seen_last, DELIVERED, settled)
     in_cartons(seen_first, partly).when(bad).then(seen_bad, raised)  # and the first is not reported again
 
@@ -612,7 +612,7 @@ def test_trouble_with_all_cartons_is_over_when_each_has_come_to_its_end() -> Non
     raised = exception("exception")
     in_cartons().when(record("exception", "m0")).then(result, raised)
     first, seen_first = of_carton("1", "delivered", "m1")
-    partly = s.ShipmentPartlyDelivered(**OF, carton_ids=("1",), delivered_at=LATER)
+    partly = sh.ShipmentPartlyDelivered(**OF, carton_ids=("1",), delivered_at=LATER)
     in_cartons(result, raised).when(first).then(seen_first, partly)
     last, seen_last = of_carton("2", "delivered", "m2")
     in_cartons(result, raised, seen_first, partly).when(last).then(seen_last, DELIVERED, SETTLED)
@@ -621,7 +621,7 @@ def test_trouble_with_all_cartons_is_over_when_each_has_come_to_its_end() -> Non
 def test_what_comes_back_is_what_was_in_the_carton() -> None:
     a, b = (ITEMS[0].model_copy(update={"sku": sku, "quantity": 1}) for sku in "AB")
     cartons = tuple(
-        s.Carton(carton_id=carton_id, box="small", items=(item,), weight_grams=1)
+        sh.Carton(carton_id=carton_id, box="small", items=(item,), weight_grams=1)
         for carton_id, item in (("1", a), ("2", b))
     )
     of_two = REQUESTED.model_copy(update={"items": (a, b), "cartons": cartons})
@@ -632,7 +632,7 @@ def test_what_comes_back_is_what_was_in_the_carton() -> None:
     )
 
 
-LIFE: tuple[tuple[s.MilestoneStatus, int], ...] = (
+LIFE: tuple[tuple[sh.MilestoneStatus, int], ...] = (
     ("in_transit", 0),
     ("delivered", 1),
     ("exception", 2),

@@ -6,7 +6,7 @@ from typing import Any
 
 from oms_es.consumers.stock.serial_keeper import consumer
 from oms_es.schemas import stock as s
-from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.catalog import serial as se
 from story import at, held, received
 
 NUMBERS: Any = {"serials": ("1", "2")}
@@ -15,23 +15,23 @@ MOVE: Any = {**at(), "move_id": "m", **NUMBERS}
 
 
 def test_what_was_claimed_is_let_in() -> None:
-    claimed = n.SerialsClaimed(**HERE, receipt_id="r", lot="l")
+    claimed = se.SerialsClaimed(**HERE, receipt_id="r", lot="l")
     assert consumer.react(claimed) == (s.AdmitSerials(**HERE, receipt_id="r", lot="l"),)
 
 
 def test_what_came_is_seen_and_what_went_has_left() -> None:
     came = s.StockReturned(**at(), **NUMBERS, return_id="r")
-    assert consumer.react(came) == (n.RecordSerialsSeen(**HERE),)
+    assert consumer.react(came) == (se.RecordSerialsSeen(**HERE),)
     for gone in (
         s.StockShipped(**held(), **NUMBERS, shipment_id="x"),
         s.StockWrittenOff(**at(), **NUMBERS, write_off_id="w", reason="broken"),
         s.StockInboundCancelled(**at(), **NUMBERS, inbound_id="i", reason="lost"),
     ):
-        assert consumer.react(gone) == (n.RecordSerialsLeft(**HERE),)
+        assert consumer.react(gone) == (se.RecordSerialsLeft(**HERE),)
 
 
 def test_a_move_is_reported_by_both_ends_in_the_same_words() -> None:
-    seen = n.RecordSerialsSeen(sku="A", location="paris", **NUMBERS, from_location="berlin")
+    seen = se.RecordSerialsSeen(sku="A", location="paris", **NUMBERS, from_location="berlin")
     assert consumer.react(s.StockMovedOut(**MOVE, to_location="paris")) == (seen,)
     assert consumer.react(s.StockMovedIn(**{**MOVE, "location": "paris"}, from_location="berlin")) == (seen,)
 

@@ -15,9 +15,9 @@ from oms_es.projections.operations.open_exceptions import projection
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
-from oms_es.schemas import stock as st
-from oms_es.schemas.catalog import serial as n
-from oms_es.schemas.operations import subscription as w
+from oms_es.schemas import stock as s
+from oms_es.schemas.catalog import serial as se
+from oms_es.schemas.operations import subscription as sub
 from story import (
     NOON,
     OF,
@@ -183,32 +183,32 @@ def test_what_older_events_say_without_their_currency_is_in_minor_units() -> Non
 
 
 def test_a_number_that_turned_up_twice_is_open_until_it_is_there_once() -> None:
-    conflict = n.SerialConflictFound(sku="A", location="paris", serials=("1", "2"), elsewhere="berlin")
+    conflict = se.SerialConflictFound(sku="A", location="paris", serials=("1", "2"), elsewhere="berlin")
     rows = fold(projection, conflict)
     assert {key[0] for key in rows} == {"serial_conflict/A/paris/1", "serial_conflict/A/paris/2"}
-    left = n.SerialsLeft(sku="A", location="paris", serials=("1",))
+    left = se.SerialsLeft(sku="A", location="paris", serials=("1",))
     assert {key[0] for key in fold(projection, conflict, left)} == {"serial_conflict/A/paris/2"}
 
 
 def test_a_broken_promise_is_open_unless_the_parcel_leaves_nevertheless() -> None:
-    broken = st.StockReservationBroken(**held(), reason="counted 0, expected 2")
+    broken = s.StockReservationBroken(**held(), reason="counted 0, expected 2")
     row = only(broken)
     assert (row["kind"], row["order_id"]) == ("promise_broken", ORDER)
     assert row["detail"] == "2 x A at berlin are not there: counted 0, expected 2"
-    assert fold(projection, broken, st.StockShipped(**held(), shipment_id="x", broken=True)) == {}
+    assert fold(projection, broken, s.StockShipped(**held(), shipment_id="x", broken=True)) == {}
 
 
 def test_a_broken_promise_is_open_until_no_one_waits_for_any_unit_of_it() -> None:
-    broken = st.StockReservationBroken(**held(), reason="counted 0, expected 2")
-    some = st.StockBrokenPromiseSettled(**{**held(), "quantity": 1}, left=1)
+    broken = s.StockReservationBroken(**held(), reason="counted 0, expected 2")
+    some = s.StockBrokenPromiseSettled(**{**held(), "quantity": 1}, left=1)
     row = only(broken, some)
     assert (row["detail"], row["raised_at"]) == ("1 x A at berlin are not there", recorded_at(1))
-    assert fold(projection, broken, some, st.StockBrokenPromiseSettled(**{**held(), "quantity": 1})) == {}
+    assert fold(projection, broken, some, s.StockBrokenPromiseSettled(**{**held(), "quantity": 1})) == {}
 
 
 def test_a_broken_hold_of_a_cart_is_no_ones_order_and_no_exception() -> None:
     cart = {**held(), "reservation_id": "cart-1"}
-    assert fold(projection, st.StockReservationBroken(**cart, reason="counted 0, expected 2")) == {}
+    assert fold(projection, s.StockReservationBroken(**cart, reason="counted 0, expected 2")) == {}
 
 
 def wrong(carton_id: str = "", status: sh.MilestoneStatus = "exception") -> sh.ShipmentExceptionRaised:
@@ -281,12 +281,12 @@ def test_an_order_that_something_waits_for_is_an_exception_until_it_comes() -> N
 
 
 def test_a_subscription_whose_receiver_fails_is_open_until_it_is_enabled() -> None:
-    failed = w.SubscriptionDisabled(name="crm", because="its receiver said 410", failed=True)
+    failed = sub.SubscriptionDisabled(name="crm", because="its receiver said 410", failed=True)
     row = only(failed)
     assert (row["exception_id"], row["kind"]) == ("subscription_disabled/crm", "subscription_disabled")
     assert "oms-es subscriptions enable crm" in row["detail"]
-    assert not fold(projection, failed, w.SubscriptionEnabled(name="crm"))
-    assert not fold(projection, w.SubscriptionDisabled(name="crm", because="a person did"))
+    assert not fold(projection, failed, sub.SubscriptionEnabled(name="crm"))
+    assert not fold(projection, sub.SubscriptionDisabled(name="crm", because="a person did"))
 
 
 @pytest.mark.parametrize("event", projection.folds)

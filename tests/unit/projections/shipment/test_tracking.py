@@ -8,7 +8,7 @@ from oms_es.projections.operations import open_exceptions
 from oms_es.projections.order import order_timeline
 from oms_es.projections.shipment import tracking_numbers, tracking_reports
 from oms_es.schemas import shipment as sh
-from oms_es.schemas.catalog import rates as r
+from oms_es.schemas.catalog import rates as ra
 from oms_es.schemas.shipment.tracker import Sighting, TrackingNumberShared, TrackingReported
 from story import NOON, OF_PARCEL, ORDER, PARCEL
 
@@ -39,18 +39,18 @@ def test_every_tracking_event_is_a_row_anyone_who_the_parcel_is_of() -> None:
 
 
 def test_rates_are_the_newest_until_they_are_withdrawn() -> None:
-    band = r.Band(weight_grams_max=1, price_minor=1)
-    service = r.Service(service="parcel", zones=(r.Zone(transit_days=1, bands=(band,)),))
-    first = r.RatesPublished(carrier="dhl", version="1", currency="EUR", services=(service,))
+    band = ra.Band(weight_grams_max=1, price_minor=1)
+    service = ra.Service(service="parcel", zones=(ra.Zone(transit_days=1, bands=(band,)),))
+    first = ra.RatesPublished(carrier="dhl", version="1", currency="EUR", services=(service,))
     newer = first.model_copy(update={"version": "2"})
     (row,) = fold(carrier_rates.projection, first, newer).values()
     assert (row["version"], row["offered"]) == ("2", True)
-    (row,) = fold(carrier_rates.projection, first, newer, r.RatesWithdrawn(carrier="dhl")).values()
+    (row,) = fold(carrier_rates.projection, first, newer, ra.RatesWithdrawn(carrier="dhl")).values()
     assert row["offered"] is False
 
 
 def test_a_delivery_option_promises_what_was_sent_last() -> None:
-    defined = r.DeliveryOptionDefined(option="express", transit_days_max=1, prefer="fastest")
+    defined = ra.DeliveryOptionDefined(option="express", transit_days_max=1, prefer="fastest")
     (row,) = fold(delivery_options.projection, defined.model_copy(update={"transit_days_max": 9}), defined).values()
     assert row == defined.model_dump()
 
