@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from oms_es import channels
-from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, rules, serial
+from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, routes, rules, serial
 from oms_es.aggregates.finance import account, invoice, reconciliation, seller, statement
 from oms_es.aggregates.operations import aside as put_aside
 from oms_es.aggregates.operations import connection, document, exception, subscription
@@ -36,7 +36,15 @@ from oms_es.kernel import (
     Projection,
 )
 from oms_es.processing.intake.worker import Parser
-from oms_es.projections.catalog import carrier_rates, delivery_options, items, location_load, locations, sourcing_rules
+from oms_es.projections.catalog import (
+    carrier_rates,
+    delivery_options,
+    gateway_routes,
+    items,
+    location_load,
+    locations,
+    sourcing_rules,
+)
 from oms_es.projections.documents import document_attachments, document_fields
 from oms_es.projections.facts import (
     bookings,
@@ -94,6 +102,7 @@ DECIDERS: tuple[Decider[Any], ...] = (
     rules.decider,
     rates.decider,
     delivery.decider,
+    routes.decider,
     tracker.decider,
     put_aside.decider,
     exception.decider,
@@ -162,6 +171,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     deposits.projection,
     carrier_rates.projection,
     delivery_options.projection,
+    gateway_routes.projection,
     shipments.projection,
     tracking_numbers.projection,
     tracking_reports.projection,

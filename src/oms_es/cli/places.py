@@ -16,6 +16,7 @@ ENTITIES: Mapping[str, str | None] = {
     "rules": "Sourcing rules, which choose the locations that ship an order.",
     "rates": "Carriers' rates.",
     "delivery": "Delivery options, and what they promise.",
+    "routes": "Routes to gateways: which one takes which payments.",
     "tracker": "A carrier's tracking events of a number.",
     "aside": "Reactions to events that were refused and put aside.",
     "return": "Goods that come back (RMA).",

@@ -52,7 +52,7 @@ def _commands(*groups: str) -> tuple[str, ...]:
 
 
 FINANCE = ("reconcile", "account", "seller", "invoice")
-SET_UP = ("location", "rules", "rates", "delivery", "policy", "connections", "subscriptions", "numbering")
+SET_UP = ("location", "rules", "rates", "delivery", "routes", "policy", "connections", "subscriptions", "numbering")
 
 PLACES = (
     Section("inbox", "/console/inbox", "operations:read"),

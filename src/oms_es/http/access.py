@@ -22,7 +22,7 @@ FAMILIES: Mapping[str, str] = {
     "shipments": "parcels and what carriers say of them",
     "returns": "returns and what customers say",
     "stock": "stock, serial numbers, replenishment",
-    "catalog": "locations, items, rules, rates, delivery options, policies, connections and subscriptions",
+    "catalog": "locations, items, rules, rates, delivery options, routes, policies, connections and subscriptions",
     "finance": "accounts of customers, statements of banks and providers, their reconciliation and the books",
     "documents": "documents, and what they are attached to",
     "privacy": "people who are forgotten, and legal holds",

@@ -19,6 +19,7 @@ from oms_es.schemas.catalog.item import DefineBundle, DescribeItem
 from oms_es.schemas.catalog.location import LocationClosed, OpenLocation
 from oms_es.schemas.catalog.numbering import SetOrderNumbering
 from oms_es.schemas.catalog.rates import DefineDeliveryOption, PublishRates
+from oms_es.schemas.catalog.routes import PublishGatewayRoutes
 from oms_es.schemas.catalog.rules import PublishSourcingRules
 from oms_es.schemas.catalog.serial import ReceiveSerials, RecordSerialsSeen
 from oms_es.schemas.finance.account import OpenAccount
@@ -90,7 +91,7 @@ BEGINNINGS: Kinds = (
     *(*OF_PLACES, *OF_THE_WORLD),
     *(PlaceOrder, PlaceExchange, PlaceJoined, MergeOrders, RequestPayment, RequestShipment, OpenRma),
     *(OpenLocation, DescribeItem, DefineBundle, SetOrderNumbering, SetReturnPolicy),
-    *(PublishSourcingRules, PublishRates, DefineDeliveryOption),
+    *(PublishSourcingRules, PublishRates, DefineDeliveryOption, PublishGatewayRoutes),
     *(RecordFeedback, AssignException, SnoozeException, ResolveException, PutReactionAside),
     *(OpenConnection, OpenSubscription, OpenAccount, SetSeller),
     *(AttachDocument, RecordDocumentFields),

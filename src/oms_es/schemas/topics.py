@@ -15,6 +15,7 @@ CATEGORIES = (
     "serials",
     "rates",
     "delivery",
+    "routes",
     "tracker",
     "rma",
     "policy",

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from oms_es.kernel import Event
 from oms_es.schemas import order, payment, shipment, stock
-from oms_es.schemas.catalog import item, location, numbering, rates, rules, serial
+from oms_es.schemas.catalog import item, location, numbering, rates, routes, rules, serial
 from oms_es.schemas.finance import account, invoicing, reconciliation, statement
 from oms_es.schemas.operations import aside, connection, document, exception, subscription
 from oms_es.schemas.order import returns
@@ -42,6 +42,7 @@ MODULES: tuple[ModuleType, ...] = (
     numbering,
     item,
     rules,
+    routes,
     serial,
     rates,
     tracker,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from oms_es.aggregates.payment.state import Payment
 from oms_es.kernel import Decider
 from oms_es.schemas.order import OrderHeld
-from oms_es.schemas.payment import RecordReport
+from oms_es.schemas.payment import PaymentRequested, RecordReport
 from oms_es.simulation.campaign import campaign
 from oms_es.simulation.components import WHOLE, Components
 from oms_es.simulation.removals import (
@@ -85,6 +85,17 @@ def believes_early_failures(decider: Decider[Any]) -> Decider[Any]:
         return evolved
 
     return replace(decider, evolve=evolve)
+
+
+def forgets_its_gateway(decider: Decider[Any]) -> Decider[Any]:
+    """Remove the gateway from every intent but the first of a payment."""
+
+    def decide(state: Payment, command: Any) -> Iterable[Any]:
+        for event in decider.decide(state, command):
+            first = isinstance(event, PaymentRequested) or not hasattr(event, "gateway")
+            yield event if first else event.model_copy(update={"gateway": ""})
+
+    return replace(decider, decide=decide)
 
 
 def keeps_no_report(decider: Decider[Any]) -> Decider[Any]:
@@ -287,6 +298,13 @@ GUARDS: tuple[Guard, ...] = (
         "`aggregates/payment/decider.py`",
         "a callback sent twice is money twice",
         _with(takes_every_report, "payment"),
+    ),
+    Guard(
+        "gateway of the first intent in every later one",
+        "`aggregates/payment/state.py`",
+        "money that one gateway holds is captured, voided or refunded at another",
+        _with(forgets_its_gateway, "payment"),
+        "life",
     ),
     Guard(
         "amount and currency of a report compared with what was asked",

@@ -31,6 +31,7 @@ from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.simulation.scenario import Action, OutsideCallback
 from oms_es.simulation.unpaid_goods import UnpaidGoods
+from oms_es.simulation.world.external_systems import FIRST
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.sealing.seals import Head
 from oms_es.verification.history import History
@@ -151,18 +152,24 @@ class Watch:
         if done.outcome is not None and not isinstance(work.command, PlaceOrder):
             self._ended(work.command, work.cause.actor)
 
-    def happened(self, effect: Effect) -> None:
-        """Verify that an effect of the outside world has a durable intent and happens once; a declined request has no
-        effect."""
-        self.note("effect", effect.operation, effect.subject, effect.part, effect.outcome)
+    def happened(self, effect: Effect, gateway: str) -> None:
+        """Verify that an effect of the outside world has a durable intent, happens once, and at the gateway that the
+        payment's first intent named; a declined request has no effect."""
+        self.note("effect", effect.operation, effect.subject, effect.part, effect.outcome, gateway)
         if effect.key.bytes not in self.history.event_ids:
             raise Violation("no effect without a durable intent", f"{effect} is asked for by nothing in history")
+        if effect.operation not in CARRIED and gateway != self._gateway_of(effect.subject):
+            raise Violation("a payment stays with its gateway", f"{effect} is at {gateway}")
         self.effects.append(effect)
         done = (effect.operation, effect.subject, effect.part)
         if effect.outcome == "succeeded":
             if done in self.done:
                 raise Violation("no effect of a gateway twice", f"{effect} and {self.done[done]}")
             self.done[done] = effect
+
+    def _gateway_of(self, payment_id: str) -> str:
+        requested = self._state(f"payment-{payment_id}").requested
+        return requested.gateway or FIRST
 
     def accepted(self, action: Action, database: Database) -> None:
         """Verify what a client's request was accepted for: a repetition of it now would change nothing."""

@@ -96,7 +96,7 @@ class ForgetfulEffectStore(MemoryEffectStore):
         callbacks_of: Callable[[Effect], Iterable[PendingCallback]],
     ) -> tuple[dict[UUID, Effect], set[UUID]]:
         for key, _ in asked:
-            self.outside.known.pop(key, None)
+            self.outside.known[self.gateway].pop(key, None)
         return super().effects(asked, callbacks_of)
 
 

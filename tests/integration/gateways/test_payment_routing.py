@@ -136,3 +136,28 @@ def test_where_a_payment_goes_follows_from_what_it_says_alone() -> None:
     assert {provider_of(one) for one in same} == {"wechatpay"}
     assert provider_of(asked("reauthorize", 1, "pi_1")) == "stripe"
     assert provider_of(asked("void", 1, authorization="pi_wechatpay:")) == "stripe"
+
+
+def test_a_named_gateway_is_asked_whatever_the_token_says_and_all_that_follows_goes_there(world: World) -> None:
+    """By its token it would go to Stripe, also as the only provider's new payment."""
+    before = len(world.stripe.intents), len(world.alipay.prepared)
+    named = asked("authorize", 50, "qr", currency="CNY")._replace(gateway="stripe")
+    follows = asked("refund", 50, authorization="alipay:whatever")._replace(gateway="stripe")
+    providers = world.having(*ALL)
+    providers.submit([named])
+    (refunded,) = providers.submit([follows])
+    assert (len(world.stripe.intents) - before[0], len(world.alipay.prepared)) == (1, before[1])
+    assert refunded.outcome == "declined", "Stripe has no such charge, and Alipay was not asked"
+
+
+@pytest.mark.parametrize("operation", ["authorize", "capture", "refund", "void"])
+def test_what_names_a_gateway_that_is_not_set_up_waits_for_it_and_is_asked_of_no_other(
+    world: World, operation: str
+) -> None:
+    made = len(world.wechat.orders), len(world.alipay.prepared), len(world.stripe.intents)
+    for there in (("stripe",), ALL):
+        ask = asked(operation, 60, "pm_card_visa", "pi_1", currency="EUR")._replace(gateway="elsewhere")
+        for question in (world.having(*there).submit, world.having(*there).find):
+            (answer,) = question([ask])
+            assert (answer.outcome, "elsewhere" in answer.reason) == ("unavailable", True)
+    assert made == (len(world.wechat.orders), len(world.alipay.prepared), len(world.stripe.intents))

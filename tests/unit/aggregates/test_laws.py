@@ -22,7 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
-from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, rules, serial
+from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, routes, rules, serial
+from oms_es.aggregates.catalog.versions import Versions
 from oms_es.aggregates.operations import aside, connection, document, exception, subscription
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.order import money as order_money
@@ -47,6 +48,7 @@ from oms_es.schemas.catalog import rates as ra
 from oms_es.schemas.catalog import serial as se
 from oms_es.schemas.catalog.item import DefineBundle, DescribeItem
 from oms_es.schemas.catalog.location import CloseLocation, OpenLocation
+from oms_es.schemas.catalog.routes import GatewayRoutesPublished, PaymentRoute, PublishGatewayRoutes
 from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, PublishSourcingRules, SourcingRulesPublished
 from oms_es.schemas.operations import aside as a
 from oms_es.schemas.operations import connection as con
@@ -147,6 +149,7 @@ def payment_commands() -> Callable[[payment_state.Payment], Strategy]:
         currency=st.just("EUR"),
         payment_token=st.just("tok"),
         capture_now=st.sampled_from([False, False, False, True]),
+        gateway=st.sampled_from(["", "stripe", "alipay"]),
     )
     authorizations = st.builds(
         p.RecordAuthorization,
@@ -262,6 +265,9 @@ def payment_holds(state: payment_state.Payment, history: Sequence[Event]) -> Non
     done = (p.PaymentAuthorized, p.PaymentReauthorized, p.PaymentCaptured, p.PaymentVoided, p.PaymentRefunded)
     references = Counter(event.reference for event in history if isinstance(event, done))
     assert all(times == 1 for times in references.values())
+    asked = [event for event in history if isinstance(event, p.GatewayIntent)]
+    assert {event.gateway for event in asked} == {event.gateway for event in asked[:1]}, "it was asked of two gateways"
+    assert sum(isinstance(event, p.PaymentRequested) for event in asked) <= 1
 
 
 # --- shipment
@@ -823,12 +829,19 @@ def rules_commands() -> Strategy:
     return st.builds(PublishSourcingRules, version=st.sampled_from(["1", "2", "3"]), objective=objectives)
 
 
-def rules_hold(state: rules.Rules, history: Sequence[Event]) -> None:
+def routes_commands() -> Strategy:
+    payments = st.sampled_from([(), (PaymentRoute(gateway="stripe"),), (PaymentRoute(gateway="alipay"),)])
+    return st.builds(PublishGatewayRoutes, version=st.sampled_from(["1", "2", "3"]), payments=payments)
+
+
+def rules_hold(state: Versions, history: Sequence[Event]) -> None:
     said: dict[str, Any] = {}
+    versions = [BUILT_IN_VERSION]
     for event in history:
-        assert isinstance(event, SourcingRulesPublished)
-        assert said.setdefault(event.version, event.objective) == event.objective, "a version changed its meaning"
-    versions = [BUILT_IN_VERSION, *(event.version for event in history if isinstance(event, SourcingRulesPublished))]
+        assert isinstance(event, SourcingRulesPublished | GatewayRoutesPublished)
+        content = event.objective if isinstance(event, SourcingRulesPublished) else event.payments
+        assert said.setdefault(event.version, content) == content, "a version changed its meaning"
+        versions.append(event.version)
     assert state.current == versions[-1]
     assert all(before != after for before, after in pairwise(versions))
 
@@ -1241,6 +1254,7 @@ LAWS = (
         provider.decider, always(provider_commands()), provider_holds, frozenset({"unknown_report", "reference_reused"})
     ),
     Law(rules.decider, always(rules_commands()), rules_hold, frozenset({"version_taken"})),
+    Law(routes.decider, always(routes_commands()), rules_hold, frozenset({"version_taken"})),
     Law(location.decider, always(location_commands()), location_holds, frozenset({"unknown_location"})),
     Law(numbering.decider, always(numbering_commands()), numbering_holds),
     Law(item.decider, always(item_commands()), item_holds, frozenset({"made_of_itself"})),

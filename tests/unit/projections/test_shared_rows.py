@@ -20,6 +20,7 @@ from oms_es.schemas.catalog import item as i
 from oms_es.schemas.catalog import rates as ra
 from oms_es.schemas.catalog import serial as se
 from oms_es.schemas.catalog.numbering import AssignOrderNumber, SetOrderNumbering
+from oms_es.schemas.catalog.routes import PublishGatewayRoutes
 from oms_es.schemas.catalog.rules import PublishSourcingRules
 from oms_es.schemas.finance.account import CreditAccount, OpenAccount
 from oms_es.schemas.finance.invoicing import IssueInvoice, SetSeller
@@ -62,6 +63,7 @@ SIGHTINGS = tuple(
 BESIDES: tuple[Command, ...] = (
     i.DescribeItem(sku="TEA", weight_grams=250),
     i.DefineBundle(sku="TEA", components={}),
+    *(PublishGatewayRoutes(version=version) for version in "23"),
     PublishSourcingRules(version="2"),
     PublishSourcingRules(version="3"),
     SetReturnPolicy(channel="*", terms=Terms(window_days=14)),

@@ -101,7 +101,6 @@ def retry_payment(order: Order, command: o.RetryPayment) -> Iterator[o.OrderEven
 
 
 def ask_again(order: Order, token: str | None, attempt: int) -> Iterator[o.OrderEvent]:
-    assert order.content
     made = order.payments_made
     for payment_id, payment in order.live_payments.items():
         if payment.status == "deferred":
@@ -110,8 +109,7 @@ def ask_again(order: Order, token: str | None, attempt: int) -> Iterator[o.Order
             if token is not None:
                 due = due.model_copy(update={"payment_token": token})
             yield o.OrderPaymentRequested(
-                order_id=order.order_id,
-                currency=order.content.currency,
+                **steps.asking(order),
                 replaces=payment_id,
                 attempt=attempt,
                 **due.model_dump(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from oms_es.aggregates.order import money, refunding
 from oms_es.aggregates.order.evolve import evolve
@@ -78,15 +79,26 @@ def all_locked(order: Order) -> Iterator[o.OrderEvent]:
     dues = money.dues(order)
     plain = len(dues) <= 1 and all(due.method == "card" and not due.capture_now for due in dues)
     allocated = o.OrderAllocated(
-        order_id=order.order_id,
+        **asking(order),
         payment_id=dues[0].payment_id if dues else f"{order.order_id}.{order.payments_made or 1}",
         amount_minor=sum(due.amount_minor for due in dues),
-        currency=order.content.currency,
         payment_token=dues[0].payment_token if dues else order.content.payment_token,
         payments=() if plain else dues,
     )
     yield allocated
     yield from proceed(evolve(order, allocated))
+
+
+def asking(order: Order) -> Any:
+    """Return the fields of an event that asks for money."""
+    assert order.content
+    content = order.content
+    return {
+        "order_id": order.order_id,
+        "currency": content.currency,
+        "channel": content.channel,
+        "country": content.ship_to.country,
+    }
 
 
 def proceed(order: Order) -> Iterator[o.OrderEvent]:
@@ -99,9 +111,8 @@ def proceed(order: Order) -> Iterator[o.OrderEvent]:
             yield o.OrderPresold(order_id=order.order_id, available_by=order.content.available_by)
     elif balance := money.dues(order):
         yield o.OrderBalanceDue(
-            order_id=order.order_id,
+            **asking(order),
             payments=balance,
-            currency=order.content.currency,
             due_seconds=order.content.balance_due_seconds or BALANCE_DUE_SECONDS,
         )
     elif not order.holds:

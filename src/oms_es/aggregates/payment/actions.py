@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from oms_es.aggregates.payment.state import Payment, money, of
+from oms_es.aggregates.payment.state import Payment, intent, of
 from oms_es.schemas import payment as p
 
 
@@ -25,4 +25,4 @@ def record_action(
 
 
 def close_requested(requested: p.PaymentRequested, reference: str) -> p.PaymentCloseRequested:
-    return p.PaymentCloseRequested(**money(requested, requested.amount_minor), reference=reference)
+    return p.PaymentCloseRequested(**intent(requested, requested.amount_minor), reference=reference)

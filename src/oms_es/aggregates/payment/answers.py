@@ -30,7 +30,7 @@ def record_pending(
     attempt = known.attempt + 1 if known else 1
     if attempt <= CHASES_MAX:
         asked = {name: getattr(command, name) for name in p.Question.model_fields}
-        yield p.PaymentAnswerAwaited(**of(requested), **asked, attempt=attempt)
+        yield p.PaymentAnswerAwaited(**of(requested), **asked, gateway=requested.gateway, attempt=attempt)
         return
     yield p.PaymentAnswerSettled(**of(requested), operation=command.operation, part=command.part)
     yield given_up(payment, requested, command.operation, command.part)

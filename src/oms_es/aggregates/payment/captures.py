@@ -17,6 +17,7 @@ from oms_es.aggregates.payment.state import (
     contradiction,
     evolve,
     in_words,
+    intent,
     is_news,
     money,
     refusal_of,
@@ -37,7 +38,7 @@ def expired_remainder(payment: Payment, requested: p.PaymentRequested) -> p.Paym
 
 def _reauthorize(requested: p.PaymentRequested, capture_id: str, n: int) -> p.PaymentReauthorizationRequested:
     return p.PaymentReauthorizationRequested(
-        **money(requested, n),
+        **intent(requested, n),
         capture_id=capture_id,
         payment_token=requested.payment_token,
         method=requested.method,
@@ -55,12 +56,12 @@ def record_reauthorization(
     yield p.PaymentReauthorized(**money(requested, n), capture_id=key, reference=command.reference)
     if capture.status == "waiting" and not payment.cancelled:
         yield p.PaymentCaptureRequested(
-            **money(requested, n), capture_id=key, authorization=command.reference, final=True
+            **intent(requested, n), capture_id=key, authorization=command.reference, final=True
         )
         return
     if capture.status == "waiting":
         yield p.PaymentCaptureFailed(**money(requested, n), capture_id=key, reason="cancelled meanwhile")
-    yield p.PaymentVoidRequested(**money(requested, n), authorization=command.reference, void_id=key)
+    yield p.PaymentVoidRequested(**intent(requested, n), authorization=command.reference, void_id=key)
 
 
 def record_reauthorization_decline(
@@ -108,7 +109,7 @@ def capture_money(
         yield _reauthorize(requested, key, n)
     else:
         yield p.PaymentCaptureRequested(
-            **money(requested, n),
+            **intent(requested, n),
             capture_id=key,
             authorization=payment.effects[AUTHORIZATION],
             final=n == payment.remainder,

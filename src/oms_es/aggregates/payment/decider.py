@@ -32,6 +32,7 @@ from oms_es.aggregates.payment.state import (
     contradiction,
     evolve,
     in_words,
+    intent,
     is_news,
     money,
     of,
@@ -81,10 +82,10 @@ undone."""
 
 def _request(payment: Payment, command: p.RequestPayment) -> Iterator[p.PaymentEvent]:
     requested = p.PaymentRequested.model_construct(**command.__dict__)
-    if payment.requested is None:
+    known = payment.requested
+    if known is None:
         yield requested
-    elif requested != payment.requested:
-        known = payment.requested
+    elif requested.model_copy(update={"gateway": known.gateway}) != known:  # other routes may be in force by now
         refused = p.PaymentRequestRefused(
             **money(requested, requested.amount_minor),
             reason=f"it was requested for {in_words(known, known.amount_minor)}; "
@@ -114,7 +115,7 @@ def _refuse(payment: Payment, command: p.CapturePayment | p.RefundPayment) -> It
 def _record_authorization(
     payment: Payment, requested: p.PaymentRequested, command: p.RecordAuthorization
 ) -> Iterator[p.PaymentEvent]:
-    whole = money(requested, requested.amount_minor)
+    whole, asked = money(requested, requested.amount_minor), intent(requested, requested.amount_minor)
     if not is_news(payment, AUTHORIZATION, command.reference):
         if command.expires_at and payment.expires_at is None and payment.remainder:
             yield p.PaymentExpirySet(**of(requested), expires_at=command.expires_at)
@@ -128,10 +129,10 @@ def _record_authorization(
             **whole, reference=payment.released_reference, asked=False, reason="released at the provider"
         )
     elif payment.cancelled or not (payment.status == "pending" or payment.waits_for_another):
-        yield p.PaymentVoidRequested(**whole, authorization=command.reference)
+        yield p.PaymentVoidRequested(**asked, authorization=command.reference)
     elif requested.capture_now:
         yield p.PaymentCaptureRequested(
-            **whole, capture_id=requested.payment_id, authorization=command.reference, final=True
+            **asked, capture_id=requested.payment_id, authorization=command.reference, final=True
         )
 
 

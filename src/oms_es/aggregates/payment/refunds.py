@@ -13,6 +13,7 @@ from oms_es.aggregates.payment.state import (
     contradiction,
     evolve,
     in_words,
+    intent,
     is_news,
     money,
     of,
@@ -26,7 +27,7 @@ def void(payment: Payment, requested: p.PaymentRequested, _: Any) -> Iterator[p.
     """Void what is held, once: what a later failed capture leaves held expires at the provider."""
     if payment.remainder:
         yield p.PaymentVoidRequested(
-            **money(requested, payment.remainder), authorization=payment.effects[AUTHORIZATION]
+            **intent(requested, payment.remainder), authorization=payment.effects[AUTHORIZATION]
         )
 
 
@@ -125,7 +126,7 @@ def refund_requested(
 ) -> p.PaymentRefundRequested:
     """Return the request of a refund. If the whole payment is undone, a capture's refund has the capture's id."""
     return p.PaymentRefundRequested(
-        **money(requested, amount_minor), refund_id=refund_id, authorization=payment.effects[AUTHORIZATION], **more
+        **intent(requested, amount_minor), refund_id=refund_id, authorization=payment.effects[AUTHORIZATION], **more
     )
 
 

@@ -316,5 +316,10 @@ def money(requested: p.PaymentRequested, amount_minor: int) -> Any:
     return {**of(requested), "amount_minor": amount_minor, "currency": requested.currency}
 
 
+def intent(requested: p.PaymentRequested, amount_minor: int) -> Any:
+    """Return the fields of a request to the gateway that has the payment: no other one is ever asked for it."""
+    return {**money(requested, amount_minor), "gateway": requested.gateway}
+
+
 def in_words(requested: p.PaymentRequested, amount_minor: int) -> str:
     return to_text(amount_minor, requested.currency)

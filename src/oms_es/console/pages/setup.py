@@ -82,6 +82,12 @@ PARTS = (
         ("define-option",),
     ),
     Part(
+        *("routes", "/v1/gateway-routes", READ, "routes", "version"),
+        ("current", "published_at", "published_by", "routes"),
+        ("publish-gateway-routes",),
+        (),
+    ),
+    Part(
         *("policies", "/v1/return-policies", "returns:read", "policy", "channel"),
         ("terms",),
         ("set-return-policy",),

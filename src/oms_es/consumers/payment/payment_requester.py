@@ -1,17 +1,20 @@
 """Payment requester: asks for money once everything is reserved, and undoes payments when the order is cancelled.
 
 Reads    OrderAllocated, OrderBalanceDue, OrderPaymentRequested, OrderAmended, OrderFulfilledElsewhere,
-         OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden, OrderCancelled
+         OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden, OrderCancelled; looks up gateway_routes in
+         force
 Emits    RequestPayment, CancelPayment
-Decides  nothing; an order that costs nothing is not paid.
+Decides  which gateway is asked, by the routes in force; an order that costs nothing is not paid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from oms_es.kernel import Consumer
+from oms_es.consumers.payment.routes import ROUTES, gateway_for, routes_of
+from oms_es.kernel import Consumer, LookupResults
 from oms_es.schemas.order import (
+    AsksForMoney,
     OrderAllocated,
     OrderAmended,
     OrderBalanceDue,
@@ -29,27 +32,27 @@ from oms_es.schemas.payment import CancelPayment, RequestPayment
 consumer = Consumer("payment_requester", emits=(RequestPayment, CancelPayment))
 
 
-@consumer.on(OrderAllocated)
-def request_payment_on_order_allocated(event: OrderAllocated) -> Iterator[RequestPayment]:
+@consumer.on(OrderAllocated, lookups=(ROUTES,))
+def request_payment_on_order_allocated(event: OrderAllocated, results: LookupResults) -> Iterator[RequestPayment]:
     dues = event.payments
     if not dues and event.amount_minor > 0:
         dues = (
             PaymentDue(payment_id=event.payment_id, amount_minor=event.amount_minor, payment_token=event.payment_token),
         )
-    yield from (_request(event.order_id, event.currency, due) for due in dues)
+    yield from (_request(event, due, results) for due in dues)
 
 
-@consumer.on(OrderBalanceDue)
-def request_balance_on_order_balance_due(event: OrderBalanceDue) -> Iterator[RequestPayment]:
-    yield from (_request(event.order_id, event.currency, due) for due in event.payments)
+@consumer.on(OrderBalanceDue, lookups=(ROUTES,))
+def request_balance_on_order_balance_due(event: OrderBalanceDue, results: LookupResults) -> Iterator[RequestPayment]:
+    yield from (_request(event, due, results) for due in event.payments)
 
 
-@consumer.on(OrderPaymentRequested)
+@consumer.on(OrderPaymentRequested, lookups=(ROUTES,))
 def request_payment_again_on_order_payment_requested(
-    event: OrderPaymentRequested,
+    event: OrderPaymentRequested, results: LookupResults
 ) -> Iterator[RequestPayment | CancelPayment]:
     """Request the new payment, and cancel the one that it replaces: money that it still brings is not wanted."""
-    yield _request(event.order_id, event.currency, event)
+    yield _request(event, event, results)
     yield CancelPayment(payment_id=event.replaces)
 
 
@@ -71,13 +74,14 @@ def cancel_payments_on_order_cancelled(event: OrderCancelled) -> Iterator[Cancel
     yield from (CancelPayment(payment_id=payment_id) for payment_id in event.payment_ids or first)
 
 
-def _request(order_id: str, currency: str, due: PaymentDue) -> RequestPayment:
+def _request(event: AsksForMoney, due: PaymentDue, results: LookupResults) -> RequestPayment:
     return RequestPayment(
         payment_id=due.payment_id,
-        order_id=order_id,
+        order_id=event.order_id,
         amount_minor=due.amount_minor,
-        currency=currency,
+        currency=event.currency,
         payment_token=due.payment_token,
         method=due.method,
         capture_now=due.capture_now,
+        gateway=gateway_for(routes_of(results), event, due.method),
     )

@@ -42,7 +42,7 @@ Operation = Literal["authorize", "reauthorize", "capture", "void", "refund"]
 
 class Ask(NamedTuple):
     """One request to the provider. `part` names the capture, void or refund; `authorization` is the reference that it
-    is based on."""
+    is based on; `gateway` is the one that the payment's first request names, or empty."""
 
     key: UUID
     operation: Operation | Literal["close"]
@@ -61,6 +61,7 @@ class Ask(NamedTuple):
     """The request is not asked after again: what still waits for the customer is closed."""
     asked_at: datetime | None = None
     """When the payment was requested here; the same for every repetition of the request."""
+    gateway: str = ""
 
 
 class Action(NamedTuple):
@@ -203,7 +204,7 @@ def is_of_an_account(event: Any) -> bool:
 
 
 def ask_of(intent: Recorded) -> Ask:
-    ask = _ask_of(intent)
+    ask = _ask_of(intent)._replace(gateway=getattr(intent.event, "gateway", ""))
     return ask if ask.chased else ask._replace(asked_at=intent.recorded_at)
 
 

@@ -1,10 +1,11 @@
 """Routing of payment requests to one of several providers.
 
-Invariant: the provider of a request follows from the request alone, never from settings or from which provider answers:
-a repeated request goes to the same provider, so that no money is asked for twice. A request based on an order of a
-provider goes to that provider, by the order's name; a new payment goes by its token. A provider that is not configured
-here declines new payments; requests based on its orders wait until it is. A provider that does not answer gets no
-request for a while, by its breaker: requests for it are held, and the others go on.
+Invariant: the provider of a request follows from the request alone, never from settings, from the routes that are in
+force now, or from which provider answers: a repeated request goes to the same provider, so that no money is asked for
+twice. A request that names its gateway goes there, or waits until it is configured. Of the others, one based on an
+order of a provider goes to that provider, by the order's name; a new payment goes by its token, and a provider that is
+not configured here declines it. A provider that does not answer gets no request for a while, by its breaker: requests
+for it are held, and the others go on.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ ASKED_MAX = 40
 
 
 def provider_of(ask: Ask) -> str:
-    """Return the name of the provider for the request."""
+    """Return the name of the provider for a request that names no gateway."""
     if ask.operation not in STARTING:
         name = ask.authorization.partition(":")[0]
         return name if name in PREPAID else STRIPE
@@ -41,17 +42,26 @@ def provider_of(ask: Ask) -> str:
 
 
 class Providers:
-    """The configured providers, by name. If there is only one, it gets every request. Methods raise
-    GatewayUnavailable."""
+    """The configured providers, by name. If there is only one, it gets every new payment that names no other. Methods
+    raise GatewayUnavailable."""
 
-    def __init__(self, providers: Mapping[str, PaymentProvider], breakers: Mapping[str, Breaker] | None = None) -> None:
+    def __init__(
+        self,
+        providers: Mapping[str, PaymentProvider],
+        breakers: Mapping[str, Breaker] | None = None,
+        provider_of: Callable[[Ask], str] = provider_of,
+    ) -> None:
+        """`provider_of`: the provider for a request that names no gateway."""
         self._providers = providers
+        self._provider_of = provider_of
         self.breakers = breakers or {name: Breaker(name) for name in providers}
 
     def _name_of(self, ask: Ask) -> str:
+        if ask.gateway:
+            return ask.gateway
         if len(self._providers) == 1 and ask.operation in STARTING:
             return next(iter(self._providers))
-        return provider_of(ask)
+        return self._provider_of(ask)
 
     def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         return self._asked(asks, lambda provider, mine: provider.submit(mine), self._unknown)
@@ -121,7 +131,7 @@ class Providers:
         return why if not said or breaker.is_open else ""
 
     def _unknown(self, ask: Ask, name: str) -> Answer:
-        if ask.operation in STARTING:
+        if ask.operation in STARTING and not ask.gateway:
             return Answer(
                 "declined",
                 reason=f"{ask.payment_token.partition(':')[0][:20]} is paid by {name}, which is not set up here",

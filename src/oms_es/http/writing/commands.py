@@ -63,6 +63,7 @@ FAMILY_OF: Mapping[str, str] = {
     "numbering": "catalog",
     "rules": "catalog",
     "rates": "catalog",
+    "routes": "catalog",
     "delivery": "catalog",
     "policy": "catalog",
     "exceptions": "operations",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sqlalchemy import Boolean, Column, DateTime, Index, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
+from oms_es.projections.catalog.versions import key_of_versions, published
 from oms_es.schemas.catalog.rules import RULES_STREAM, SourcingRules, SourcingRulesPublished
 
 table = Table(
@@ -26,21 +25,10 @@ projection = Projection(table, version=2, fed_by=(RULES_STREAM,))
 CONTENT = set(SourcingRules.model_fields)
 
 
-def key_of_versions(event: SourcingRulesPublished) -> Iterable[Key]:
-    return tuple(dict.fromkeys(((event.version,), (event.supersedes,))))
-
-
 @projection.on(SourcingRulesPublished, keys=key_of_versions)
 def on_sourcing_rules_published(
     row: Row | None, event: SourcingRulesPublished, recorded: Recorded, key: Key
 ) -> Row | None:
-    if key != (event.version,):
-        return {**row, "current": False} if row else None
-    return {
-        "version": event.version,
-        "current": True,
-        "published_at": recorded.recorded_at,
-        "published_by": recorded.actor,
-        "rules": event.model_dump(mode="json", include=CONTENT),
-        "decided_on": event.decided_on and event.decided_on.model_dump(mode="json"),
-    }
+    decided_on = event.decided_on and event.decided_on.model_dump(mode="json")
+    rules = event.model_dump(mode="json", include=CONTENT)
+    return published(row, event, recorded, key, rules=rules, decided_on=decided_on)

@@ -17,6 +17,7 @@ table = Table(
     Column("payment_id", Text, primary_key=True),
     Column("order_id", Text, nullable=False),
     Column("method", Text, nullable=False),
+    Column("gateway", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("requested_minor", BigInteger, nullable=False),
@@ -41,8 +42,8 @@ table = Table(
 )
 """`released_minor` was held and then voided or expired; `disputed_minor` is in dispute now. `action` is how the
 customer pays, `qr_code`, `page` or `app`, while the provider waits for that; `action_content` is what they need for
-it."""
-projection = Projection(table, version=4, fed_by=("payment-{payment_id}",))
+it. `gateway`: the one that a route chose; empty if the payment token decides."""
+projection = Projection(table, version=5, fed_by=("payment-{payment_id}",))
 STATES = (
     *("requested", "declined", "failed", "authorized", "released", "partly_captured", "captured"),
     *("partly_refunded", "refunded", "disputed", "lost"),
@@ -62,6 +63,7 @@ def on_payment_requested(_row: Row | None, event: p.PaymentRequested, recorded: 
         "payment_id": event.payment_id,
         "order_id": event.order_id,
         "method": event.method,
+        "gateway": event.gateway,
         "state": "requested",
         "currency": event.currency,
         "requested_minor": event.amount_minor,

@@ -72,6 +72,7 @@ from oms_es.schemas.order.holds import ReleaseHold as ReleaseHold
 from oms_es.schemas.order.notes import NOTES_MAX as NOTES_MAX
 from oms_es.schemas.order.notes import AddNote as AddNote
 from oms_es.schemas.order.notes import OrderNoteAdded as OrderNoteAdded
+from oms_es.schemas.order.payment import AsksForMoney as AsksForMoney
 from oms_es.schemas.order.payment import MoneyGone as MoneyGone
 from oms_es.schemas.order.payment import OrderBalanceDue as OrderBalanceDue
 from oms_es.schemas.order.payment import OrderCreditLeft as OrderCreditLeft

@@ -102,18 +102,26 @@ class PaymentDue(Message):
     capture_now: bool = False
 
 
-class OrderBalanceDue(OrderEvent):
+class AsksForMoney(OrderEvent):
+    """An event by which payments are asked for. Gateways are chosen by `currency`, `channel`, and `country`, where the
+    goods go.
+    """
+
+    currency: str
+    channel: str = ""
+    country: str = ""
+
+
+class OrderBalanceDue(AsksForMoney):
     """The goods of a presale have come; the balance is due."""
 
     payments: tuple[PaymentDue, ...]
-    currency: str
     due_seconds: int
 
 
-class OrderPaymentRequested(OrderEvent, PaymentDue):
+class OrderPaymentRequested(AsksForMoney, PaymentDue):
     """A payment is asked for in place of one that brought no money."""
 
-    currency: str
     replaces: str
     attempt: int
 

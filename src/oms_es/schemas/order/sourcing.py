@@ -18,7 +18,7 @@ from oms_es.schemas.order.content import (
     Reservation,
     reservation_id_of,
 )
-from oms_es.schemas.order.payment import PaymentDue
+from oms_es.schemas.order.payment import AsksForMoney, PaymentDue
 from oms_es.schemas.values.personal import PERSONAL
 from oms_es.schemas.values.types import (
     COUNT_MAX,
@@ -246,12 +246,11 @@ class OrderPresaleCovered(OrderEvent):
     phase: Literal["awaiting_payment", "held"] | None = None
 
 
-class OrderAllocated(OrderEvent):
+class OrderAllocated(AsksForMoney):
     """Every unit is reserved; the money is due."""
 
     payment_id: str
     amount_minor: int
-    currency: str
     payment_token: str
     payments: tuple[PaymentDue, ...] = ()
     """All payments, if it is not one payment by card; they sum to `amount_minor`."""

@@ -50,6 +50,7 @@ from oms_es.schemas.payment.authorization import RequestPayment as RequestPaymen
 from oms_es.schemas.payment.authorization import VoidPayment as VoidPayment
 from oms_es.schemas.payment.base import ALLOCATIONS_MAX as ALLOCATIONS_MAX
 from oms_es.schemas.payment.base import C as C
+from oms_es.schemas.payment.base import GatewayIntent as GatewayIntent
 from oms_es.schemas.payment.base import PaymentCommand as PaymentCommand
 from oms_es.schemas.payment.base import PaymentEvent as PaymentEvent
 from oms_es.schemas.payment.base import PositiveMinor as PositiveMinor

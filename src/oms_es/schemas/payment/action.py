@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from oms_es.schemas.payment.base import NamedCommand, PaymentEvent
+from oms_es.schemas.payment.base import GatewayIntent, NamedCommand, PaymentEvent
 from oms_es.schemas.values.types import Moment
 
 CONTENT_LENGTH_MAX = 4_000
@@ -39,7 +39,7 @@ class PaymentActionRequired(PaymentEvent):
     expires_at: Moment | None = None
 
 
-class PaymentCloseRequested(PaymentEvent):
+class PaymentCloseRequested(GatewayIntent):
     """The intent to close what waits for the customer: it is not wanted any more, and must not be paid."""
 
     amount_minor: int

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from pydantic_core import to_json
 
 from oms_es.kernel import Command, Message, SystemCommand
-from oms_es.schemas.payment.base import C, PaymentCommand, PaymentEvent
+from oms_es.schemas.payment.base import C, GatewayIntent, PaymentCommand, PaymentEvent
 from oms_es.schemas.payment.references import claims
 from oms_es.schemas.values.types import AmountMinor, Currency, Identifier, Moment, PartName, QuotedText
 
@@ -151,13 +151,13 @@ class PaymentUnanswered(PaymentEvent):
     currency: str = ""
 
 
-class PaymentAnswerAwaited(PaymentEvent, Question):
+class PaymentAnswerAwaited(GatewayIntent, Question):
     """The provider answers by callback. `attempt` counts how often an answer was awaited."""
 
     attempt: int
 
 
-class PaymentAnswerChased(PaymentEvent, Question):
+class PaymentAnswerChased(GatewayIntent, Question):
     """The intent to ask the provider about the outcome, under the key that it knows."""
 
     attempt: int

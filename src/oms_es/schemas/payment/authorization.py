@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from oms_es.kernel import SystemCommand
-from oms_es.schemas.payment.base import NamedCommand, PaymentCommand, PaymentEvent, PositiveMinor
+from oms_es.schemas.payment.base import GatewayIntent, NamedCommand, PaymentCommand, PaymentEvent, PositiveMinor
 from oms_es.schemas.values.types import Currency, Identifier, Moment, PartName, QuotedText
 
 
 class RequestPayment(PaymentCommand, SystemCommand):
-    """Authorise money for an order; with `capture_now` it is captured as soon as it is held, as a deposit."""
+    """Authorise money for an order; with `capture_now` it is captured as soon as it is held, as a deposit.
+
+    `gateway`: who is asked, now and for everything that follows; without it, the payment token decides.
+    """
 
     order_id: Identifier
     amount_minor: PositiveMinor
@@ -16,6 +19,7 @@ class RequestPayment(PaymentCommand, SystemCommand):
     payment_token: Identifier
     method: Identifier = "card"
     capture_now: bool = False
+    gateway: PartName = ""
 
 
 class RecordAuthorization(NamedCommand):
@@ -91,7 +95,7 @@ class RecordVoidFailure(PaymentCommand, SystemCommand):
     void_id: PartName = ""
 
 
-class PaymentRequested(PaymentEvent):
+class PaymentRequested(GatewayIntent):
     amount_minor: int
     currency: str
     payment_token: str
@@ -148,7 +152,7 @@ class PaymentExpired(PaymentEvent):
     authorization: str
 
 
-class PaymentReauthorizationRequested(PaymentEvent):
+class PaymentReauthorizationRequested(GatewayIntent):
     """The intent to authorise expired money again, for one capture."""
 
     capture_id: str
@@ -181,7 +185,7 @@ class PaymentCancellationNoted(PaymentEvent):
     """
 
 
-class PaymentVoidRequested(PaymentEvent):
+class PaymentVoidRequested(GatewayIntent):
     amount_minor: int
     currency: str
     authorization: str

@@ -53,3 +53,11 @@ class NamedCommand(PaymentCommand, SystemCommand):
 class PaymentEvent(Event):
     payment_id: str
     order_id: str
+
+
+class GatewayIntent(PaymentEvent):
+    """An event that asks a gateway for something. `gateway` is that of the payment's first request; if it is empty, the
+    payment token decides.
+    """
+
+    gateway: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oms_es.kernel import SystemCommand
-from oms_es.schemas.payment.base import NamedCommand, PaymentCommand, PaymentEvent, PositiveMinor
+from oms_es.schemas.payment.base import GatewayIntent, NamedCommand, PaymentCommand, PaymentEvent, PositiveMinor
 from oms_es.schemas.values.types import Identifier, QuotedText
 
 
@@ -31,7 +31,7 @@ class RecordCaptureFailure(PaymentCommand, SystemCommand):
     expired: bool = False
 
 
-class PaymentCaptureRequested(PaymentEvent):
+class PaymentCaptureRequested(GatewayIntent):
     capture_id: str
     amount_minor: int
     currency: str

@@ -9,6 +9,7 @@ from pydantic import Field
 from oms_es.kernel import SystemCommand
 from oms_es.schemas.payment.base import (
     ALLOCATIONS_MAX,
+    GatewayIntent,
     NamedCommand,
     PaymentCommand,
     PaymentEvent,
@@ -63,7 +64,7 @@ class RecordDisputeLost(DisputeCommand):
     """Record that the disputed money is lost."""
 
 
-class PaymentRefundRequested(PaymentEvent):
+class PaymentRefundRequested(GatewayIntent):
     refund_id: str
     amount_minor: int
     currency: str

@@ -11,8 +11,10 @@ from pydantic_core import to_json
 from oms_es.app import PARSERS
 from oms_es.app.invoicing.issuing import InvoicingGateway
 from oms_es.gateways import warehouse
+from oms_es.gateways.breaker import Breaker, Limits
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
+from oms_es.gateways.payment.routing import Providers
 from oms_es.gateways.simulated.carrier import SimulatedCarrier
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.gateways.simulated.modes import Chaos, Hazards
@@ -25,6 +27,7 @@ from oms_es.processing.committer import Answer, Work
 from oms_es.processing.intake.worker import IntakeWorker, Limit
 from oms_es.processing.ticker import Ticker
 from oms_es.projections.operations import deadlines
+from oms_es.schemas.catalog.routes import PublishGatewayRoutes
 from oms_es.schemas.finance.invoicing import InvoiceCorrectionRequested, InvoiceIssued
 from oms_es.simulation.components import Components
 from oms_es.simulation.nodes.interruptible import (
@@ -36,7 +39,14 @@ from oms_es.simulation.nodes.interruptible import (
 from oms_es.simulation.nodes.node import Node, Simulation
 from oms_es.simulation.scenario import Action, Scenario, World
 from oms_es.simulation.world.broker import Broker
-from oms_es.simulation.world.external_systems import MemoryCallbacks, MemoryPapers, Outside
+from oms_es.simulation.world.external_systems import (
+    FIRST,
+    SECOND,
+    MemoryCallbacks,
+    MemoryEffectStore,
+    MemoryPapers,
+    Outside,
+)
 from oms_es.simulation.world.receivers import Receivers
 from oms_es.simulation.world.sealed_log import SealedLog
 from oms_es.store.encoding.codec import Codec
@@ -47,6 +57,8 @@ NO_EVENTS: Mapping[str, type[Event]] = {}
 """No event types: the store gets the codec of its seed instead."""
 
 RETRY_SECONDS = 1.0
+LIMITS = Limits(open_seconds=5.0)
+"""The limits of the breakers of two payment providers."""
 
 ATTACHED = Lookup("document_attachments", by="entity_id", keys=lambda entity_id: (entity_id,), order_by="position")
 
@@ -169,11 +181,20 @@ class EngineNode(DecidingNode):
             effect_store, chaos, world.transit_seconds, hazards_of(world), self.simulation.outside.recall
         )
         return (
-            payment_provider.PaymentGateway(SimulatedPaymentProvider(effect_store, chaos)),
+            payment_provider.PaymentGateway(self._payment_provider(effect_store, chaos)),
             warehouse.SimulatedWarehouse(),
             carrier.CarrierGateway(sends),
             self._invoicing(),
         )
+
+    def _payment_provider(self, effect_store: MemoryEffectStore, chaos: Chaos) -> payment_provider.PaymentProvider:
+        """Return one provider, or two of them if the scenario has routes between them."""
+        ground, first = self.simulation, SimulatedPaymentProvider(effect_store, chaos)
+        if not any(isinstance(action.ask, PublishGatewayRoutes) for action in ground.scenario.actions):
+            return first
+        other = SimulatedPaymentProvider(ground.components.effect_store(self, ground.outside, SECOND), chaos)
+        breakers = {name: Breaker(name, LIMITS, monotonic=lambda: ground.now) for name in (FIRST, SECOND)}
+        return Providers({FIRST: first, SECOND: other}, breakers, lambda _ask: FIRST)
 
     def _invoicing(self) -> InvoicingGateway:
         """What is kept is the event: how it looks decides nothing."""

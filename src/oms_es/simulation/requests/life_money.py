@@ -10,11 +10,13 @@ from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS
 from oms_es.gateways.simulated.modes import TOKEN_MODES
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
+from oms_es.schemas.catalog import routes as c
 from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.simulation.requests.life_orders import an_order, moment
 from oms_es.simulation.requests.workload import PRICE_MINOR, Draw
 from oms_es.simulation.scenario import Action, OutsideCallback
+from oms_es.simulation.world.external_systems import FIRST, SECOND
 from oms_es.store.encoding.codec import event_id_of
 
 ODD_STATUSES = (
@@ -67,6 +69,18 @@ def money_that_lapses(draw: Draw) -> Iterator[Action]:
     if draw.likely(0.3):
         lapse = o.LapseOrder(order_id=order.order_id, payment_id=None)
         yield draw.action(action.at + draw.chance.expovariate(0.1), lapse)
+
+
+def routes(draw: Draw) -> Iterator[Action]:
+    """Routes to a second payment gateway are published, and others later, while payments are under way."""
+    if draw.likely(0.5):
+        return
+    chance = draw.chance
+    every, none = c.PaymentRoute(gateway=SECOND), c.PaymentRoute(gateway=FIRST)
+    some = c.PaymentRoute(gateway=SECOND, channels=(chance.choice(("shop", "web")),), currencies=("EUR",))
+    for number, route in enumerate(chance.sample((every, some, none), chance.randint(1, 3)), start=2):
+        at = chance.choice((0.0, draw.span * chance.random()))
+        yield draw.action(at, c.PublishGatewayRoutes(version=str(number), payments=(route,)))
 
 
 def receipts(draw: Draw) -> Iterator[Action]:

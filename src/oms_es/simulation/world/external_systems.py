@@ -19,6 +19,8 @@ from oms_es.processing.intake.worker import Arrival
 from oms_es.simulation.nodes.node import Node
 from oms_es.simulation.requests.workload import EPOCH
 
+FIRST, SECOND = "simulated", "second"
+"""Names of payment gateways. The first one takes what names none."""
 STRAYS = {
     PAYMENT_CALLBACKS: b'{"operation": "void", "outcome": "succeeded", "payment_id": "stranger", "reference": "s"}',
     CARRIER_CALLBACKS: (b'{"shipment_id": "stranger", "status": "picked_up", "occurred_at": "2026-01-05T08:00:00Z"}'),
@@ -27,12 +29,13 @@ STRAYS = {
 
 
 class Outside:
-    """The outside world. `on_effect` gets every effect when it happens."""
+    """The outside world. `on_effect` gets every effect when it happens, with the gateway at which it does."""
 
-    def __init__(self, now: Callable[[], float], on_effect: Callable[[Effect], None]) -> None:
+    def __init__(self, now: Callable[[], float], on_effect: Callable[[Effect, str], None]) -> None:
         self.now = now
         self.on_effect = on_effect
-        self.known: dict[UUID, Effect] = {}
+        self.known: dict[str, dict[UUID, Effect]] = defaultdict(dict)
+        """The effects by gateway: none knows what another was asked."""
         self.papers: dict[str, bytes] = {}
         self.queued: dict[str, list[tuple[float, int, bytes]]] = defaultdict(list)
         self.delivered: dict[str, list[bytes]] = defaultdict(list)
@@ -94,11 +97,12 @@ class Outside:
 
 
 class MemoryEffectStore:
-    """The storage of the outside world, through one node's connection to it."""
+    """The storage of the outside world, through one node's connection to it, as one gateway has it."""
 
-    def __init__(self, node: Node, outside: Outside) -> None:
+    def __init__(self, node: Node, outside: Outside, gateway: str = FIRST) -> None:
         self.node = node
         self.outside = outside
+        self.gateway = gateway
         self.clock = outside.clock
 
     def effects(
@@ -109,15 +113,19 @@ class MemoryEffectStore:
         self.touch()
         new: set[UUID] = set()
         for key, make in asked:
-            if key not in self.outside.known:
+            if key not in self._known:
                 self._do(key, make(), callbacks_of)
                 new.add(key)
         self.node.touched(GatewayUnavailable)
-        return self.outside.known, new
+        return self._known, new
+
+    @property
+    def _known(self) -> dict[UUID, Effect]:
+        return self.outside.known[self.gateway]
 
     def known(self, keys: Sequence[UUID]) -> dict[UUID, Effect]:
         self.touch()
-        return {key: self.outside.known[key] for key in keys if key in self.outside.known}
+        return {key: self._known[key] for key in keys if key in self._known}
 
     def touch(self) -> None:
         self.node.touch(GatewayUnavailable)
@@ -128,8 +136,8 @@ class MemoryEffectStore:
         """Do nothing: the storage belongs to the outside world."""
 
     def _do(self, key: UUID, effect: Effect, callbacks_of: Callable[[Effect], Iterable[PendingCallback]]) -> None:
-        self.outside.known[key] = effect
-        self.outside.on_effect(effect)
+        self._known[key] = effect
+        self.outside.on_effect(effect, self.gateway)
         for callback in callbacks_of(effect):
             self.outside.queue(callback, self.node)
 

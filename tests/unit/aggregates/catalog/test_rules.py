@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from dsl import Given
-from oms_es.aggregates.catalog.rules import Rules, decider
+from oms_es.aggregates.catalog.rules import decider
 from oms_es.schemas.catalog.rules import (
     BUILT_IN_VERSION,
     NAMES_MAX,
@@ -60,7 +60,7 @@ def test_a_version_never_says_anything_else() -> None:
 
 
 def test_versions_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oms_es.aggregates.catalog.rules.VERSIONS_MAX", len(Rules().versions) + 1)
+    monkeypatch.setattr("oms_es.aggregates.catalog.versions.VERSIONS_MAX", len(decider.initial.versions) + 1)
     Given(decider, PUBLISHED_TWO).when(THREE).then_refused("too_many_versions")
     Given(decider, PUBLISHED_TWO).when(PublishSourcingRules(version=BUILT_IN_VERSION)).then(
         SourcingRulesPublished(version=BUILT_IN_VERSION, supersedes="2")

@@ -89,7 +89,9 @@ def allocated(attempt: int, units: Units) -> o.OrderLineAllocated:
     return o.OrderLineAllocated(**OF, **held(attempt, units))
 
 
-ALLOCATED = o.OrderAllocated(**OF, payment_id=PAYMENT, amount_minor=1050, currency="EUR", payment_token="on-file")
+ALLOCATED = o.OrderAllocated(
+    **OF, payment_id=PAYMENT, amount_minor=1050, currency="EUR", channel="web", country="DE", payment_token="on-file"
+)
 RELEASED = o.OrderReleased(
     **OF,
     payment_id=PAYMENT,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from oms_es.consumers.payment.payment_requester import consumer
 from oms_es.schemas import payment as p
 from story import OF, PAYMENT, allocated, cancelled
 
+NO_ROUTES: Any = {"gateway_routes": {True: []}}
+
 
 def test_the_money_is_due_when_everything_is_locked() -> None:
-    assert consumer.react(allocated(900)) == (
+    assert consumer.react(allocated(900), NO_ROUTES) == (
         p.RequestPayment(**OF, payment_id=PAYMENT, amount_minor=900, currency="EUR", payment_token="on-file"),
     )
 
 
 def test_an_order_that_costs_nothing_is_not_paid() -> None:
-    assert consumer.react(allocated(0)) == ()
+    assert consumer.react(allocated(0), NO_ROUTES) == ()
 
 
 def test_a_cancelled_order_gets_its_money_back() -> None:
