@@ -70,6 +70,7 @@ PLACES = (
     Section("dead_letters", "/console/dead-letters", "operations:read"),
     Section("health", "/console/health", "operations:read", ("/console/verify",)),
     Section("setup", "/console/setup", "catalog:read", ("/console/keys", "/console/what-if", *_commands(*SET_UP))),
+    Section("privacy", "/console/privacy", "privacy:read"),
     Section("commands", "/console/commands", ""),
 )
 

@@ -41,6 +41,7 @@ from oms_es.http.writing import (
     documents,
     keys,
     orders,
+    privacy,
     signed_in,
     trying,
     verifying,
@@ -94,6 +95,7 @@ def all_routes() -> Sequence[Route]:
         *asking.ROUTES,
         *books.ROUTES,
         *documents.ROUTES,
+        *privacy.routes(),
         *commands.routes(),
         *links.ROUTES,
     )

@@ -29,7 +29,16 @@ from oms_es.store.http import api_keys
 
 ROUTES = pages.routes()
 AT_A_PROVIDER = {"sign-in-at", "sign-in-back"}
-NEEDING_MORE = {"finance-explain", "finance-match", "book", "what-if", "what-if-order", "labels", *AT_A_PROVIDER}
+NEEDING_MORE = {
+    "finance-explain",
+    "finance-match",
+    "book",
+    "what-if",
+    "what-if-order",
+    "labels",
+    "privacy-export",
+    *AT_A_PROVIDER,
+}
 """Pages that say what is missing where nothing is asked."""
 
 
@@ -82,6 +91,7 @@ def shown(served: Served, shop: Shop) -> list[str]:
         "/console/reports/sales?by=&by=",
         f"/console/bulk/orders/hold?phase=backordered&sku={quote(EVIL)}",
         f"/console/stock?scan={quote(EVIL)}&scan_at={quote(EVIL)}&do=move",
+        f"/console/privacy?order={shop.order_id}",
         "/console/shipping?status=booked&location=none",
         f"/console/shipping/list?location={quote(shop.location)}&parcel={quote(shop.parcel_id)}",
         "/console/returns?q=web/lacking",

@@ -29,7 +29,7 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.history import states
 from oms_es.kafka.groups.watermark import Progress
-from oms_es.kernel import Refused
+from oms_es.kernel import Recorded, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.values.parts import parts_of, take_out
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
@@ -109,7 +109,7 @@ def unfinished(connection: Rows) -> list[str]:
     return [row["subject"] for row in connection.execute(UNFINISHED, [o.OrderForgotten.__name__])]
 
 
-def ask(runtime: Runtime, actor: str, orders: Sequence[str], reason: str, case_id: str | None) -> None:
+def ask(runtime: Runtime, actor: str, orders: Sequence[str], reason: str, case_id: str | None) -> Sequence[Recorded]:
     """Record that the orders are to be forgotten: all of them, or none. Raise Refused, naming the orders that cannot
     be."""
     commands = [o.ForgetOrder(order_id=order_id, reason=reason, case_id=case_id) for order_id in orders]
@@ -117,7 +117,7 @@ def ask(runtime: Runtime, actor: str, orders: Sequence[str], reason: str, case_i
     if refused:
         more = f"; and {len(refused) - REFUSED_MAX} more" if len(refused) > REFUSED_MAX else ""
         raise Refused(refused[0].reason, "; ".join(one.detail for one in refused[:REFUSED_MAX]) + more)
-    runtime.append([(Cause(actor), [command]) for command in commands])
+    return runtime.append([(Cause(actor), [command]) for command in commands])
 
 
 def _refusal(runtime: Runtime, command: o.ForgetOrder) -> Refused | None:

@@ -14,9 +14,10 @@ from typing import Any
 import psycopg
 
 from oms_es.app.privacy.rows import events_of
-from oms_es.errors import OmsError
+from oms_es.errors import NotFound, OmsError
 from oms_es.exit_codes import Code
 from oms_es.kernel import Event
+from oms_es.reports import queries
 from oms_es.schemas import order as o
 from oms_es.schemas.order.returns import OrderExchangeCredited
 
@@ -46,6 +47,21 @@ class TooManyOrders(OmsError):
     code = "too_many_orders"
     exit_code = Code.REFUSED
     status = HTTPStatus.CONFLICT
+
+
+def meant(connection: Connection, order_id: str | None, customer: tuple[str, str] | None) -> list[str]:
+    """Return the order, or all orders of the customer, with their relatives. Raise NotFound or TooManyOrders."""
+    if customer is not None:
+        found = orders_of(connection, *customer)
+        if not found:
+            raise NotFound(
+                f"no order names the customer {'/'.join(customer)}; they have none, or all of them are forgotten"
+            )
+    else:
+        found = [order_id or ""]
+        if not queries.is_accepted(connection, found[0]):
+            raise NotFound(f"there is no order {order_id}; name one by its id, or by its channel and external id")
+    return with_relatives(connection, found)
 
 
 def orders_of(connection: Connection, channel: str, customer_id: str) -> list[str]:

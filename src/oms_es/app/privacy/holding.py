@@ -5,11 +5,12 @@ Invariant: all orders of one request are held, or released, together, or none of
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from oms_es.app.engine import Runtime
 from oms_es.app.privacy import rows
 from oms_es.app.privacy.family import Connection
+from oms_es.kernel import Recorded
 from oms_es.projections.privacy import legal_holds
 from oms_es.schemas.order import OrderLegalHoldPlaced
 from oms_es.schemas.order.forgetting import LegalHoldReason, LiftLegalHold, PlaceLegalHold
@@ -26,11 +27,15 @@ def held(connection: Connection) -> list[str]:
         return sorted(listed | {recorded.event.order_id for recorded in newer})  # type: ignore[attr-defined] # of orders
 
 
-def hold(runtime: Runtime, actor: str, orders: Collection[str], case_id: str, reason: LegalHoldReason) -> None:
+def hold(
+    runtime: Runtime, actor: str, orders: Collection[str], case_id: str, reason: LegalHoldReason
+) -> Sequence[Recorded]:
     """Place a legal hold on the orders. Raise Refused."""
-    runtime.append([(Cause(actor), [PlaceLegalHold(order_id=one, case_id=case_id, reason=reason)]) for one in orders])
+    return runtime.append(
+        [(Cause(actor), [PlaceLegalHold(order_id=one, case_id=case_id, reason=reason)]) for one in orders]
+    )
 
 
-def release(runtime: Runtime, actor: str, orders: Collection[str], case_id: str) -> None:
+def release(runtime: Runtime, actor: str, orders: Collection[str], case_id: str) -> Sequence[Recorded]:
     """Lift a legal hold from the orders. Raise Refused."""
-    runtime.append([(Cause(actor), [LiftLegalHold(order_id=one, case_id=case_id)]) for one in orders])
+    return runtime.append([(Cause(actor), [LiftLegalHold(order_id=one, case_id=case_id)]) for one in orders])

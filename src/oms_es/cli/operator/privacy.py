@@ -17,7 +17,6 @@ from oms_es.cli.operator.running import IN_THE_CLEAR
 from oms_es.cli.terminal import Json, data_keys_of, print_json, reading, say, set_up, who, writing
 from oms_es.database.rows import connected
 from oms_es.database.selection import database
-from oms_es.errors import NotFound
 from oms_es.reports import queries
 from oms_es.schemas.order.forgetting import ForgetReason, LegalHoldReason
 from oms_es.settings import DAYS_MAX, Settings
@@ -222,15 +221,8 @@ def _whose(database_url: str, order: str | None, customer: str | None) -> list[s
     """Return the ids of the orders that are meant. Raise NotFound or TooManyOrders."""
     _require_one(order, customer)
     with queries.reading(database_url) as connection:
-        if customer is not None:
-            named = family.orders_of(connection, *customer_named(customer))
-        else:
-            named = [id_of(order or "")]
-        if not named:
-            raise NotFound(f"no order names the customer {customer}; they have none, or all of them are forgotten")
-        if order is not None and not queries.is_accepted(connection, named[0]):
-            raise NotFound(f"there is no order {order}; name it by its id, or as CHANNEL/EXTERNAL_ID")
-        return family.with_relatives(connection, named)
+        order_id = None if order is None else id_of(order)
+        return family.meant(connection, order_id, None if customer is None else customer_named(customer))
 
 
 @app.command("hold")

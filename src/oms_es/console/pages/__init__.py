@@ -10,7 +10,7 @@ from oms_es.console.pages import bulk, commands, dead_letters, entry, health, in
 from oms_es.console.pages.desks import low_stock, returns, shipping
 from oms_es.console.pages.finance import accounts, books, documents
 from oms_es.console.pages.findings import reports
-from oms_es.console.pages.operating import keys, verify, what_if
+from oms_es.console.pages.operating import keys, privacy, verify, what_if
 from oms_es.console.visits import Visit
 from oms_es.http.routing import Route
 
@@ -44,5 +44,6 @@ def routes() -> Sequence[Route]:
         *verify.ROUTES,
         *what_if.ROUTES,
         *keys.ROUTES,
+        *privacy.ROUTES,
         *commands.routes(),
     )
