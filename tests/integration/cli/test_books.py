@@ -76,6 +76,12 @@ def test_other_bookkeepers_come_to_the_same_balances(database_url: str, books: A
         .replace("  Income:Sales  -10.00 EUR", "  Income:Sales  -10.01 EUR", 1)
     )
     assert loader.load_string(wrong)[1]
+    cent_off = (
+        (tmp_path / "books.beancount")
+        .read_text()
+        .replace("Assets:Clearing:Card  30.00 ~", "Assets:Clearing:Card  30.01 ~")
+    )
+    assert loader.load_string(cent_off)[1], "a closing balance may not be off by a cent"
     with (tmp_path / "books.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert sum(Decimal(row["debit"] or 0) for row in rows) == sum(Decimal(row["credit"] or 0) for row in rows) > 0
