@@ -95,7 +95,7 @@ class RefundedItem(Open):
 
     @property
     def came_back(self) -> bool:
-        """Whether the units had been sent before they were refunded."""
+        """Return whether the units had been sent before they were refunded."""
         return self.restock_type == "return"
 
 
@@ -307,7 +307,7 @@ class ShopifyOrder(Open):
 
     @property
     def _is_reduced(self) -> bool:
-        """Whether the order itself states that it was reduced."""
+        """Return whether the order itself states that it was reduced."""
         return self.current_total_price is not None and self.current_total_price < self.total_price
 
     def check_by_line(self) -> None:
@@ -321,7 +321,7 @@ class ShopifyOrder(Open):
 
     @property
     def is_pickup(self) -> bool:
-        """Whether the order was not to be sent to an address."""
+        """Return whether the order was not to be sent to an address."""
         if any(line.is_pickup for line in self.shipping_lines):
             return True
         if self.shipping_address is not None:

@@ -76,7 +76,7 @@ class ShippingLine(Open):
 
     @property
     def is_pickup(self) -> bool:
-        """Whether the method is a pickup; its name may be followed by a colon and a number."""
+        """Return whether the method is a pickup; its name may be followed by a colon and a number."""
         return (self.method_id or "").partition(":")[0].strip().lower() in PICKUPS
 
 
@@ -116,7 +116,8 @@ class Meta(Open):
 
     @property
     def is_public(self) -> bool:
-        """Whether the name is public: names with a leading underscore are internal to WooCommerce or an extension."""
+        """Return whether the name is public: names with a leading underscore are internal to WooCommerce or an
+        extension."""
         return isinstance(self.key, str) and not self.key.startswith("_")
 
 

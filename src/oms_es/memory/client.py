@@ -46,10 +46,10 @@ class Alone:
     seconds = 0.0
 
     def halt(self, error: type[Exception]) -> None:
-        """Never called."""
+        """Do nothing: it is never called here."""
 
     def touched(self, error: type[Exception]) -> None:
-        """Never called."""
+        """Do nothing: it is never called here."""
 
     def committed(self) -> None:
         """Do nothing: no other client waits."""

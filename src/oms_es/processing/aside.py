@@ -73,7 +73,7 @@ def put(reader: str, recorded: Recorded, error: ValidationError | Refused) -> tu
 
 
 def log_dead_letter(dead_letter: DeadLetter) -> None:
-    """What is wrong may name what stood there, which is for those who may see dead letters."""
+    """Log a dead letter without its detail, which may quote its content: that is for those who may see dead letters."""
     log.warning("dead letter", source=dead_letter.source, place=dead_letter.place, reason=str(dead_letter.reason))
 
 

@@ -1,10 +1,10 @@
-"""What follows from an event without asking the world, as one transaction.
+"""What follows from an event without a request to an external system, as one transaction.
 
 Invariant: the events of a chain, the rows folded from them and the positions of everybody who has taken them are
 committed together, and only if no one else has written since the chain was begun. Otherwise nothing of it has happened,
 and everybody takes steps of his own.
 
-A chain ends before a gateway's turn: what the world is asked for must be durable first.
+A chain ends before a gateway's turn: a request to an external system must be durable first.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Chain(NothingToSave):
         self._interested: dict[Hashable, Interested] = {}
 
     def step(self) -> int:
-        """How many deliveries there were; 0 where there are none, or they are left to the steps of each reader."""
+        """Return the number of deliveries; 0 if there are none, or they are left to each reader's own steps."""
         for _ in range(ATTEMPTS_MAX):
             try:
                 return self._attempt()
@@ -200,7 +200,7 @@ class Links:
         self._deliver(new)
 
     def reach_the_end(self) -> bool:
-        """Whether what was read is all that there is: a reader far behind reads page by page."""
+        """Return whether everything was read: a reader that is far behind reads page by page."""
         return self.last_new == self.draft.end
 
     @property
@@ -324,7 +324,7 @@ class StagedLookups:
 
 
 def _place_of(want: Lookup) -> Place:
-    """What a lookup reads, whichever consumer's it is."""
+    """Return what a lookup reads, for whichever consumer."""
     return want.projection, want.by, want.limit, want.order_by
 
 

@@ -39,7 +39,7 @@ def close_together(closing: Sequence[Callable[[], None]], seconds: float = CLOSE
 def ending_within(
     stopping: threading.Event, seconds: float = GRACE_SECONDS, end: Callable[[int], object] = os._exit
 ) -> Iterator[None]:
-    """From when `stopping` is set, what goes on within may take so long; then the process ends."""
+    """End the process if the context is still running so many seconds after `stopping` was set."""
     ended = threading.Event()
 
     def watch() -> None:

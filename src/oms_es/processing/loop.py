@@ -141,12 +141,12 @@ class Loop:
         return sorted({*self._paused_until, *holding})
 
     def behind(self, end: int) -> int:
-        """How many events the slowest of those that could go on has not seen of a log that ends here."""
+        """Return how many events the slowest running reader has not seen, of a log that ends at this position."""
         waiting = {*self.stopped, *self._paused_until}
         return end - min((reader.seen for reader in self.readers() if reader.name not in waiting), default=end)
 
     def run_until_idle(self) -> int:
-        """Until nothing is left to do; how many deliveries there were. Raises Stopped if anybody had to stop."""
+        """Run until nothing is left to do; return the number of deliveries. Raise Stopped if a reader had to stop."""
         total = 0
         while taken := self.iterate() or self._wait_for_gateways():
             total += taken
@@ -181,7 +181,7 @@ class Loop:
             raise Stopped(self.stop_causes())
 
     def _rest(self, stopping: Stopping) -> None:
-        """Until it rings, or `poll_seconds` are over; who asks for the end waits for a part of it at most."""
+        """Wait for a notification, for `poll_seconds` at most; a request to stop is noticed after a part of that."""
         left = self.poll_seconds
         while left > 0 and not stopping.is_set() and not self.waiter.wait(min(left, REST_SECONDS_MAX)):
             left -= REST_SECONDS_MAX

@@ -73,7 +73,7 @@ class Sealer(NothingToSave):
         return bool(self.sealing.unsealed(self.sealing.head().position, 1))
 
     def seal_all(self, progress: Callable[[int], None] = lambda _position: None) -> int:
-        """Until nothing is left; how many, about. `progress` gets the position reached."""
+        """Seal until nothing is left; return roughly how many events. `progress` gets the position reached."""
         total, sealed = 0, self.sealed_max
         while sealed >= self.sealed_max:
             sealed = self._seal_or_seek()

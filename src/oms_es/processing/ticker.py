@@ -67,5 +67,5 @@ class Ticker(NothingToSave):
 
 
 def _named(command: Command) -> tuple[type[Command], str]:
-    """Whichever moment it is given in."""
+    """Return what identifies the command, whatever time it is given at."""
     return type(command), command.model_dump_json(exclude={"now"})

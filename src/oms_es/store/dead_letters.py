@@ -50,7 +50,8 @@ def without_card_numbers(dead_letter: DeadLetter) -> DeadLetter:
 
 
 def _without_cards(payload: bytes) -> bytes:
-    """What is compressed is kept as it reads where a card's number is in it, or where too much is in it to know."""
+    """Return the payload without card numbers; a compressed one is unpacked if it contains one, or is too large to
+    check."""
     if not payload.startswith(GZIP):
         return masked_bytes(payload)
     reading = zlib.decompressobj(wbits=31)
@@ -79,7 +80,7 @@ class StoredDeadLetter(NamedTuple):
 
     @property
     def is_masked(self) -> bool:
-        """What came is not what is kept: it would be taken with the mask in it."""
+        """Return whether a card number was masked: replayed, the mask would be accepted in its place."""
         return self.detail.endswith(MASKED)
 
 
@@ -110,7 +111,7 @@ OPEN = "replayed_at IS NULL AND discarded_at IS NULL"
 
 
 def add_dead_letters(curs: Cursor[Any], dead_letters: Sequence[DeadLetter]) -> None:
-    """In the caller's transaction. What was replayed or discarded and comes again is open again."""
+    """Add them in the caller's transaction. One that was replayed or discarded and arrives again is open again."""
     curs.executemany(
         f"INSERT INTO {DEAD_LETTERS} AS kept (source, place, dialect, payload, reason, detail, headers) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (source, digest) DO UPDATE SET place = excluded.place, "
@@ -126,7 +127,7 @@ def _as_text(headers: Sequence[Header]) -> Any:
 
 
 def headers_of(stored: Any) -> list[Header]:
-    """As they came. Releases up to 0.1.0 kept an object of names, each with its last value."""
+    """Return the headers as they arrived. Releases up to 0.1.0 stored an object of names, each with its last value."""
     if isinstance(stored, dict):
         return [(name, b64decode(value)) for name, value in stored.items()]
     return [(b64decode(name).decode(), None if value is None else b64decode(value)) for name, value in stored]
@@ -178,7 +179,7 @@ class Group(NamedTuple):
 
 
 def grouped(curs: Cursor[Any]) -> list[Group]:
-    """Of the GROUPED_MAX oldest, the largest first."""
+    """Return the GROUPED_MAX oldest open ones by source and reason, the largest group first."""
     curs.execute(
         "SELECT source, reason, count(*) AS open, min(buried_at) AS oldest_at, max(buried_at) AS newest_at, "
         f"min(id) AS first_id FROM (SELECT * FROM {DEAD_LETTERS} WHERE {OPEN} ORDER BY id LIMIT %s) AS found "

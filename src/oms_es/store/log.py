@@ -174,7 +174,7 @@ class Log:
         return found, max(after, reached)
 
     def _after(self, position: int) -> Iterator[Recorded]:
-        """What the window holds."""
+        """Yield the events of the window after the position."""
         for chunk in self._chunks[bisect_right(self._chunks, position, key=CHUNK_END) :]:
             yield from islice(chunk.events, bisect_right(chunk.positions, position), None)
 
@@ -187,12 +187,13 @@ class Log:
                 break
 
     def notify_appended(self, recorded: Sequence[Recorded]) -> None:
-        """What this process has just appended need not be read back; what others appended before it is."""
+        """Add what this process has just appended, after reading what other processes appended before it."""
         if recorded and self._knows_all_before(recorded[0].position):
             self._extend(recorded)
 
     def _knows_all_before(self, position: int) -> bool:
-        """Where the database does not answer, or too much lies between, the next look reads it all."""
+        """Return whether the window reaches up to the position. If the database is down or too much is missing, it
+        does not."""
         if position > self._end + 1:
             with suppress(*OUTAGES):
                 others = self._select(self._end, READ_MAX, position - 1)
@@ -241,7 +242,7 @@ class Log:
         return page
 
     def _pages_max(self) -> int:
-        """As many as fit: all that a reader takes at a time, since the next one reads the same."""
+        """Return how many pages are kept: all that a reader takes at a time, since the next reader reads the same."""
         mean = self._scale.mean or 1.0
         return min(PAGES_MAX, max(PAGES_MIN, int(self.bytes_max * PAGES_SHARE / mean / READ_MAX)))
 

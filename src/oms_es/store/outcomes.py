@@ -88,7 +88,8 @@ class Apart:
                 yield stream, group
 
     def together_with(self, stale: Sequence[str]) -> Sequence[str]:
-        """What has to be decided again with these: all, where a request is of several streams."""
+        """Return the streams that must be decided again with the stale ones: all of them if one request has several
+        streams."""
         return list(self.streams) if len(self.streams) > len(self.groups) else stale
 
     def require_version(self, stream: str, found: int) -> None:

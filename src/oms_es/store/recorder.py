@@ -247,7 +247,7 @@ class Recorder(PostgresProcessRecorder):
             check_moved(curs.fetchone(), advance)
 
     def change(self, curs: psycopg.Cursor[Any], changes: Sequence[Change]) -> None:
-        """In one statement: each of them would be a round trip."""
+        """Apply the changes in one statement, as each would be a round trip."""
         named = [
             f"change_{i} AS ({change.statement.replace('%(rows)s', f'%(rows_{i})s')} RETURNING 1)"
             for i, change in enumerate(changes)

@@ -95,7 +95,7 @@ def require(connection: Connection, projections: Sequence[Projection]) -> None:
 
 
 def stale(stored: Versions, projection: Projection) -> bool:
-    """Whether its rows were folded by an older version, or its table is missing."""
+    """Return whether the read model's rows were folded by an older version, or its table is missing."""
     return stored.read_models.get(projection.name, 0) < projection.version
 
 
@@ -122,7 +122,7 @@ def record(connection: Connection, projections: Iterable[Projection]) -> None:
 
 
 def record_read_models(connection: Connection, projections: Iterable[Projection]) -> None:
-    """In the transaction that makes their rows what this version folds."""
+    """Record the versions of read models, in the transaction that has folded their rows."""
     connection.cursor().executemany(
         f"INSERT INTO {READ_MODELS} (name, version) VALUES (%s, %s) "
         "ON CONFLICT (name) DO UPDATE SET version = excluded.version",
@@ -131,7 +131,7 @@ def record_read_models(connection: Connection, projections: Iterable[Projection]
 
 
 def record_unfolded(connection: Connection, name: str) -> None:
-    """In the transaction that makes its table: until its rows are there, it is of no version, whatever interrupts."""
+    """Record version 0, in the transaction that creates the table, until its rows are folded."""
     connection.execute(f"INSERT INTO {READ_MODELS} (name, version) VALUES (%s, 0) ON CONFLICT DO NOTHING", [name])
 
 
@@ -165,7 +165,7 @@ def _catalogue_name(compiled: str) -> str:
 
 
 def stored_columns(connection: Connection, name: str) -> list[Column]:
-    """Of a table of the search path; none where there is no such table."""
+    """Return the columns of a table in the search path; empty if there is no such table."""
     with connection.cursor(row_factory=tuple_row) as curs:
         curs.execute(
             "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,"

@@ -52,7 +52,7 @@ CURRENT_CIRCUITS = f"SELECT gateway, state, since, why FROM {CIRCUITS} ORDER BY 
 
 
 def note(cursor: psycopg.Cursor[Any], reasons: Mapping[str, str]) -> None:
-    """By the name of each reader."""
+    """Record why readers stopped, by their names."""
     cursor.execute(NOTE, [list(reasons), [why[:WHY_CHARACTERS_MAX] for why in reasons.values()]])
 
 
@@ -67,7 +67,7 @@ def current(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, str]:
 
 
 def note_circuit(connection: psycopg.Connection[Any], gateway: str, state: str, since: datetime, why: str) -> None:
-    """What is closed stays so since it was."""
+    """Record a circuit's state; one that was closed before keeps its time."""
     connection.execute(NOTE_CIRCUIT, [gateway, state, since, why[:WHY_CHARACTERS_MAX]])
 
 

@@ -103,7 +103,7 @@ class Store:
         dead_letters: Sequence[DeadLetter],
         apart: Apart | None,
     ) -> list[Recorded]:
-        """As often as it takes while the database does not answer, or others write."""
+        """Decide and append, again while the database does not answer or other writers come first."""
         streams = dict.fromkeys(stream for _, stream, _ in addressed)
         for attempt in range(1, self.attempts_max + 1):
             pending: list[Recorded] = []
@@ -164,7 +164,7 @@ class Store:
             raise Overtaken(f"{position} is given instead of {expected}: attempts between them were dropped")
 
     def _newest_known(self, streams: Sequence[str]) -> dict[str, Cached]:
-        """As of the end that the store knows: what others have written before is read."""
+        """Return the streams' states at the end of the log that the store knows, reading what others have appended."""
         known = self._loaded(streams)
         if stale_streams := self._maybe_stale(dict.fromkeys(streams, 0)):
             newest = self._caught_up({stream: known[stream] for stream in stale_streams})
@@ -178,7 +178,7 @@ class Store:
         return self._loaded([stream])[stream]
 
     def preview(self, command: Command) -> tuple[Any, list[Event], Any]:
-        """What would happen: the state now, the events, and the state they would lead to. Raises Refused."""
+        """Return the current state, the events of the command, and the state after them. Raise Refused."""
         before, _ = self.state_of(command.stream)
         decider = self.deciders[type(command)]
         after, events = before, []
@@ -241,7 +241,8 @@ class Store:
         return end
 
     def _foreign_append_seen(self) -> bool:
-        """Whether another process has appended since the states were read: then a refusal must be decided again."""
+        """Return whether another process has appended since the states were read: a refusal must be decided again
+        then."""
         before = self._foreign_appends
         self._refresh(self.recorder.end())
         return self._foreign_appends != before
@@ -329,7 +330,8 @@ class Store:
         return {stream: known[stream] for stream in streams}
 
     def _keep(self, newest: Mapping[str, Cached]) -> None:
-        """As of now. Nothing is forgotten for it: whether a stream has been overtaken is still to be known."""
+        """Remember these states as current. Nothing is evicted for them: whether a stream was overtaken must still be
+        known."""
         self._newest_at.update(dict.fromkeys(newest, self._foreign_appends))
         self._cache.put(newest)
 

@@ -25,7 +25,8 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 
 def documents_kept(connection: Connection, history: History) -> Check:
-    """Without those that people removed, also after the position up to which history was read."""
+    """Check that documents are kept, except those that people removed, also after the position that history was read
+    to."""
     check = Check("every document that history names is stored, and its content has its hash")
     documents = history.documents.entries()
     while some := dict(islice(documents, ASKED_MAX)):
@@ -52,7 +53,7 @@ def _removed(connection: Connection, addresses: Sequence[str]) -> set[str]:
 
 
 def _in_folder(address: str) -> bool:
-    """Of what no row has the bytes of."""
+    """Return whether the folder has the document's bytes, of which no row has any."""
     if SHELF.folder is None:
         return False
     found = sha256()

@@ -76,7 +76,7 @@ def _body(state: bytes) -> dict[str, Any] | None:
 
 
 def _states(kind: str, body: dict[str, Any]) -> Iterator[bytes]:
-    """As it is written: fields in the order of their class, those that it has, or all that the class has today."""
+    """Yield the event as it may be stored: its fields in the order of its class, those given or all of today's."""
     envelope = to_json({name: body.get(name) for name in [*ENVELOPE, *(ENCRYPTED & body.keys())]})[1:]
     with suppress(KeyError, ValidationError):
         event = EVENTS[kind].model_validate_json(to_json(body["event"]), context=STORED)

@@ -48,7 +48,7 @@ class OrderAccount:
         return in_money(amount_minor, self.currency)
 
     def count(self, event: o.OrderEvent) -> None:
-        """What is taken ahead, and what of it is not there."""
+        """Count deposits that are captured in advance, and money that is missing."""
         match event:
             case o.OrderAllocated(payments=dues):
                 self.deposits.update({due.payment_id: due.amount_minor for due in dues if due.capture_now})
@@ -60,7 +60,8 @@ class OrderAccount:
                 self.missing.pop((event.payment_id, event.effect), None)
 
     def left_of(self, payment_id: str) -> int:
-        """What a payment has to give back: what parcels that left were charged, or a deposit, without what is gone."""
+        """Return what a payment can refund: what dispatched parcels were charged, or its deposit, less what is
+        missing."""
         charged = sum(self.charges[key].get(payment_id, 0) for key in self.gone)
         gone = sum(amount for (payment, _), amount in self.missing.items() if payment == payment_id)
         return max(self.deposits.get(payment_id, charged) - gone, 0)

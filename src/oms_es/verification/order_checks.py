@@ -391,7 +391,7 @@ class OrderChecks:
 
     @staticmethod
     def _text(event: Any) -> Callable[[int | None], str]:
-        """As people write it, in the currency of what is recorded; None where nothing was asked."""
+        """Return a function that writes amounts in the event's currency, and None as nothing."""
         currency = getattr(event, "currency", "")
         return lambda amount_minor: "nothing" if amount_minor is None else in_money(amount_minor, currency)
 

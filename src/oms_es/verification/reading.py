@@ -166,7 +166,7 @@ def stored_events(
 
 
 def decoded(stored: Sequence[StoredEvent], codec: Codec, readable: Check) -> list[Recorded]:
-    """Without what cannot be read, which is a finding."""
+    """Return the decoded events; one that cannot be read is a difference."""
     page = []
     for event in stored:
         row = EventRow(*event[1:])

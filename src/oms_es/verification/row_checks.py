@@ -46,7 +46,7 @@ class RowsOfHistory:
 
     @property
     def types(self) -> set[str]:
-        """Of the events that any of them is folded from."""
+        """Return the names of the events from which the read models are folded."""
         return {event.__name__ for event in self._interested}
 
     def fold(self, page: Sequence[Recorded]) -> None:
@@ -65,7 +65,7 @@ class RowsOfHistory:
         return [recorded for recorded in batch if self.progress.has_taken(name, recorded.stream, recorded.position)]
 
     def checked(self) -> dict[str, Check]:
-        """By read model, once history is read."""
+        """Return the checks by read model, once history is read."""
         return {model.projection.name: model.checked() for model in self.models}
 
 
@@ -107,7 +107,7 @@ class Passing:
             self._compare(folded, batch[-1].position)
 
     def _compare(self, folded: dict[Key, Row | None], position: int | None) -> None:
-        """What was folded, with what is stored up to this position."""
+        """Compare the folded rows with the stored ones up to this position."""
         while self.next is not None and (position is None or self.next[POSITION] <= position):
             row = self.next
             key = tuple(row[name] for name in self.keys)

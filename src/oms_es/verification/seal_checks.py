@@ -150,7 +150,7 @@ class SealBook:
 
 
 def leaves_of(rows: Iterable[tuple[bytes, Sequence[int] | None]]) -> Iterator[Leaf]:
-    """Of tiles of leaves, in order."""
+    """Yield the leaves of tiles in order."""
     return chain.from_iterable(
         (Leaf(position, found) for position, found in zip(positions or (), hashes_of(bytes(hashes)), strict=False))
         for hashes, positions in rows
@@ -171,7 +171,7 @@ TILES_READ = 20
 
 @contextmanager
 def seal_book(rows: Rows, keys: Sequence[VerifierKey], against: Sequence[Signed]) -> Iterator[SealBook]:
-    """In one snapshot of the database. `keys`: without any, those that the database names."""
+    """Yield what checks seals, in one snapshot of the database. Without `keys` those that it names are trusted."""
     signed = [Signed(f"the checkpoint of {row['size']} events", row["note"]) for row in rows.execute(NEWEST.encode())]
     named, wrong = _named(rows, keys)
     with rows.cursor(name="leaves", binary=True, row_factory=tuple_row) as leaves:

@@ -34,7 +34,7 @@ class StockCounts(NamedTuple):
 
     @property
     def keeps_its_promises(self) -> bool:
-        """Never more reserved than is sellable, never more sold than that and the presale limit."""
+        """Return whether no more is reserved than sellable, and no more sold than that and the presale limit."""
         sellable = self.on_hand - self.aside
         locked = 0 <= self.open <= sellable and self.presold >= 0
         return locked and self.open + self.presold <= sellable + self.presale_limit_max
@@ -96,7 +96,7 @@ class TransitBook:
         self.units: Overflowing[tuple[str, str, str], int] = overflow.mapping(int)
 
     def note(self, event: s.StockEvent) -> int:
-        """How many of the move are left on their way: fewer than none came from nowhere."""
+        """Return how many units of the move are still on their way: a negative number appeared from nowhere."""
         match event:
             case s.StockMovedOut():
                 self.units[event.sku, event.location, event.move_id] += event.quantity

@@ -149,7 +149,7 @@ class Order(NamedTuple):
 
     @property
     def is_locked(self) -> bool:
-        """Whether every unit is reserved."""
+        """Return whether every unit is reserved."""
         return not (self.to_source or self.requested or self.backordered)
 
     @property
@@ -190,7 +190,7 @@ class Order(NamedTuple):
 
     @property
     def is_unpaid(self) -> bool:
-        """Whether money that was asked for has not come yet."""
+        """Return whether requested money has not arrived yet."""
         return any(payment.status in ("asked", "deferred") for payment in self.payments.values())
 
 

@@ -68,7 +68,7 @@ class CartonTracking(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """How the carton ended, if it did. A carrier that has turned a parcel back delivers it to its sender."""
+        """Return how the carton ended, if it did. A carrier that has turned a parcel back delivers it to its sender."""
         if self.returned_at or self.back_at:
             return "returned"
         return "delivered" if self.delivered_first else "open"

@@ -46,7 +46,7 @@ class Shipment(NamedTuple):
 
     @property
     def with_carrier(self) -> bool:
-        """Whether the carrier has the parcel, or was asked to fetch it and neither declined nor cancelled."""
+        """Return whether the carrier has the parcel, or was asked to collect it and neither declined nor cancelled."""
         return self.dispatched or self.booking in ("requested", "booked", "cancelling")
 
     @property

@@ -33,7 +33,7 @@ def verify_together(
     against: Sequence[Signed] = (),
     processes: int = 1,
 ) -> Report:
-    """As `verify`, of the program's own read models."""
+    """Verify the program's own read models, as `verify` does, by several processes."""
     with snapshot(database_url) as connection:
         last, name = last_position(connection), exported(connection)
         shares = shared_questions(PROJECTIONS, newest_by_type(connection), worth_starting(processes, last))

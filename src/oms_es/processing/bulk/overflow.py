@@ -43,7 +43,8 @@ class Overflow:
         return made
 
     def trim(self) -> None:
-        """What is too much goes into the file. Nothing that was taken out before may be changed in place afterwards."""
+        """Move what exceeds the limit into the file. Values that were taken out before may not be changed in place
+        afterwards."""
         while sum(map(_held, self._mappings)) > self.entries_held_max:
             max(self._mappings, key=_held).age()
 
@@ -114,7 +115,7 @@ class Overflowing(dict[K, V], Generic[K, V]):
                     yield pickle.loads(entry)  # noqa: S301 - of a file that no one else can open
 
     def age(self) -> None:
-        """What was not touched since the last time goes into the file."""
+        """Move what was not touched since the last call into the file."""
         if self.older:
             file = self._overflow.file
             if not self._is_there:

@@ -36,7 +36,7 @@ def cores() -> int:
 
 
 def worth_starting(processes: int, events: int) -> int:
-    """How many of them have enough to do."""
+    """Return how many processes have enough work to be worth their start."""
     return max(1, min(processes, events // EVENTS_PER_PROCESS_MIN))
 
 
@@ -49,7 +49,7 @@ def shared_by_work(work: Mapping[str, int], count: int) -> list[list[str]]:
 
 
 def shared_out(work: Work[Share, Result], shares: Sequence[Share], reached: Reached) -> list[Result]:
-    """What comes of each share, in their order. `reached` is called with the position that all of them have come to."""
+    """Return the result of each share, in their order. `reached` is called with the position that all have reached."""
     first, *others = shares
     if not others:
         return [work(first, reached)]

@@ -33,7 +33,7 @@ class SeenIds:
 
     @property
     def held(self) -> int:
-        """In memory."""
+        """Return the number of ids in memory."""
         return len(self._latest) + len(self._before)
 
 

@@ -214,7 +214,7 @@ def _refuse_documents(name: str, arrivals: Sequence[Arrival]) -> None:
 
 
 def _is_begun(line: bytes) -> bool:
-    """Whether a line is the beginning of a JSON object or list."""
+    """Return whether a line is the beginning of a JSON object or list."""
     try:
         return isinstance(from_json(line, allow_partial=True), dict | list)
     except ValueError:
@@ -228,7 +228,7 @@ def _is_whole(line: bytes) -> bool:
 
 
 def _path_of_list(document: object) -> str | None:
-    """Where the items are, for jq: in a list, or in an object that holds nothing but one."""
+    """Return the items' path for jq: of a list, or of an object that contains nothing but one."""
     if isinstance(document, list):
         return ".[]"
     if isinstance(document, dict) and len(document) == 1:

@@ -113,7 +113,7 @@ class Screening:
 
 
 def names_in(command: Command, kind: Kind) -> Iterator[str]:
-    """What an order or an amendment names of a kind. What is fetched at the counter is delivered in no way, nowhere."""
+    """Yield the names of a kind in an order or an amendment. A pickup order has no delivery option and no country."""
     if not isinstance(command, PlaceOrder | AmendOrder):
         return
     if isinstance(command, PlaceOrder) and command.pickup and kind in {"delivery_option", "country"}:

@@ -100,7 +100,7 @@ def _outcomes(
 def dead_letter_of(
     error: Exception, source: str, place: str, dialect: str, payload: bytes, headers: Sequence[Header]
 ) -> DeadLetter:
-    """What is kept of input that cannot be used, with the reason."""
+    """Return the dead letter of input that cannot be used, with the reason."""
     if isinstance(error, BadInput):
         reason, detail = error.reason, error.detail
     elif isinstance(error, aside.REFUSALS):

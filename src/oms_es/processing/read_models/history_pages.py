@@ -41,7 +41,7 @@ def pages(
 
 
 def newest_by_type(connection: psycopg.Connection[Any]) -> Mapping[str, int]:
-    """How many of the newest events are of each type."""
+    """Return how many of the newest events are of each type."""
     with connection.cursor(row_factory=tuple_row) as curs:
         curs.execute(
             f"SELECT topic, count(*) FROM {EVENTS} WHERE notification_id > "
@@ -51,12 +51,12 @@ def newest_by_type(connection: psycopg.Connection[Any]) -> Mapping[str, int]:
 
 
 def work_of(projection: Projection, events: Mapping[str, int]) -> int:
-    """How many of these events are folded into its rows."""
+    """Return how many of these events are folded into the projection's rows."""
     return 1 + sum(events.get(event.__name__, 0) for event in projection.folds)
 
 
 def hold_no_more(staged: Sequence[StagedRows]) -> None:
-    """Of the most rows, those that have not been touched for the longest are written."""
+    """Write the rows that were not touched for the longest, of the read model with the most rows, until all fit."""
     while sum(map(len, staged)) > ROWS_HELD_MAX:
         most = max(staged, key=len)
         most.write(len(most) // 2 + 1)

@@ -158,7 +158,7 @@ class Definition(Part):
 
     @property
     def has_money(self) -> bool:
-        """Whether a measure is an amount, or a share of amounts, which is computed within a currency."""
+        """Return whether a measure is an amount, or a share of amounts, which is computed within a currency."""
         return any(self.facts.numbers[one.of].unit == "minor" for one in self.measure if one.how != "ratio")
 
 

@@ -197,7 +197,8 @@ class EngineNode(DecidingNode):
         return Providers({FIRST: first, SECOND: other}, breakers, lambda _ask: FIRST)
 
     def _invoicing(self) -> InvoicingGateway:
-        """What is kept is the event: how it looks decides nothing."""
+        """Return the gateway for invoices, whose documents are the events themselves: no decision depends on their
+        layout."""
         ground = self.simulation
         recorder = ground.components.recorder(self, ground.database)
         papers = MemoryPapers(self, ground.outside)

@@ -84,8 +84,8 @@ def routes(draw: Draw) -> Iterator[Action]:
 
 
 def receipts(draw: Draw) -> Iterator[Action]:
-    """Who sells is set before anything is sold or while it is, here and there again as another; some documents are
-    corrected, also such as do not exist."""
+    """Set sellers before anything is sold or during sales, sometimes differently; correct some documents, missing ones
+    too."""
     chance = draw.chance
     of_all: Any = {"seller": "ACME", "name": "Acme", "country": "DE", "vat_id": "DE123456789"}
     tax = chance.choice(("0", "19", "8.875"))

@@ -61,7 +61,7 @@ def media_type_of(head: bytes, tail: bytes) -> str:
 
 
 def _is_text(head: bytes) -> bool:
-    """In UTF-8, where the last character may be cut off."""
+    """Return whether the beginning is text in UTF-8; its last character may be cut off."""
     try:
         text = head.decode()
     except UnicodeDecodeError as error:

@@ -142,7 +142,7 @@ class Receiver:
 
 
 def keep(connection: Connection, content: bytes, media_type: str) -> Kept:
-    """What the engine names itself. Idempotent. In the caller's transaction, if it has one. Raises TooLarge."""
+    """Keep a document of the engine's own, in the caller's transaction if it has one. Idempotent. Raise TooLarge."""
     if not 0 < len(content) <= KEPT_BYTES_MAX:
         raise TooLarge(
             f"a document has between 1 and {KEPT_BYTES_MAX} bytes, this one has {len(content)}: send another"
@@ -151,7 +151,8 @@ def keep(connection: Connection, content: bytes, media_type: str) -> Kept:
 
 
 def add(connection: Connection, received: Received, now: datetime) -> Kept:
-    """What a person brings. Idempotent; brought again, it waits from then on to be attached."""
+    """Add a person's document, which is kept for some days until it is attached. Idempotent; added again, the days
+    start again."""
     return _put(connection, received, now + timedelta(days=SHELF.loose_days))
 
 
@@ -223,7 +224,7 @@ def _of_row(connecting: Connecting, kept: Kept) -> Iterator[bytes]:
 
 
 def may_be_named(connection: Connection, address: str) -> bool:
-    """Whether history may point at it: it is kept, and is not about to go."""
+    """Return whether an event may name it: it is kept, and is not about to be swept."""
     query = (
         f"SELECT FROM {DOCUMENTS} WHERE sha256 = %s AND (loose_until IS NULL OR loose_until > now() "
         f"OR EXISTS (SELECT FROM {EVENTS} WHERE originator_id = 'document-' || sha256 AND topic = 'DocumentAttached'))"

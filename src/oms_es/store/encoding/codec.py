@@ -118,11 +118,11 @@ class Codec:
         )
 
     def encode(self, recorded: Recorded) -> bytes:
-        """In the clear."""
+        """Return the event as it is stored without encryption."""
         return to_json(_body(recorded, recorded.event))
 
     def encode_all(self, transaction: Any, decided: Sequence[Recorded]) -> list[bytes]:
-        """As they are stored; `transaction`: keeps the keys of orders that have none yet."""
+        """Return the events as they are stored. `transaction`: the one in which orders without a key get one."""
         if self.keys is None:
             return [self.encode(recorded) for recorded in decided]
         personal = {recorded.correlation_id for recorded in decided if parts_of(type(recorded.event))}

@@ -76,7 +76,7 @@ def _reader_of(event: type[Event]) -> Reader | None:
 
 
 def _enveloped(event: Any) -> Any:
-    """As `Stored`, without making an object of it."""
+    """Return the schema of `Stored` around the event's, without creating an object for it."""
     definitions: list[Any] = []
     if event["type"] == "definitions":
         definitions, event = event["definitions"], event["schema"]
@@ -94,7 +94,7 @@ def _enveloped(event: Any) -> Any:
 
 
 def _without_rules(schema: Any) -> Any:
-    """Without the `after` validators of models: they give the model itself back, or refuse it."""
+    """Return the schema without the `after` validators of models, which return the model unchanged or refuse it."""
     if isinstance(schema, list | tuple):
         return type(schema)(map(_without_rules, schema))
     if not isinstance(schema, dict):

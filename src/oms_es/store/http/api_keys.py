@@ -67,7 +67,7 @@ class ApiKey(NamedTuple):
         return known and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def shown(self) -> dict[str, Any]:
-        """Without what could be guessed from."""
+        """Return the fields that may be shown, without the hashes of the secret."""
         hidden = ("secret_sha256", "previous_sha256")
         return {name: value for name, value in self._asdict().items() if name not in hidden}
 
@@ -131,7 +131,7 @@ def listed(connection: Rows) -> list[ApiKey]:
 
 
 def is_any_made(connection: Rows) -> bool:
-    """Also one that is good no more: an installation that made keys does not want to be without them."""
+    """Return whether there is a key, valid or not: an installation that made keys requires them from then on."""
     return connection.execute(f"SELECT FROM {API_KEYS} LIMIT 1".encode()).fetchone() is not None
 
 

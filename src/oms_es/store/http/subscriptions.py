@@ -113,7 +113,7 @@ class DeliveryTables:
         return [(row["name"], row["opened_position"]) for row in found]
 
     def progress(self, name: str, opened_position: int) -> Progress:
-        """From where it was opened on, if nothing was made of it yet."""
+        """Return the subscription's progress, which begins where it was opened."""
         self.rows.execute(
             f"INSERT INTO {PROGRESS} (name, position) VALUES (%s, %s) ON CONFLICT DO NOTHING".encode(),
             [name, opened_position],
@@ -199,7 +199,7 @@ class DeliveryTables:
 
 
 def send_again(rows: Rows, name: str, position: int, now: datetime) -> bool:
-    """Also what was delivered. False where there is no such delivery."""
+    """Make the delivery due again, even if it was delivered. Return False if there is no such delivery."""
     done = rows.execute(
         f"UPDATE {DELIVERIES} SET delivered_at = NULL, attempts = 0, due_at = %s "
         "WHERE subscription = %s AND position = %s".encode(),

@@ -49,7 +49,7 @@ def of(connection: Rows, actor: str) -> Sequence[View]:
 
 
 def keep(connection: Rows, actor: str, view: View) -> None:
-    """In place of the one of that name. Raises TooManyViews."""
+    """Keep the view in place of the one with that name. Raise TooManyViews."""
     query = (
         f"INSERT INTO {VIEWS} VALUES (%s, %s, %s) "
         "ON CONFLICT (actor, name) DO UPDATE SET query = excluded.query RETURNING "

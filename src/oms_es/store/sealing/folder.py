@@ -28,7 +28,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def checkpoints_in(directory: Path) -> Sequence[Path]:
-    """Where `export` wrote them, or wherever a person keeps them."""
+    """Return the checkpoint files of a folder, in the place where `export` writes them or in the folder itself."""
     places = [directory / CHECKPOINTS, directory]
     return next((found for place in places if (found := sorted(place.glob(CHECKPOINT_FILES)))), [])
 

@@ -67,7 +67,7 @@ class Sealing(Protocol):
     def edge(self, size: int) -> Edge: ...
 
     def unsealed(self, position: int, limit: int) -> Sequence[Unsealed]:
-        """In the order of their positions."""
+        """Return events that are not sealed yet, in the order of their positions."""
 
     def seal(self, previous_size: int, seal: Seal) -> None:
         """Raises PositionLost if another sealer was there first; then nothing has changed."""
@@ -79,7 +79,7 @@ def signed(head: Head, root: bytes, key: SignerKey) -> Note:
 
 
 def begin(connection: psycopg.Connection[Any], given: SignerKey | None) -> None:
-    """In a transaction: a log without events, signed, where none was begun."""
+    """Begin the sealed log with a signed checkpoint of no events, if none was begun; in the caller's transaction."""
     if connection.execute(f"SELECT 1 FROM {HEAD}".encode()).fetchone():
         return
     key = given or keys.generated()
@@ -97,7 +97,7 @@ def _add_checkpoint(rows: Reading, head: Head, note: Note) -> None:
 
 
 def edge_of(size: int) -> list[Tile]:
-    """Where the tiles stand that are not full, in a tree of this size."""
+    """Return the tiles that are not full in a tree of this size."""
     counts = [(level, size >> HEIGHT * level) for level in range(LEVELS_MAX)]
     return [Tile(level, count // WIDTH) for level, count in counts if count % WIDTH]
 

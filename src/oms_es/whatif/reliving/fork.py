@@ -108,7 +108,7 @@ class Fork:
 
     @property
     def knows_deadlines(self) -> bool:
-        """Whether the deadlines of every event are in their read model."""
+        """Return whether the deadlines of every event are in their read model."""
         return next(p.seen for p in self.projections if p.name == deadlines.projection.name) >= self.end
 
     def events(self, after: int) -> list[Recorded]:
