@@ -181,7 +181,7 @@ def settle(engine: Engine) -> None:
 def waits_for(engine: Engine) -> str:
     """Return what an otherwise idle engine waits for, or an empty string."""
     answers = engine.external_systems.outstanding()
-    callbacks = [f"{answers:,} answers of the simulated world"] if answers else []
+    callbacks = [f"{answers:,} answers of simulated systems"] if answers else []
     silent = [f"{name}, which does not answer" for name in engine.loop.paused()]
     return ", ".join(callbacks + silent)
 

@@ -1,8 +1,8 @@
 """What follows from an event without a request to an external system, as one transaction.
 
-Invariant: the events of a chain, the rows folded from them and the positions of everybody who has taken them are
+Invariant: the events of a chain, the rows folded from them and the positions of every reader that has taken them are
 committed together, and only if no one else has written since the chain was begun. Otherwise nothing of it has happened,
-and everybody takes steps of his own.
+and every reader takes steps of its own.
 
 A chain ends before a gateway's turn: a request to an external system must be durable first.
 """

@@ -56,7 +56,7 @@ PREFIX = "oms-es-demo-"
 def demo(
     *,
     orders: Annotated[int, typer.Option(min=1, help="Orders to send.")] = 3_000,
-    seed: Annotated[int, typer.Option(help="The seed of the generated world.")] = 1,
+    seed: Annotated[int, typer.Option(help="The seed of the generated workload.")] = 1,
     json: Json = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the database; the same demo, run again, continues.")
@@ -65,7 +65,7 @@ def demo(
         bool, typer.Option("--all", help="Print every table at the end: phases, timeline, sales per day, each check.")
     ] = False,
     dataset: Annotated[
-        Literal["completejourney"] | None, typer.Option(help="Real baskets in place of a generated world.")
+        Literal["completejourney"] | None, typer.Option(help="Real baskets instead of generated ones.")
     ] = None,
     kafka: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Use this Kafka; the engine's topics on it must be unused.")
