@@ -7,7 +7,8 @@ Texts from outside are shown as plain text: markup and control characters in the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import IO, Any
@@ -328,6 +329,16 @@ def progress_on(console: Console, *, in_bytes: bool = False) -> Progress:
     amount = DownloadColumn() if in_bytes else TaskProgressColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+@contextmanager
+def waiting(file: IO[str], what: str) -> Iterator[None]:
+    """Show on a terminal what is waited for, and for how long; nothing elsewhere."""
+    console = console_on(file)
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task(what, total=None)
+        yield
 
 
 def history_progress(progress: Progress, what: str) -> Callable[[int, int], None]:

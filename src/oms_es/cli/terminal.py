@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
@@ -22,7 +22,7 @@ from oms_es.app.connecting.providers import connected_roles, gateways_of
 from oms_es.app.invoicing.pdf import FONTS
 from oms_es.app.workers import GROUPS_OF_ROLES, PUBLISHED_READ_MODELS
 from oms_es.database.directories import default_home
-from oms_es.database.selection import Database, database
+from oms_es.database.selection import Database, Part, database
 from oms_es.errors import NotFound
 from oms_es.history import moments
 from oms_es.kernel import Command, SystemCommand
@@ -70,8 +70,20 @@ def set_up(level: Level = "warning") -> Settings:
 
 
 @contextmanager
+def open_database(settings: Settings, part: Part) -> Iterator[Database]:
+    """Open the database; a terminal shows that an embedded one is being started, which takes seconds."""
+    with ExitStack() as stack:
+        if settings.database_url:
+            yield stack.enter_context(database(settings, part))
+            return
+        with display.waiting(sys.stderr, "opening the database"):
+            place = stack.enter_context(database(settings, part))
+        yield place
+
+
+@contextmanager
 def reading(settings: Settings) -> Iterator[queries.Connection]:
-    with database(settings, "reader") as place, queries.reading(place.url) as connection:
+    with open_database(settings, "reader") as place, queries.reading(place.url) as connection:
         schema.require(connection, PROJECTIONS)
         yield connection
 
@@ -117,7 +129,7 @@ def log_key_of(settings: Settings) -> SignerKey | None:
 def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
     """Open an engine to append with. Afterwards it processes what follows, if no other engine runs on an embedded
     database."""
-    with database(settings, "writer") as place:
+    with open_database(settings, "writer") as place:
         if place.alone:
             migrated(place.url, settings)
         engine = Engine(
