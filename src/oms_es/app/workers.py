@@ -25,12 +25,13 @@ from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.kafka.client import MESSAGE_BYTES_MAX, Config, Producer, Topic, TopicPartition, no_topic
 from oms_es.kafka.cloudevents import CloudEventsCodec
-from oms_es.kafka.groups.feeds import EventTask, FetchSignal, PartitionFeed, PartitionTask, missing
+from oms_es.kafka.groups.feeds import EventTask, FetchSignal, Membership, PartitionFeed, PartitionTask, missing
 from oms_es.kafka.groups.group_chain import GroupChain
 from oms_es.kafka.groups.group_worker import GroupWorker, Heartbeats
 from oms_es.kafka.groups.inputs import InputTask, PartitionSource
 from oms_es.kafka.groups.membership import SESSION_SECONDS, Group
 from oms_es.kafka.groups.reading import TopicReplaced
+from oms_es.kafka.groups.shared_reader import SharedReader, SharingGroup
 from oms_es.kafka.groups.watermark import Published, Watermark, published_partitions, relayed
 from oms_es.kafka.relay import checkpoint_publisher
 from oms_es.kafka.relay.checkpoint_publisher import CheckpointPublisher
@@ -196,6 +197,8 @@ class Workers(Runtime):
         self.waiter: Waiter = RelaySignal(database_url) if relaying and not roles else self.fetch_signal
         self.heartbeats = Heartbeats()
         self.checkpoints: CheckpointPublisher | None = None
+        reading = [role for role in roles if role in INTERESTS]
+        self.shared_reader = SharedReader(kafka, self.fetch_signal.notify) if len(reading) > 1 else None
         self.relay = self._relay() if relaying else None
         workers: list[Worker] = [self.relay] if self.relay else []
         workers += self._with_chains([self._worker_for(role) for role in roles])
@@ -224,6 +227,8 @@ class Workers(Runtime):
 
     def close(self) -> None:
         close_together([p.close for p in self.loop.workers if isinstance(p, GroupWorker | Relay)])
+        if self.shared_reader:
+            self.shared_reader.close()
         if isinstance(self.waiter, RelaySignal):
             self.waiter.close()
         super().close()
@@ -340,14 +345,17 @@ class Workers(Runtime):
                 group, lambda topic_partition: self._input_task(topic_partition, check), ARRIVALS_MAX, self._alive
             )
         reader_of = self._reader_of(role)
-        group = self._group(role, TOPICS_OF[role])
+        member = self._sharing(self._group(role, TOPICS_OF[role]))
         return GroupWorker(
-            group, lambda topic_partition: self._event_task(topic_partition, reader_of), PROJECTED_MAX, self._alive
+            member, lambda topic_partition: self._event_task(topic_partition, reader_of), PROJECTED_MAX, self._alive
         )
 
     def _group(self, role: str, topics: Sequence[str], *, keeps_positions: bool = False) -> Group:
         notify = self.fetch_signal.notify
         return Group(self.kafka, role, topics, self.session_seconds, notify, keeps_positions=keeps_positions)
+
+    def _sharing(self, group: Group) -> Membership:
+        return group if self.shared_reader is None else SharingGroup(group, self.shared_reader)
 
     def _reader_of(self, role: str) -> Callable[[PartitionFeed], FeedReader]:
         for consumer in CONSUMERS:

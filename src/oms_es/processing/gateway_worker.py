@@ -87,6 +87,9 @@ class GatewayWorker(CommandWorker):
             raise GatewayUnavailable(self.why_held)
         return again or super().take_next()
 
+    def is_due(self) -> bool:
+        return bool(self.held)
+
     def safe(self, position: int) -> int:
         """What is held stays to be done."""
         return before(self.held, position)

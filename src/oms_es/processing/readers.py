@@ -167,6 +167,10 @@ class FeedReader:
         self.saved = self.stored_position(self.name)
         self.seen = max(self.saved, self.stored_position(self.role)) if self.role != self.name else self.saved
 
+    def is_due(self) -> bool:
+        """Whether there is something to do that the feed does not bring."""
+        return False
+
     def bound(self) -> int | None:
         """The last position that may be read now; None without a bound."""
         return None

@@ -106,6 +106,9 @@ class PartitionTask(Protocol):
     def waiting(self) -> int:
         """Messages that are not done yet."""
 
+    def may_go_on(self) -> bool:
+        """Whether a step may find something to do, after one that found nothing."""
+
     def done(self) -> int | None:
         """The offset up to which everything is processed; None if it has not moved."""
 
@@ -178,6 +181,9 @@ class PartitionFeed:
 
     def waiting(self) -> int:
         return len(self._messages) + len(self._events)
+
+    def has_more(self) -> bool:
+        return bool(self._messages or self._events) or self._gap is not None
 
     def done(self, position: int) -> int | None:
         """The offset after the last message up to this position, once."""
@@ -283,6 +289,9 @@ class EventTask:
 
     def waiting(self) -> int:
         return self.feed.waiting()
+
+    def may_go_on(self) -> bool:
+        return self.feed.has_more() or self.reader.is_due()
 
     def done(self) -> int | None:
         return self.feed.done(self.reader.saved)

@@ -82,7 +82,7 @@ class GroupWorker:
     def step(self) -> int:
         self.receive()
         self._measure()
-        taken = sum(self._step(topic_partition, task) for topic_partition, task in self.tasks.items())
+        taken = sum(self._step(at, task) for at, task in self.tasks.items() if not self._rests(at, task))
         self._throttle()
         return taken
 
@@ -189,6 +189,11 @@ class GroupWorker:
             self.group.seek(topic_partition, offset)
             self._inbox.pop(topic_partition, None)  # it was fetched from elsewhere
 
+    def _rests(self, topic_partition: TopicPartition, task: PartitionTask) -> bool:
+        """Most partitions of most roles do, at any time: nothing has come since they had nothing to do."""
+        resting = topic_partition in self._resting and topic_partition not in self._unreadable
+        return resting and not task.may_go_on()
+
     def _step(self, topic_partition: TopicPartition, task: PartitionTask) -> int:
         self._resting.pop(topic_partition, None)
         if topic_partition in self.stopped:
@@ -233,6 +238,7 @@ class GroupWorker:
 
     def _stop(self, topic_partition: TopicPartition, error: BaseException) -> None:
         self.stopped[topic_partition] = error
+        self._resting.pop(topic_partition, None)
         metrics.STOPPED.labels(self.name).set(len(self.stopped))
         log.critical(
             "partition stopped: repair the cause, then start again",

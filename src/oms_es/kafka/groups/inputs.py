@@ -87,6 +87,10 @@ class InputTask:
     def waiting(self) -> int:
         return self.source.waiting()
 
+    def may_go_on(self) -> bool:
+        """Its worker waits for more than messages: how many are taken in a while is bounded."""
+        return True
+
     def done(self) -> int | None:
         seen = self.worker.intake.seen
         if seen == self._reported:

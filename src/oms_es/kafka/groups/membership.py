@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 from uuid import UUID
 
@@ -32,19 +32,15 @@ from kafka.errors import (  # type: ignore[import-untyped] # the same
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped] # the same
 
 from oms_es.kafka.client import CLOSE_SECONDS_MAX, Config, Message, TopicPartition, unanswered
+from oms_es.kafka.groups.fetching import MESSAGES_PER_POLL_MAX, READING, FetchWatch, messages_of
 from oms_es.kafka.groups.reading import PositionGone, Unreadable, keep_failures_apart, why_unreadable
 
-MESSAGES_PER_POLL_MAX = 2_000
 SESSION_SECONDS = 10.0
 """A worker that is silent for longer is thought to be dead, and its partitions go to others."""
 HEARTBEATS_PER_SESSION = 5
 POLL_INTERVAL_MS_MAX = 120_000
 """A worker that takes longer than this over its batches is thought to be stuck, and its partitions go to others."""
-FETCH_WAIT_MS = 500
-"""How long a broker waits for something to come before it says that there is nothing."""
-REFRESH_SECONDS = 0.5
-"""How often the library has its turn, whether or not messages came: it notices what happened to its group."""
-COMMIT_INTERVAL_SECONDS = 0.5
+COMMIT_INTERVAL_SECONDS = 2.0
 """How often offsets are committed at most: they say where to begin to read, and every commit is work for a broker."""
 JOIN_SECONDS = 0.05
 """Per poll while a group forms. A process has many groups, which all form at once when a member comes or goes: were
@@ -118,12 +114,13 @@ class Group:
         self.topics = topics
         self.config = config
         self.session_ms = int(session_seconds * 1_000)
-        self.notify = notify
+        self.idle = False
+        """Whether this client fetches nothing: another one reads all of its partitions."""
         self._rebalances = Rebalances(self._wait_for_seek) if keeps_positions else Rebalances()
         self._failures: dict[TopicPartition, tuple[int, Exception]] = {}
         self._consumer: Any = None
-        self._stirred = True
-        self._refresh_at = self._commit_at = 0.0
+        self._watch = FetchWatch(notify)
+        self._commit_at = 0.0
         self._pending_offsets: dict[TopicPartition, int] = {}
 
     def poll(self, seconds: float = 0.0) -> dict[TopicPartition, list[Message]]:
@@ -135,9 +132,9 @@ class Group:
             joining = _joining(consumer._coordinator)  # noqa: SLF001 - there is no public way
             if joining:
                 seconds = max(seconds, JOIN_SECONDS)
-            elif not seconds and self._still():
+            elif not seconds and self._watch.is_still(idle=self.idle):
                 return {}
-            self._stirred, self._refresh_at = False, time.monotonic() + REFRESH_SECONDS
+            self._watch.begin()
             records = consumer.poll(timeout_ms=int(seconds * 1_000), max_records=MESSAGES_PER_POLL_MAX)
         except NoOffsetForPartitionError:  # it was given to us in this moment, and waits for `seek`
             return {}
@@ -146,19 +143,17 @@ class Group:
                 self._fail(partition, self._offset(partition) or 0, error)
             return {}
         except (KafkaError, OSError) as error:
+            self._watch.stir()
             raise unanswered(self.name, error) from error
-        self._stirred |= bool(records)  # there may be more
-        return {
-            (topic_partition := TopicPartition(*at)): [_message(topic_partition, r) for r in found]
-            for at, found in records.items()
-        }
+        if records:
+            self._watch.stir()  # there may be more
+        return messages_of(records)
 
     def changes(self) -> list[tuple[bool, frozenset[TopicPartition]]]:
         """What the group has given us (True) and taken from us (False) since it was last asked, in order."""
         found: list[tuple[bool, frozenset[TopicPartition]]] = []
-        with suppress(Empty):
-            while True:
-                found.append(self._rebalances.happened.get_nowait())
+        while not self._rebalances.happened.empty():  # nobody else takes from it
+            found.append(self._rebalances.happened.get_nowait())
         for topic_partition in frozenset[TopicPartition]().union(
             *[topic_partitions for given, topic_partitions in found if not given]
         ):
@@ -191,7 +186,7 @@ class Group:
         return bool(coordinator.need_rejoin()) if task is None else bool(getattr(task, "task", task).is_done)
 
     def seek(self, topic_partition: TopicPartition, offset: int) -> None:
-        self._stirred = True
+        self._watch.stir()
         with suppress(ValueError, KeyError):  # it was taken from us again meanwhile
             self._opened().seek(KafkaTopicPartition(*topic_partition), offset)
             if self.keeps_positions:
@@ -261,7 +256,7 @@ class Group:
             self._consumer.commit_async(offsets)
 
     def _each(self, verb: str, topic_partitions: Iterable[TopicPartition]) -> None:
-        self._stirred = True
+        self._watch.stir()
         for topic_partition in topic_partitions:
             with suppress(Exception):  # it was taken from us meanwhile
                 getattr(self._opened(), verb)(KafkaTopicPartition(*topic_partition))
@@ -274,17 +269,13 @@ class Group:
                 enable_auto_commit=False,
                 auto_offset_reset="none" if self.keeps_positions else "earliest",
                 partition_assignment_strategy=[CooperativeStickyAssignor],
-                max_poll_records=MESSAGES_PER_POLL_MAX,
                 session_timeout_ms=self.session_ms,
                 heartbeat_interval_ms=self.session_ms // HEARTBEATS_PER_SESSION,
                 max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
-                fetch_max_wait_ms=FETCH_WAIT_MS,
-                isolation_level="read_committed",
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
+                **READING,
             )
             self._consumer.subscribe(topics=list(self.topics), listener=self._rebalances)
-            self._notify_after_fetches(self._consumer._fetcher)  # noqa: SLF001 - there is no public way
+            self._watch.install(self._consumer._fetcher)  # noqa: SLF001 - there is no public way
             keep_failures_apart(self._consumer._fetcher, self._fail)  # noqa: SLF001 - the same
         return self._consumer
 
@@ -324,23 +315,3 @@ class Group:
     def _offset(self, partition: Any) -> int | None:
         state = self._consumer._subscription.assignment.get(partition)  # noqa: SLF001 - the public one waits for brokers
         return None if state is None or state.position is None else int(state.position.offset)
-
-    def _still(self) -> bool:
-        """Whether a fetch is under way, and nothing has come in since the last poll: then a poll would cost much of
-        the time of a process with many groups, and bring nothing."""
-        fetching = self._consumer._fetcher._nodes_with_pending_fetch_requests  # noqa: SLF001 - there is no public way
-        return fetching and not self._stirred and time.monotonic() < self._refresh_at
-
-    def _notify_after_fetches(self, fetcher: Any) -> None:
-        ended = fetcher._clear_pending_fetch_request  # noqa: SLF001 - the last that is done of a fetch
-
-        def ended_and_notify(*offsets: Any) -> None:
-            ended(*offsets)
-            self._stirred = True
-            self.notify()
-
-        fetcher._clear_pending_fetch_request = ended_and_notify  # noqa: SLF001 - the same
-
-
-def _message(topic_partition: TopicPartition, record: Any) -> Message:
-    return Message(topic_partition, record.offset, record.key, record.value, dict(record.headers), record.headers)
