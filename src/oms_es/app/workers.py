@@ -25,13 +25,13 @@ from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.kafka.client import MESSAGE_BYTES_MAX, Config, Producer, Topic, TopicPartition, no_topic
 from oms_es.kafka.cloudevents import CloudEventsCodec
-from oms_es.kafka.groups.feeds import EventTask, FetchSignal, Membership, PartitionFeed, PartitionTask, missing
+from oms_es.kafka.groups.feeds import EventTask, FetchSignal, PartitionFeed, PartitionTask, missing
 from oms_es.kafka.groups.group_chain import GroupChain
 from oms_es.kafka.groups.group_worker import GroupWorker, Heartbeats
 from oms_es.kafka.groups.inputs import InputTask, PartitionSource
 from oms_es.kafka.groups.membership import SESSION_SECONDS, Group
 from oms_es.kafka.groups.reading import TopicReplaced
-from oms_es.kafka.groups.shared_reader import SharedReader, SharingGroup
+from oms_es.kafka.groups.shared_reader import SharedReader
 from oms_es.kafka.groups.watermark import Published, Watermark, published_partitions, relayed
 from oms_es.kafka.relay import checkpoint_publisher
 from oms_es.kafka.relay.checkpoint_publisher import CheckpointPublisher
@@ -188,8 +188,7 @@ class Workers(Runtime):
         self.cloudevents = CloudEventsCodec(VOCABULARY, keys=self.subject_keys)
         self.watermark = Watermark(self.recorder, TOPICS_OF)
         self._covered: dict[frozenset[str], int] = {}
-        """The position that each set of roles has reached, cached for one iteration: every partition of a consumer asks
-        for the same."""
+        """The position that each set of roles has reached, for one iteration: every partition asks for the same."""
         self.published = Published(self.recorder)
         deciding = CONSUMER_ROLES & {*roles}
         self.log = Log(self.recorder, self.store.codec, self.shares.events) if deciding else NullFeed()
@@ -197,8 +196,7 @@ class Workers(Runtime):
         self.waiter: Waiter = RelaySignal(database_url) if relaying and not roles else self.fetch_signal
         self.heartbeats = Heartbeats()
         self.checkpoints: CheckpointPublisher | None = None
-        reading = [role for role in roles if role in INTERESTS]
-        self.shared_reader = SharedReader(kafka, self.fetch_signal.notify) if len(reading) > 1 else None
+        self.shared_reader = SharedReader(kafka, self.fetch_signal.notify, roles=len(INTERESTS.keys() & {*roles}))
         self.relay = self._relay() if relaying else None
         workers: list[Worker] = [self.relay] if self.relay else []
         workers += self._with_chains([self._worker_for(role) for role in roles])
@@ -220,15 +218,13 @@ class Workers(Runtime):
         return self
 
     def _alive(self) -> None:
-        """Report between two batches that the process is alive: an iteration of a role with many partitions takes
-        longer than a process may be silent."""
+        """Report between two batches that the process is alive: an iteration may take longer than it may be silent."""
         self.heartbeats()
         self.loop.last_iteration_at = time.monotonic()
 
     def close(self) -> None:
-        close_together([p.close for p in self.loop.workers if isinstance(p, GroupWorker | Relay)])
-        if self.shared_reader:
-            self.shared_reader.close()
+        own = (worker.close for worker in self.loop.workers if isinstance(worker, GroupWorker | Relay))
+        close_together([*own, self.shared_reader.close])
         if isinstance(self.waiter, RelaySignal):
             self.waiter.close()
         super().close()
@@ -325,8 +321,7 @@ class Workers(Runtime):
 
     def _chain(self, groups: Sequence[GroupWorker], name: str) -> Iterator[GroupChain]:
         if isinstance(self.log, Log):
-            relay = partial(relayed, self.recorder)
-            yield GroupChain(groups, self.store, self.log, relay, self._partitions, name=name)
+            yield GroupChain(groups, self.store, self.log, partial(relayed, self.recorder), self._partitions, name=name)
 
     def _worker_for(self, role: str) -> Worker:
         if role == TICKER_ROLE:
@@ -345,7 +340,7 @@ class Workers(Runtime):
                 group, lambda topic_partition: self._input_task(topic_partition, check), ARRIVALS_MAX, self._alive
             )
         reader_of = self._reader_of(role)
-        member = self._sharing(self._group(role, TOPICS_OF[role]))
+        member = self.shared_reader.member(self._group(role, TOPICS_OF[role]))
         return GroupWorker(
             member, lambda topic_partition: self._event_task(topic_partition, reader_of), PROJECTED_MAX, self._alive
         )
@@ -353,9 +348,6 @@ class Workers(Runtime):
     def _group(self, role: str, topics: Sequence[str], *, keeps_positions: bool = False) -> Group:
         notify = self.fetch_signal.notify
         return Group(self.kafka, role, topics, self.session_seconds, notify, keeps_positions=keeps_positions)
-
-    def _sharing(self, group: Group) -> Membership:
-        return group if self.shared_reader is None else SharingGroup(group, self.shared_reader)
 
     def _reader_of(self, role: str) -> Callable[[PartitionFeed], FeedReader]:
         for consumer in CONSUMERS:

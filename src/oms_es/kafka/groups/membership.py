@@ -152,7 +152,7 @@ class Group:
     def changes(self) -> list[tuple[bool, frozenset[TopicPartition]]]:
         """What the group has given us (True) and taken from us (False) since it was last asked, in order."""
         found: list[tuple[bool, frozenset[TopicPartition]]] = []
-        while not self._rebalances.happened.empty():  # nobody else takes from it
+        while not self._rebalances.happened.empty():  # no one else takes from it
             found.append(self._rebalances.happened.get_nowait())
         for topic_partition in frozenset[TopicPartition]().union(
             *[topic_partitions for given, topic_partitions in found if not given]

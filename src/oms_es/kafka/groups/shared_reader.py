@@ -1,8 +1,8 @@
 """One client that reads topics for all roles of a process, each of which is a member of a group of its own.
 
-Invariant: whoever reads here was given by its own client everything before the offset at which it began, and is given
-everything after it, in order, until it is let go at an offset. Offsets decide only who reads where: what is a repeat,
-and what is missing, a feed finds out by the positions that its messages name.
+Invariant: a role that reads here was given by its own client everything before the offset at which it began, and is
+given everything after it, in order, until it is let go at an offset. Offsets decide only who reads where: what is a
+repeat, and what is missing, a feed finds out by the positions that its messages name.
 
 A role that is behind the others reads by its own client, and neither waits for them nor holds them up.
 """
@@ -19,6 +19,7 @@ from kafka import TopicPartition as KafkaTopicPartition
 from kafka.errors import KafkaError, LogTruncationError  # type: ignore[import-untyped] # the same
 
 from oms_es.kafka.client import CLOSE_SECONDS_MAX, Config, Message, TopicPartition, unanswered
+from oms_es.kafka.groups.feeds import Membership
 from oms_es.kafka.groups.fetching import READING, FetchWatch, messages_of
 from oms_es.kafka.groups.membership import Group
 from oms_es.kafka.groups.reading import Unreadable, keep_failures_apart
@@ -26,15 +27,17 @@ from oms_es.kafka.groups.reading import Unreadable, keep_failures_apart
 AT_ONCE = -1
 """No offset has to be passed before a partition is shared."""
 ASK_SECONDS = 0.05
-"""How often it is looked whether a group has to form anew, by a client that reads nothing."""
+"""How often it is looked whether a group has to form again, by a client that reads nothing."""
 Batches = dict[TopicPartition, list[Message]]
 
 
 class SharedReader:
     """Reads each partition once, from where the first of its readers began."""
 
-    def __init__(self, config: Config, notify: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, config: Config, notify: Callable[[], None] = lambda: None, roles: int = 2) -> None:
+        """`roles`: how many may read here; a single one reads by its own client."""
         self.config = config
+        self.roles = roles
         self._watch = FetchWatch(notify)
         self._consumer: Any = None
         self._readers: dict[TopicPartition, set[str]] = {}
@@ -42,6 +45,10 @@ class SharedReader:
         self._changed = False
         self._inboxes: dict[str, Batches] = {}
         self._let_go: dict[str, dict[TopicPartition, int]] = {}
+
+    def member(self, group: Group) -> Membership:
+        """A member of its group that reads here as soon as it can."""
+        return SharingGroup(group, self) if self.roles > 1 else group
 
     def position(self, topic_partition: TopicPartition) -> int | None:
         """The offset up to which everything was given to those who read it; None if it is not read."""
@@ -239,8 +246,7 @@ class SharingGroup:
         return by(topic_partition)
 
     def close(self) -> None:
-        for topic_partition in list(self._shared):
-            self._leave(topic_partition)
+        """What is read for it by another client is of no use then: the process ends."""
         self.group.close()
 
     def _share(self) -> None:
