@@ -20,8 +20,9 @@ const time = "2026-11-30T20:00:00.123456+08:00";
 const own = { ce_specversion: "1.0", ce_id: "1", ce_source: "/shop", ce_type: "OrderPlaced", ce_time: time, ce_recorded: time };
 const event = Kafka.toEvent({ headers: { ...own, "content-type": "application/json" }, key: "W-1001", value: "{}" });
 const written = Kafka.binary(event).headers;
-console.log(`time came as ${time}, was written on as ${written.ce_time}, an extension as ${written.ce_recorded}`);
+console.log(`time came as ${time}\nwas written on as ${written.ce_time}, an extension as ${written.ce_recorded}`);
 JAVASCRIPT
 seen=$(node times.mjs)
 echo "$seen"
-[ "$seen" = "time came as 2026-11-30T20:00:00.123456+08:00, was written on as 2026-11-30T12:00:00.123Z, an extension as 2026-11-30T20:00:00.123456+08:00" ]
+[ "$seen" = "time came as 2026-11-30T20:00:00.123456+08:00
+was written on as 2026-11-30T12:00:00.123Z, an extension as 2026-11-30T20:00:00.123456+08:00" ]

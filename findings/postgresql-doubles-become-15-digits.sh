@@ -24,9 +24,11 @@ mkdir -p "$folder/home"
 cd "$folder/home"
 as_user "$initdb" -D "$folder/home/data" --username=postgres --no-locale --encoding=UTF8 > /dev/null 2>&1
 cat > query.sql <<'SQL'
-SELECT 12345678901234.56::float8::text, 12345678901234.56::float8::numeric::text, 4503599627370497::float8::bigint::text, 4503599627370497::float8::numeric::text, 123456.78::real::numeric::text
+SELECT 12345678901234.56::float8::text, 12345678901234.56::float8::numeric::text,
+       4503599627370497::float8::bigint::text, 4503599627370497::float8::numeric::text, 123456.78::real::numeric::text;
+
 SQL
-as_user "${initdb%initdb}postgres" --single -D "$folder/home/data" postgres < query.sql > "$folder/answer" 2> /dev/null
+as_user "${initdb%initdb}postgres" --single -j -D "$folder/home/data" postgres < query.sql > "$folder/answer" 2> /dev/null
 seen=$(grep -o '= "[^"]*"' "$folder/answer" | tr -d '="' | xargs)
 echo "double as text, numeric; another as bigint, numeric; a real as numeric: $seen"
 [ "$seen" = "12345678901234.56 12345678901234.6 4503599627370497 4503599627370500 123457" ]
