@@ -41,7 +41,7 @@ OUTAGE_SECONDS_MAX = 10.0
 
 
 class Loop:
-    """`refresh` is called once per turn, before anybody takes a step.
+    """`refresh` is called once per iteration, before any worker takes a step.
 
     `note` is given who had to stop, and why, whenever that has changed.
 
@@ -156,8 +156,8 @@ class Loop:
         return total
 
     def run(self, stopping: Stopping) -> None:
-        """For ever, until `stopping` is set, or a worker had to stop where that ends it: the batch in hand is finished
-        first. Raises Stopped at the end if anybody had to stop on the way."""
+        """Run until `stopping` is set, or a worker had to stop and that ends the loop; the current batch is finished
+        first. Raise Stopped at the end if any worker had to stop."""
         self.stopping = stopping
         outage_seconds = 0.0
         while not (stopping.is_set() or (self.ends_when_stopped and self.stop_causes())):

@@ -179,7 +179,7 @@ class Log:
             yield from islice(chunk.events, bisect_right(chunk.positions, position), None)
 
     def refresh(self) -> None:
-        """See whether anybody has appended; once per turn of the loop is enough for all its readers."""
+        """Read what was appended; once per iteration of the loop is enough for all its readers."""
         for _ in range(WINDOW_MAX // READ_MAX):
             found = self._select(self._end, READ_MAX)
             self._extend(found)

@@ -132,7 +132,7 @@ class Store:
     def commit(self, draft: Draft, beside: Callable[[Any], None]) -> None:
         """Append what a draft has decided, in one transaction with what `beside` does in it.
 
-        Raises Overtaken if anybody has written since it was begun; then nothing of it has happened.
+        Raise Overtaken if another writer has appended since it was begun; then nothing is stored.
         """
         try:
             with self.recorder.writing() as curs:
