@@ -63,6 +63,8 @@ SETTLES: Mapping[str, tuple[str, ...]] = {
     "promise_broken": ("stock.count", "stock.receive", "order.cancel-lines"),
     "put_aside": (),
     "subscription_disabled": ("subscriptions.enable", "subscriptions.change"),
+    "noticed": ("order.hold", "order.cancel", "order.amend"),
+    "odd_day": (),
 }
 """Commands that usually settle a kind of exception, the likeliest first: `GROUP.VERB`."""
 ENDS: Mapping[str, str] = {
@@ -134,6 +136,8 @@ def looks_at(row: Mapping[str, Any]) -> Look | None:
     match row["kind"]:
         case "put_aside" | "order_missing":
             return Look("nav.dead_letters", "operations:read", ("console", "dead-letters"), {})
+        case "odd_day":
+            return Look("nav.reports", "operations:read", ("console", "reports"), {})
         case "number_shared" | "unmatched_report" if "q" in values:
             return Look("search.go", "orders:read", ("console", "search"), {"q": values["q"]})
         case "serial_conflict" | "promise_broken" if "sku" in values:

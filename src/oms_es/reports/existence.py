@@ -29,7 +29,7 @@ from oms_es.schemas.finance.statement import RecordStatement
 from oms_es.schemas.operations.aside import PutReactionAside
 from oms_es.schemas.operations.connection import OpenConnection
 from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFields, RemoveDocument
-from oms_es.schemas.operations.exception import AssignException, ResolveException, SnoozeException
+from oms_es.schemas.operations.exception import AssignException, OpenException, ResolveException, SnoozeException
 from oms_es.schemas.operations.refusals import OperationsRefusal
 from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.schemas.order import (
@@ -92,7 +92,7 @@ BEGINNINGS: Kinds = (
     *(PlaceOrder, PlaceExchange, PlaceJoined, MergeOrders, RequestPayment, RequestShipment, OpenRma),
     *(OpenLocation, DescribeItem, DefineBundle, SetOrderNumbering, SetReturnPolicy),
     *(PublishSourcingRules, PublishRates, DefineDeliveryOption, PublishGatewayRoutes),
-    *(RecordFeedback, AssignException, SnoozeException, ResolveException, PutReactionAside),
+    *(RecordFeedback, OpenException, AssignException, SnoozeException, ResolveException, PutReactionAside),
     *(OpenConnection, OpenSubscription, OpenAccount, SetSeller),
     *(AttachDocument, RecordDocumentFields),
 )

@@ -24,6 +24,7 @@ from oms_es.kernel import Command, Decider, Event, Key, Recorded, Refused, Row
 from oms_es.memory.database import Database
 from oms_es.processing.committer import Done, Work
 from oms_es.processing.read_models.folding import folded
+from oms_es.schemas.finance.refusals import FinanceRefusal
 from oms_es.schemas.operations.aside import ReactionPutAside
 from oms_es.schemas.operations.subscription import SubscriptionOpened
 from oms_es.schemas.order import FINAL_PHASES, PlaceOrder, RetrySourcing
@@ -46,6 +47,9 @@ PROJECTED: Mapping[type[Event], Sequence[str]] = {
 }
 """The read models that each event changes."""
 TOPICS = frozenset(EVENT_TOPICS.values())
+FOR_A_PERSON = frozenset({str(FinanceRefusal.INVOICE_CREDITED)})
+"""Reasons for which a reader's command may be refused, because only a person can decide: a correction with the tax that
+a seller has now, where credit notes already gave back more."""
 
 
 class Violation(BaseException):
@@ -105,7 +109,7 @@ class Watch:
             if "/" in recorded.actor:
                 self.of_requests.setdefault(recorded.actor, []).append(recorded)
             self.history.fold(recorded)
-            if isinstance(recorded.event, ReactionPutAside):
+            if isinstance(recorded.event, ReactionPutAside) and recorded.event.reason not in FOR_A_PERSON:
                 raise Violation("nothing that follows is refused", str(recorded.event))
         for wrong in self.unpaid.record(committed, self.history.states):
             raise Violation("no goods go out when their money is gone", wrong)

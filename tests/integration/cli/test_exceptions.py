@@ -128,6 +128,26 @@ def test_pages_of_exceptions_follow_each_other(oms: Any, database_url: str) -> N
     assert oms("exceptions", "list", "--resolved", "--after", "x")[0] == Code.USAGE
 
 
+def test_what_a_person_noticed_is_open_until_it_is_resolved(oms: Any, database_url: str) -> None:
+    lived(database_url, OPEN, STOCK, order(1))
+    noticed = ("exceptions", "open", "till-3", "--detail", "the till was short", "--order", "web/W-1")
+    assert oms(*noticed)[0] == Code.OK
+    lived(database_url)
+    (row,) = shown(oms, "exceptions", "list", "--kind", "noticed")["exceptions"]
+    assert (row["kind"], row["detail"], row["order_id"]) == (
+        "noticed",
+        "the till was short",
+        str(o.order_id_of("web", "W-1")),
+    )
+    assert "noticed/till-3 opened" in oms("order", "show", "web/W-1")[1]
+    assert oms("exceptions", "resolve", "noticed/till-3", "--note", "counted again")[0] == Code.OK
+    assert "already done" in oms(*noticed)[2]
+    lived(database_url)
+    assert "noticed/till-3" not in listed(oms)
+    assert oms("exceptions", "open", "x", "--detail", "y", "--order", "web/unknown")[0] == Code.NOT_FOUND
+    assert oms("exceptions", "open", "x", "--detail", "")[0] == Code.USAGE
+
+
 def test_a_conflict_shows_what_differs_and_theirs_amends_the_order(oms: Any, database_url: str) -> None:
     lived(database_url, OPEN, order(1), sent_again(lines=more(3), ship_to=o.Address(name="Ada", country="FR")))
     reported = shown(oms, "exceptions", "show", CONFLICT)

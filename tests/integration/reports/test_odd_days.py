@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import create_engine, insert
 
 from conftest import fresh_database
+from desk_story import lived
 from oms_es.app import migrate
 from oms_es.cli.main import main
 from oms_es.database.embedded import EmbeddedPostgres
@@ -20,7 +21,8 @@ from oms_es.projections.facts import order_milestones
 from oms_es.reports import queries
 from oms_es.reports.figures import definition
 from oms_es.reports.figures.words import BadReport
-from oms_es.reports.odd import finding, series
+from oms_es.reports.odd import finding, opening, series
+from oms_es.reports.odd.judging import Odd
 
 FIRST, DAYS, ODD = date(2026, 1, 5), 70, 66
 A_DAY, ON_THE_ODD_DAY = 12, 60
@@ -98,3 +100,33 @@ def test_it_is_said_in_words_and_as_json(
     assert main(["report", "odd"]) == Code.OK
     assert "is odd" in capsys.readouterr().err
     assert main(["report", "odd", "slaes"]) == Code.NOT_FOUND
+
+
+def test_an_odd_day_is_opened_once_for_a_person_to_look_at(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMS_DATABASE_URL", url)
+    day = FIRST + timedelta(days=ODD)
+    asked = ["report", "odd", "--open-exceptions", "--from", str(day), "--to", str(day + timedelta(days=1))]
+    assert main(asked) == Code.OK
+    assert "opened 2 exceptions" in capsys.readouterr().err
+    assert main([*asked, "--json"]) == Code.OK
+    said = capsys.readouterr()
+    assert (len(json.loads(said.out)), "opened 0 exceptions" in said.err) == (2, True)
+    lived(url)
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT exception_id, detail FROM open_exceptions ORDER BY 1").fetchall()
+    assert [name for name, _ in rows] == [f"odd_day/orders/{day}", f"odd_day/sales/{day}/EUR"]
+    assert rows[0][1].startswith(f"orders on {day}: 60, where ")
+    assert f" on {day}: 600.00, where " in rows[1][1]
+    assert rows[1][1].endswith("is usual of EUR")
+
+
+def test_the_name_of_a_series_and_how_many_are_opened_are_bounded() -> None:
+    odd = Odd(FIRST, 60, 12, 8, 16, 9.0)
+    long = finding.Found("sales", "net", "minor", {"sku": "x" * 500, "currency": "EUR"}, odd)
+    many = [*[long] * (opening.OPENED_MAX + 1)]
+    first, *others = opening.openings(many)
+    assert len(others) == opening.OPENED_MAX - 1
+    assert len(first.exception_id) < opening.SERIES_CHARACTERS_MAX
+    assert len(first.detail) <= 500

@@ -59,7 +59,7 @@ FINANCE = frozenset(
     }
 )
 """What banks say comes in files, which no worker reacts to; of accounts, test_accounts.py asks."""
-NOTED = frozenset({"AddNote", "SnoozeException", "DetachDocument", "RemoveDocument"})
+NOTED = frozenset({"AddNote", "OpenException", "SnoozeException", "DetachDocument", "RemoveDocument"})
 """What people note for each other, and the papers that they keep, which no worker reacts to."""
 FORGOTTEN = frozenset({"ForgetOrder", "PlaceLegalHold", "LiftLegalHold"})
 """Asked for by a command alone, which then destroys keys in PostgreSQL: test_forgetting.py does."""

@@ -951,7 +951,8 @@ def exception_commands() -> Strategy:
     of: Any = {"exception_id": st.just("dispute/d"), "raised_at": moments}
     given = st.builds(c.AssignException, **of, assignee=words)
     put_off = st.builds(c.SnoozeException, **of, until=moments, now=moments)
-    return given | put_off | st.builds(c.ResolveException, **of, note=words)
+    opened = st.builds(c.OpenException, exception_id=st.sampled_from(["noticed/n", "odd_day/n"]), detail=words)
+    return given | put_off | opened | st.builds(c.ResolveException, **of, note=words)
 
 
 def exception_holds(_: exception.Handling, history: Sequence[Event]) -> None:
@@ -1350,6 +1351,7 @@ REFERENCES = {
     "ReleaseAccountHold.hold_id": "names what is released, once",
     "AttachDocument.entity_id": "names what it is about; attached there otherwise is refused",
     "DetachDocument.entity_id": "names what it is not about any more",
+    "OpenException.order_id": "names whose exception it is",
     "AssignException.order_id": "names whose exception it is",
     "OpenConnection.secret_id": "names the secret that is kept apart",
     "RotateConnection.secret_id": "names the secret that is kept apart",

@@ -13,19 +13,21 @@ from oms_es.console.pages.commands import catalogue, fields_of
 from oms_es.console.pages.inbox import acts
 from oms_es.http.access import ROLES, SYSTEM
 from oms_es.reports.needs import WORDS
+from oms_es.schemas.operations.exception import OPENED_KINDS
 
 SOURCE = Path(oms_es.projections.operations.__file__).parent
 RAISED = re.compile(
     r'key_of_exception\("(\w+)"|f"([a-z_]+)/\{|\(\("(\w+)", event|"kind": "(\w+)"'
     r'|"(delivery_exception|let_go_elsewhere)"'
 )
-BY_ITSELF = {"unmatched_report", "number_shared", "put_aside"}
+BY_ITSELF = {"unmatched_report", "number_shared", "put_aside", "odd_day"}
 """No command of a person settles these: they have a place to look at."""
 
 
 def kinds() -> set[str]:
     sources = [(SOURCE / f"{name}.py").read_text() for name in ("exception_keys", "open_exceptions")]
-    return {next(filter(None, found)) for text in sources for found in RAISED.findall(text)} - {"held_"}
+    found = {next(filter(None, found)) for text in sources for found in RAISED.findall(text)}
+    return {*found, *OPENED_KINDS} - {"held_"}
 
 
 def row(kind: str, subject: str, order_id: str = "o-1") -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""What people do about one exception. Invariant: each time it is raised it is resolved at most once, in one way."""
+"""What people do about one exception.
+
+Invariant: each time it is raised it is resolved at most once, in one way. One that people open is opened once.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ from oms_es.schemas.operations.exception import (
     ExceptionAssigned,
     ExceptionCommand,
     ExceptionEvent,
+    ExceptionOpened,
     ExceptionResolved,
     ExceptionSnoozed,
+    OpenException,
     ResolveException,
     SnoozeException,
 )
@@ -25,10 +30,13 @@ class Handling(NamedTuple):
     assigned: ExceptionAssigned | None = None
     resolved: ExceptionResolved | None = None
     snoozed: ExceptionSnoozed | None = None
+    opened: ExceptionOpened | None = None
 
 
-def evolve(handling: Handling, event: ExceptionEvent) -> Handling:
+def evolve(handling: Handling, event: ExceptionEvent | ExceptionOpened) -> Handling:
     """Never refuse an event: an old stream must load under new rules."""
+    if isinstance(event, ExceptionOpened):
+        return handling._replace(opened=event)
     if isinstance(event, ExceptionAssigned):
         return handling._replace(assigned=event)
     if isinstance(event, ExceptionSnoozed):
@@ -36,13 +44,21 @@ def evolve(handling: Handling, event: ExceptionEvent) -> Handling:
     return handling._replace(resolved=event) if isinstance(event, ExceptionResolved) else handling
 
 
-def decide(handling: Handling, command: Any) -> Iterator[ExceptionEvent]:
-    if isinstance(command, AssignException):
+def decide(handling: Handling, command: Any) -> Iterator[ExceptionEvent | ExceptionOpened]:
+    if isinstance(command, OpenException):
+        yield from _open(handling, command)
+    elif isinstance(command, AssignException):
         yield from _assign(handling, command)
     elif isinstance(command, SnoozeException):
         yield from _snooze(handling, command)
     else:
         yield from _resolve(handling, command)
+
+
+def _open(handling: Handling, command: OpenException) -> Iterator[ExceptionOpened]:
+    """Open it, unless it was opened before: what was resolved stays so, and later figures say it in other words."""
+    if handling.opened is None:
+        yield ExceptionOpened(**command.model_dump())
 
 
 def _assign(handling: Handling, command: AssignException) -> Iterator[ExceptionEvent]:
@@ -89,6 +105,6 @@ decider: Decider[Handling] = Decider(
     Handling(),
     evolve,
     decide,
-    accepts=(AssignException, SnoozeException, ResolveException),
-    emits=(ExceptionAssigned, ExceptionSnoozed, ExceptionResolved),
+    accepts=(OpenException, AssignException, SnoozeException, ResolveException),
+    emits=(ExceptionOpened, ExceptionAssigned, ExceptionSnoozed, ExceptionResolved),
 )

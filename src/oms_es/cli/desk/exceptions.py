@@ -1,4 +1,4 @@
-"""`oms-es exceptions`: list, show, assign, snooze and resolve open exceptions."""
+"""`oms-es exceptions`: list, show, open, assign, snooze and resolve open exceptions."""
 
 from __future__ import annotations
 
@@ -12,19 +12,26 @@ import typer
 from oms_es import rendering as display
 from oms_es.app.verbs import id_of, named_as_typed
 from oms_es.cli.desk.orders import cursor
+from oms_es.cli.giving import do
 from oms_es.cli.terminal import Json, moment_of, print_json, reading, say, say_more, set_up, who, writing
 from oms_es.errors import NotFound
 from oms_es.kernel import Command, Recorded, Refused
 from oms_es.projections.operations.exception_history import RESOLVED
 from oms_es.reports.operations import exceptions
 from oms_es.reports.queries import Connection, Row
-from oms_es.schemas.operations.exception import AssignException, ResolveException, SnoozeException
+from oms_es.schemas.operations.exception import (
+    NOTICED,
+    AssignException,
+    OpenException,
+    ResolveException,
+    SnoozeException,
+)
 from oms_es.schemas.operations.refusals import OperationsRefusal
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Cause, Codec
 
-GIVEN_HERE: tuple[type[Command], ...] = (AssignException, SnoozeException, ResolveException)
-"""Commands of the vocabulary that these commands give; the fields that identify the exception are looked up."""
+GIVEN_HERE: tuple[type[Command], ...] = (OpenException, AssignException, SnoozeException, ResolveException)
+"""Commands of the vocabulary that these commands give; what identifies an open exception is looked up."""
 Name = Annotated[str, typer.Argument(metavar="EXCEPTION", help="The exception's id, or KIND/ORDER.")]
 After = Annotated[str | None, typer.Option(metavar="CURSOR", help="The cursor that the previous page ended with.")]
 Limit = Annotated[int, typer.Option(min=1, max=exceptions.PAGE_MAX, help="Rows of a page.")]
@@ -125,6 +132,22 @@ def show(exception: Name, *, json: Json = False) -> None:
         did = [(display.moment(h["recorded_at"]), h["what"], h["actor"], h["assignee"], h["note"]) for h in past]
         parts.append(display.grid("What people did", did, "time (UTC)", "what", "by", "for", "note"))
     display.console_on(sys.stdout).print(*parts, sep="\n")
+
+
+def open_one(
+    exception: Annotated[str, typer.Argument(metavar="NAME", help="A name of your own, by which it is opened once.")],
+    *,
+    detail: Annotated[str, typer.Option(help="What should be looked at, and where.")],
+    order: Annotated[str, typer.Option(help="The order that it is about, if any.")] = "",
+    json: Json = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Only say what would happen.")] = False,
+) -> None:
+    """Open an exception about something that the engine cannot know, for a person to look at. It is open until it is
+    resolved."""
+    order_id = id_of(order) if order else ""
+    with named_as_typed({order_id: order} if order else {}):
+        command = OpenException(exception_id=f"{NOTICED}/{exception}", detail=detail, order_id=order_id)
+        do(command, json=json, preview=preview)
 
 
 def assign(
@@ -243,6 +266,7 @@ def _conflict(connection: Connection, exception_id: str) -> exceptions.Conflict 
 app = typer.Typer(help="Open exceptions: what a person must look at, until it is settled.", no_args_is_help=True)
 app.command("list")(listed)
 app.command("show")(show)
+app.command("open")(open_one)
 app.command("assign")(assign)
 app.command("snooze")(snooze)
 app.command("resolve")(resolve)

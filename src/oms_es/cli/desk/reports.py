@@ -19,16 +19,19 @@ from oms_es.cli.terminal import (
     reading,
     say,
     set_up,
+    who,
 )
+from oms_es.cli.terminal import writing as with_engine
 from oms_es.history import moments
 from oms_es.reports import queries
 from oms_es.reports.delivering import delivery
 from oms_es.reports.delivering.formats import MAKERS
 from oms_es.reports.figures import answering, asking, definition, words, writing
 from oms_es.reports.figures.definition import Definition
-from oms_es.reports.figures.sources import CURRENCY, SOURCES, Source
+from oms_es.reports.figures.sources import SOURCES, Source
 from oms_es.reports.figures.words import BadReport
-from oms_es.reports.odd import finding, series
+from oms_es.reports.odd import finding, opening, series
+from oms_es.store.encoding.codec import Cause
 from oms_es.written_files import complete, write_file
 
 DAYS_SHOWN = 31
@@ -213,6 +216,9 @@ def odd_report(
     timezone: Annotated[
         str, typer.Option(metavar="ZONE", help="The time zone of days, such as Europe/Berlin.")
     ] = "UTC",
+    open_exceptions: Annotated[
+        bool, typer.Option("--open-exceptions", help="Open an exception for each, once, for a person to look at.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Days that are far from their own past: from the median of the same weekday in the eight weeks before."""
@@ -229,26 +235,33 @@ def odd_report(
         say(f"no day from {when.since} to {when.until}, without it, is odd; a series needs four weeks to be judged")
     else:
         _print_odd(found)
+    if open_exceptions and found:
+        _open_exceptions(found)
 
 
 def _print_odd(found: Sequence[finding.Found]) -> None:
     columns = ("day", "report", "of", "measure", "was", "expected", "usually from", "to", "times off")
-    rows = []
-    for one in found:
-        odd, currency = one.odd, str(one.of.get(CURRENCY, ""))
-        shape = answering.Column(one.measure, one.unit)
-        numbers = [
-            writing.shown([currency, _whole(n, one.unit)], [answering.Column(CURRENCY, ""), shape])[1]
-            for n in (odd.value, odd.expected, odd.low, odd.high)
-        ]
-        of = ", ".join(str(value or "none") for value in one.of.values())
-        rows.append((str(odd.day), one.report, of or "all", writing.title_of(shape), *numbers, f"{odd.times:+.1f}"))
+    rows = [
+        (
+            str(one.odd.day),
+            one.report,
+            opening.series_of(one) or "all",
+            opening.title_of(one),
+            *opening.numbers_of(one),
+            f"{one.odd.times:+.1f}",
+        )
+        for one in found
+    ]
     display.console_on(sys.stdout).print(display.grid("Odd days", rows, *columns, numbers=columns[4:]))
 
 
-def _whole(value: float, unit: str) -> float:
-    """Return amounts as whole minor units, also where the median lies between two; other values unchanged."""
-    return round(value) if unit == "minor" else value
+def _open_exceptions(found: Sequence[finding.Found]) -> None:
+    """Open an exception for each day that has none yet, and say for how many."""
+    with with_engine(set_up()) as engine:
+        opened = engine.append([(Cause(who()), opening.openings(found))])
+    left = max(0, len(found) - opening.OPENED_MAX)
+    more = f"; {left} that are less far off were left out" if left else ""
+    say(f"opened {len(opened)} exceptions{more}: `oms-es exceptions list --kind odd_day`")
 
 
 @app.command("daily-sales")

@@ -12,6 +12,7 @@ from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.operations import aside as a
 from oms_es.schemas.operations import subscription as sub
+from oms_es.schemas.operations.exception import ExceptionOpened
 from oms_es.schemas.shipment import tracker as t
 
 HOLD_KINDS = get_args(o.HoldKind)
@@ -22,6 +23,10 @@ Keys = Callable[[Any], Iterable[Key]]
 def key_of_exception(kind: str, subject: str) -> Keys:
     """Return a function for the key of an exception; `subject` is the event's field that names what it is about."""
     return lambda event: ((f"{kind}/{getattr(event, subject)}",),)
+
+
+def key_of_opened(event: ExceptionOpened) -> Iterable[Key]:
+    return ((event.exception_id,),)
 
 
 def each_of(*keys: Keys) -> Keys:

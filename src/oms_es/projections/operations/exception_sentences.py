@@ -17,6 +17,7 @@ from oms_es.schemas.values.sentences import finished
 DETAIL_CHARACTERS_MAX = 500
 TEMPLATES: Mapping[str, str] = {
     "DuplicateConflictFound": "the channel sent this order again with other content",
+    "ExceptionOpened": "{detail}",
     "OrderAmendmentRefused": "an amendment that came before the order does not fit it: {reason}",
     "OrderBackordered": "waits for {lacking}",
     "OrderCancellationRefused": "already with the carrier: {parcels}",

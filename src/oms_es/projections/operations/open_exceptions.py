@@ -1,11 +1,11 @@
 """Open exceptions: what a person must look at. A row is deleted when the matter is settled.
 
 Some kinds stay, because no later event settles them: a conflict between two versions of an order, a cancellation that
-came too late, money that could not be captured or refunded, a parcel that came back, and a carrier that contradicts
-itself. A broken promise is settled when its parcel leaves after all, and when its order releases the units: cancelled,
-or sourced elsewhere, where they are reserved or backordered again. A reaction that was put aside is settled when its
-dead letter is replayed, and a failing subscription when it is enabled again. A declined or failed payment is no
-exception: its order handles it.
+came too late, money that could not be captured or refunded, a parcel that came back, a carrier that contradicts itself,
+and what people or other systems noticed. A broken promise is settled when its parcel leaves after all, and when its
+order releases the units: cancelled, or sourced elsewhere, where they are reserved or backordered again. A reaction that
+was put aside is settled when its dead letter is replayed, and a failing subscription when it is enabled again. A
+declined or failed payment is no exception: its order handles it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from oms_es.projections.operations.exception_keys import (
     key_of_kept,
     key_of_new_round,
     key_of_numbers,
+    key_of_opened,
     key_of_promise,
     key_of_question,
     key_of_reaction,
@@ -50,6 +51,7 @@ from oms_es.schemas import stock as s
 from oms_es.schemas.catalog import serial as se
 from oms_es.schemas.operations import aside as a
 from oms_es.schemas.operations import subscription as sub
+from oms_es.schemas.operations.exception import ExceptionOpened
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.payment import provider as v
 from oms_es.schemas.returns import rma as r
@@ -268,6 +270,7 @@ def on_provider_reported(_row: Row | None, event: v.ProviderReported, recorded: 
 
 
 RAISED_BY: dict[type[Event], Keys] = {
+    ExceptionOpened: key_of_opened,
     o.OrderAmendmentRefused: key_of_exception("amendment_refused", "order_id"),
     o.OrderReportDisputed: key_of_exception("channel_contradiction", "order_id"),
     x.OrderCreditRefused: key_of_exception("credit_refused", "credit_id"),

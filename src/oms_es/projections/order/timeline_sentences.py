@@ -184,6 +184,7 @@ TEMPLATES: Mapping[type[Event], str] = {
     r.RmaCreditDue: "accepted, {resolution}",
     r.RmaCreditLeft: "{money} of the exchange's credit left over",
     r.RmaClosed: "return closed",
+    c.ExceptionOpened: "{exception_id} opened: {detail}",
     c.ExceptionAssigned: "{exception_id} assigned to {assignee}",
     c.ExceptionSnoozed: "{exception_id} put off until {until}",
     c.ExceptionResolved: "{exception_id} resolved: {note}",

@@ -1,4 +1,4 @@
-"""What people do about open exceptions: assign, snooze and resolve them.
+"""What people do about open exceptions: assign, snooze and resolve them, and open some themselves.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
@@ -64,6 +64,28 @@ class SnoozeException(ExceptionCommand):
     now: Moment
 
 
+NOTICED, ODD_DAY = "noticed", "odd_day"
+OPENED_KINDS = (NOTICED, ODD_DAY)
+
+
+class OpenException(Command):
+    """Open an exception about something that the engine cannot know, such as what a warehouse system or a person
+    noticed. It stays open until it is resolved, and is opened only once under its name.
+
+    `exception_id`: `noticed/NAME`, with a name of one's own; `odd_day/REPORT/DAY` are those that `oms-es report odd`
+    finds.
+    """
+
+    exception_id: Annotated[ExceptionId, Field(pattern=rf"^({'|'.join(OPENED_KINDS)})/[^\x00]+$")]
+    detail: Annotated[Text, Field(min_length=1)]
+    """What should be looked at, and where."""
+    order_id: PartName = ""
+
+    @property
+    def stream(self) -> str:
+        return f"exception-{self.exception_id}"
+
+
 class ExceptionEvent(Event):
     exception_id: str
     raised_at: Moment
@@ -90,3 +112,11 @@ class ExceptionResolved(ExceptionEvent):
     """
 
     note: str
+
+
+class ExceptionOpened(Event):
+    """A person or another system noticed something that needs a person."""
+
+    exception_id: str
+    detail: str
+    order_id: str = ""

@@ -5,14 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
 from dsl import Given
 from oms_es.aggregates.operations.exception import decider
 from oms_es.schemas.operations.exception import (
     SNOOZE_SECONDS_MAX,
     AssignException,
     ExceptionAssigned,
+    ExceptionOpened,
     ExceptionResolved,
     ExceptionSnoozed,
+    OpenException,
     ResolveException,
     SnoozeException,
 )
@@ -59,3 +64,20 @@ def test_it_is_put_off_until_a_moment_within_a_month_and_to_another_after() -> N
     for until in (NOON, NOON - timedelta(seconds=1), latest + timedelta(seconds=1)):
         Given(decider).when(SnoozeException(**OF, until=until, now=NOON)).then_refused("snooze_out_of_range")
     Given(decider, DONE).when(SnoozeException(**OF, until=latest, now=NOON)).then_refused("already_resolved")
+
+
+def test_what_a_person_noticed_is_opened_once_under_its_name_also_after_it_was_resolved() -> None:
+    named: Any = {"exception_id": "noticed/till-3", "order_id": "o"}
+    opened = ExceptionOpened(**named, detail="the till was short")
+    command = OpenException(**named, detail="the till was short")
+    Given(decider).when(command).then(opened)
+    Given(decider, opened).when(command).then()
+    Given(decider, opened).when(OpenException(**named, detail="in other words")).then()
+    done = ExceptionResolved(**named, raised_at=NOON, note="counted again")
+    Given(decider, opened, done).when(command).then()
+
+
+@pytest.mark.parametrize("name", ["backordered/o", "noticed", "noticed/", "odd_days/x", "Noticed/x"])
+def test_only_kinds_that_nothing_else_raises_are_opened_by_hand(name: str) -> None:
+    with pytest.raises(ValidationError):
+        OpenException(exception_id=name, detail="x")
