@@ -109,6 +109,7 @@ class Chain(NothingToSave):
                 return self._attempt()
             except Overtaken as error:
                 log.debug("chain overtaken", reason=str(error))
+                self.was_overtaken()
                 self.feed.refresh()
             except PositionLost as error:
                 log.warning("chain not committed, seeking", reason=str(error))
@@ -143,6 +144,9 @@ class Chain(NothingToSave):
     def commit(self, links: Links) -> None:
         """Raises Overtaken, PositionLost."""
         self.store.commit(links.draft, links.write)
+
+    def was_overtaken(self) -> None:
+        """Others wrote while it was decided: what was decided is dropped."""
 
     def begin(self) -> int:
         """The lowest position of all readers: everything new to any of them comes after it."""

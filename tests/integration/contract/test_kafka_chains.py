@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from integration.contract.test_kafka import CALM, OPEN, TURNS_MAX, passed, received, rows
-from oms_es.app import migrate
+from integration.contract.test_kafka_input import turn_until
+from oms_es.app import CONSUMERS, migrate
 from oms_es.app.workers import LOOKED_UP, ROLES, Workers
 from oms_es.kafka.client import Config
+from oms_es.kafka.groups.group_chain import GROUP_NEW_MAX, GroupChain
+from oms_es.processing.chain import NEW_MAX, Chain
 from oms_es.schemas.order import PlaceOrder
 from oms_es.store.recorder import EVENTS
 
+MANY, MANY_TRANSACTIONS = 150, 3
+"""More than a chain of an engine begins with."""
 CHAINED = ("OrderSourced", "StockReserved", "OrderLineAllocated", "OrderAllocated", "PaymentRequested")
 
 
@@ -34,6 +41,37 @@ def test_what_follows_from_an_order_is_one_transaction_of_a_worker_that_has_ever
     )
     assert (placed["topic"], *(row["topic"] for row in chained)) == ("OrderPlaced", *CHAINED)
     assert len({row["transaction"] for row in chained}) == 1
+
+
+def test_many_orders_that_come_at_once_are_a_few_transactions_of_such_a_worker(url: str, kafka: Config) -> None:
+    roles = [*(consumer.name for consumer in CONSUMERS), *LOOKED_UP]
+    with Workers(url, kafka, roles, relaying=True, chaos=CALM) as workers:
+        workers.submit("test", [OPEN, received("tea", MANY)])
+        turn_until(workers, lambda: workers.watermark.position(roles) == workers.last_position())
+        workers.submit("test", [an_order(str(number), "tea") for number in range(MANY)])
+        turn_until(workers, lambda: counted(url, CHAINED[-1])["events"] == MANY)
+    assert all(counted(url, topic)["transactions"] < MANY_TRANSACTIONS for topic in CHAINED)
+
+
+def counted(url: str, topic: str) -> dict[str, int]:
+    counting = f"SELECT count(*) AS events, count(DISTINCT xmin::text) AS transactions FROM {EVENTS} WHERE topic = %s"
+    (found,) = rows(url, counting, topic)
+    return found
+
+
+def test_a_chain_that_others_overtake_begins_with_less_and_with_more_again_once_it_is_committed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nothing: Any = None
+    chain = GroupChain((), nothing, nothing, nothing, nothing)
+    assert chain.new_max == GROUP_NEW_MAX
+    for _ in range(9):
+        chain.was_overtaken()
+    assert chain.new_max == NEW_MAX
+    monkeypatch.setattr(Chain, "commit", lambda *_: None)
+    for _ in range(9):
+        chain.commit(nothing)
+    assert chain.new_max == GROUP_NEW_MAX
 
 
 def test_where_the_facts_are_folded_elsewhere_who_asks_them_takes_steps_of_his_own(url: str, kafka: Config) -> None:

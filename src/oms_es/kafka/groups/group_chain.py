@@ -20,12 +20,17 @@ from oms_es.kafka.groups.feeds import EventTask, PartitionFeed
 from oms_es.kafka.groups.group_worker import GroupWorker
 from oms_es.kafka.groups.watermark import Relayed
 from oms_es.kernel import Event, GatewayUnavailable, Recorded
-from oms_es.processing.chain import FOLLOWING_MAX, NEW_MAX, Chain, Interested, interested_of
+from oms_es.processing.chain import NEW_MAX, Chain, Interested, Links, interested_of
 from oms_es.processing.readers import ConsumerWorker, FeedReader, ProjectionWorker
 from oms_es.store.log import Log
 from oms_es.store.store import Store
 
 NO_ONE = Interested((), ())
+GROUP_NEW_MAX = 1_000
+"""Events that a chain of one worker begins with, where no others hinder it: taken in steps they would be a transaction
+for each role and each partition."""
+GROUP_FOLLOWING_MAX = 5_000
+"""Events decided in one such chain."""
 
 
 class Known(NamedTuple):
@@ -48,11 +53,12 @@ class GroupChain(Chain):
         feed: Log,
         relayed: Callable[[], Relayed],
         topics: Callable[[], Mapping[str, int]],
-        new_max: int = NEW_MAX,
-        following_max: int = FOLLOWING_MAX,
+        new_max: int = GROUP_NEW_MAX,
+        following_max: int = GROUP_FOLLOWING_MAX,
         name: str = "chain",
     ) -> None:
         super().__init__((), (), store, feed, new_max, following_max, name)
+        self._limits = min(NEW_MAX, new_max), new_max
         self.groups = groups
         self.relayed = relayed
         self.topics = topics
@@ -77,6 +83,14 @@ class GroupChain(Chain):
     def stirred(self) -> bool:
         """Whether messages have come, or this worker has appended anything."""
         return self.feed.end > self._end or any(group.has_pending for group in self.groups)
+
+    def commit(self, links: Links) -> None:
+        super().commit(links)
+        self.new_max = min(2 * self.new_max, self._limits[1])
+
+    def was_overtaken(self) -> None:
+        """The less is decided at once, the less is in vain, and the sooner it is done."""
+        self.new_max = max(self.new_max // 2, self._limits[0])
 
     def begin(self) -> int:
         begin = super().begin()
