@@ -287,8 +287,7 @@ class Workers(Runtime):
             checkpoints,
         )
         RELAY_DEPTH.set_function(known(lambda: self.last_position() - publishers[0].position, OUTAGES))
-        states = [state.topic for state in STATES]
-        needed = [*EVENT_TOPICS.values(), *states, DEAD_LETTERS]
+        needed = [*EVENT_TOPICS.values(), *(state.topic for state in STATES), DEAD_LETTERS]
 
         def check(session: Any) -> None:
             missing = bool(producer.missing([LOG_CHECKPOINTS]))
@@ -299,7 +298,8 @@ class Workers(Runtime):
             for topic in replaced(session, producer.topic_ids(published)):
                 raise TopicReplaced(why_replaced(topic))
 
-        return Relay(Leadership(self.database_url), producer, publishers, check, note=self._note_relay)
+        lead = Leadership(self.database_url)
+        return Relay(lead, producer, publishers, check, note=self._note_relay, forget=checkpoints.forget)
 
     def _note_relay(self, problem: str, name: str = Relay.name) -> None:
         with suppress(*OUTAGES), self.recorder.datastore.transaction(commit=True) as curs:

@@ -28,6 +28,7 @@ from kafka.errors import (  # type: ignore[import-untyped] # the same
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
 )
 from kafka.partitioner.default import murmur2  # type: ignore[import-untyped] # the same
 
@@ -131,6 +132,14 @@ def too_large(message: Outgoing, what: str) -> TooLarge:
         f"allow that much: `kafka-configs.sh --bootstrap-server $OMS_KAFKA --alter --topic {topic} --add-config "
         f"max.message.bytes={MESSAGE_BYTES_MAX}`; then it goes on by itself"
     )
+
+
+def make_no_topics(cluster: Any) -> None:
+    """Ask for topics without having those made that are missing, as brokers do unless they are set up otherwise.
+
+    The library (3.0.12) has a setting for it, and passes it on to none of its requests.
+    """
+    cluster.config["allow_auto_create_topics"] = False
 
 
 class Topic(NamedTuple):
@@ -247,7 +256,7 @@ class Producer:
             KafkaTopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)
         ]
         try:
-            reader = KafkaConsumer(**self.config, enable_auto_commit=False, metrics_enabled=False)
+            reader = self._reader()
             try:
                 for topic_partition, end in reader.end_offsets(topic_partitions).items():
                     counts[topic_partition.topic] += end
@@ -285,13 +294,15 @@ class Producer:
             raise unanswered("topics", error) from error
         if not asked.is_done:
             raise KafkaUnavailable("topics: the brokers do not answer")
+        if asked.failed() and not isinstance(asked.exception, UnknownTopicOrPartitionError):
+            raise unanswered("topics", asked.exception)  # what it knows is of before
         return cluster
 
     def held(self, topic: str) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """The offset of the oldest message of each partition, and the one after its newest. Raises KafkaUnavailable."""
         topic_partitions = [TopicPartition(topic, number) for number in range(self.partitions([topic])[topic])]
         try:
-            reader = KafkaConsumer(**self.config, enable_auto_commit=False, metrics_enabled=False)
+            reader = self._reader()
             try:
                 asked = [KafkaTopicPartition(*topic_partition) for topic_partition in topic_partitions]
                 begins, ends = reader.beginning_offsets(asked), reader.end_offsets(asked)
@@ -318,6 +329,11 @@ class Producer:
             with suppress(Exception):
                 producer.close(timeout=CLOSE_SECONDS_MAX)
 
+    def _reader(self) -> Any:
+        reader = KafkaConsumer(**self.config, enable_auto_commit=False, metrics_enabled=False)
+        make_no_topics(reader._cluster)  # noqa: SLF001 - there is no public way
+        return reader
+
     def _opened(self) -> Any:
         if self._producer is None:
             self._producer = KafkaProducer(
@@ -332,6 +348,7 @@ class Producer:
                 max_block_ms=REQUEST_MS,
                 metrics_enabled=False,
             )
+            make_no_topics(self._producer._metadata)  # noqa: SLF001 - there is no public way
             # the library (3.0.12) splits what is too large, and then waits for ever for what it split; callers halve
             self._producer._sender._can_split = lambda _batch, _error: False  # noqa: SLF001 - nothing public says so
         return self._producer

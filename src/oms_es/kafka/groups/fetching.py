@@ -23,7 +23,6 @@ READING: Mapping[str, Any] = {
     "max_poll_records": MESSAGES_PER_POLL_MAX,
     "fetch_max_wait_ms": FETCH_WAIT_MS,
     "isolation_level": "read_committed",
-    "allow_auto_create_topics": False,
     "metrics_enabled": False,
 }
 

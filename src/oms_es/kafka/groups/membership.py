@@ -31,7 +31,7 @@ from kafka.errors import (  # type: ignore[import-untyped] # the same
 )
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped] # the same
 
-from oms_es.kafka.client import CLOSE_SECONDS_MAX, Config, Message, TopicPartition, unanswered
+from oms_es.kafka.client import CLOSE_SECONDS_MAX, Config, Message, TopicPartition, make_no_topics, unanswered
 from oms_es.kafka.groups.fetching import MESSAGES_PER_POLL_MAX, READING, FetchWatch, messages_of
 from oms_es.kafka.groups.reading import PositionGone, Unreadable, keep_failures_apart, why_unreadable
 
@@ -105,7 +105,7 @@ class Group:
         *,
         keeps_positions: bool = False,
     ) -> None:
-        """`ring` is called on the client's own thread when something has come in.
+        """`notify` is called on the client's own thread when something has come in.
 
         `keeps_positions`: the offset to read from is given by `seek`; without it, it is the one committed.
         """
@@ -274,8 +274,9 @@ class Group:
                 max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
                 **READING,
             )
+            make_no_topics(self._consumer._cluster)  # noqa: SLF001 - there is no public way
             self._consumer.subscribe(topics=list(self.topics), listener=self._rebalances)
-            self._watch.install(self._consumer._fetcher)  # noqa: SLF001 - there is no public way
+            self._watch.install(self._consumer._fetcher)  # noqa: SLF001 - the same
             keep_failures_apart(self._consumer._fetcher, self._fail)  # noqa: SLF001 - the same
         return self._consumer
 

@@ -18,7 +18,7 @@ from kafka import KafkaConsumer  # type: ignore[import-untyped] # the library ha
 from kafka import TopicPartition as KafkaTopicPartition
 from kafka.errors import KafkaError, LogTruncationError  # type: ignore[import-untyped] # the same
 
-from oms_es.kafka.client import CLOSE_SECONDS_MAX, Config, Message, TopicPartition, unanswered
+from oms_es.kafka.client import CLOSE_SECONDS_MAX, Config, Message, TopicPartition, make_no_topics, unanswered
 from oms_es.kafka.groups.feeds import Membership
 from oms_es.kafka.groups.fetching import READING, FetchWatch, messages_of
 from oms_es.kafka.groups.membership import Group
@@ -137,7 +137,8 @@ class SharedReader:
             self._consumer = KafkaConsumer(
                 **self.config, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", **READING
             )
-            self._watch.install(self._consumer._fetcher)  # noqa: SLF001 - there is no public way
+            make_no_topics(self._consumer._cluster)  # noqa: SLF001 - there is no public way
+            self._watch.install(self._consumer._fetcher)  # noqa: SLF001 - the same
             keep_failures_apart(self._consumer._fetcher, self._fail)  # noqa: SLF001 - the same
         return self._consumer
 

@@ -30,20 +30,24 @@ WHERE size > (SELECT position FROM {RELAY} WHERE name = %s) ORDER BY size LIMIT 
 
 class CheckpointPublisher:
     """Publishes signed checkpoints; that of the empty tree is left out. Without its topic it waits, and holds nothing
-    up: `missing` says so, and is set by who asks the brokers."""
+    up: `missing` says so, and is set by who asks the brokers; None while it is not known."""
 
     batch_max = CHECKPOINTS_PUBLISHED_MAX
 
     def __init__(self, producer: MessageProducer, topic: str) -> None:
         self.producer = producer
         self.place = TopicPartition(topic, 0)
-        self.missing = False
+        self.missing: bool | None = None
+
+    def forget(self) -> None:
+        """Another relay asks the brokers from now on, and reports what it finds."""
+        self.missing = None
 
     def begin(self, session: psycopg.Connection[Any], _epoch: int) -> None:
         session.execute(f"INSERT INTO {RELAY} (name) VALUES (%s) ON CONFLICT DO NOTHING", [NAME])
 
     def publish(self, session: psycopg.Connection[Any]) -> int:
-        if self.missing:
+        if self.missing is not False:
             return 0
         rows = session.execute(UNPUBLISHED, [NAME, CHECKPOINTS_PUBLISHED_MAX]).fetchall()
         if rows:

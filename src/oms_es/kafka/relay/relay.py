@@ -55,13 +55,16 @@ class Relay(NothingToSave):
         check: Callable[[Any], None] = lambda _session: None,
         timing: Timing = SYSTEM_TIMING,
         note: Callable[[str], None] = lambda _problem: None,
+        forget: Callable[[], None] = lambda: None,
     ) -> None:
-        """`check` raises TopicReplaced if a topic is not the one that was published to before.
+        """`check` raises TopicReplaced if a topic is not the one that was published to before; `forget` is called when
+        it is no longer this relay that checks, and `check` again as soon as it is.
 
         `note` is given what stops it, for questions to another process, and "" when it goes on.
         """
         self.check = check
         self.note = note
+        self.forget = forget
         self.timing = timing
         self.problem = ""
         self._noted = False  # the relay before this one may have stopped
@@ -149,3 +152,5 @@ class Relay(NothingToSave):
         self.producer.discard()
         self.leadership.release()
         self._begun = self._noted = False
+        self._checked = -CHECK_SECONDS
+        self.forget()
