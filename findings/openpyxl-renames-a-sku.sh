@@ -2,7 +2,8 @@
 # openpyxl 3.1.5: text such as KEY_x0041_B is another text for whoever opens the workbook with something else.
 #
 # Expected, from ECMA-376, part 1, 22.9.2.19: in a cell's text `_x0041_` stands for the character U+0041, so a writer has to
-# write the first underline as `_x005F_`. openpyxl's documentation says nothing of it.
+# write the first underline as `_x005F_`. openpyxl's documentation has `openpyxl.utils.escape` for
+# control characters, and does not say that cells are written without it.
 # Seen: it writes such text as it is, and reads it as it is, so a round trip finds nothing. A reader that keeps to the standard,
 # here python-calamine 0.9.1, reads KEYAB: the name of another article. xlsxwriter 3.3.1 escapes it, and is read right.
 #

@@ -92,12 +92,16 @@ def test_one_of_two_versions_is_taken_in_the_inbox(served: Served, shop: Shop, s
         (row,) = api.get(f"/v1/exceptions?order={order_id}&kind=duplicate_conflict").json()["items"]
         total = api.get(f"/v1/orders/{order_id}").json()["total_minor"]
         form = {"exception_id": name, "only_kind": "duplicate_conflict", "side": side, "note": "they called"}
+        form["raised_at"] = row["last_raised_at"]
         done = sent(support, "/console/inbox/take", form, of="/console/inbox")
         assert done.headers["location"].startswith("/console/inbox?kind=duplicate_conflict&done=")
         wait_for(lambda: not api.get(f"/v1/exceptions?order={order_id}&kind=duplicate_conflict").json()["items"])
         wait_for(lambda: api.get(f"/v1/orders/{order_id}").json()["total_minor"] == total + charged)
         path = f"/v1/exceptions/{quote(row['exception_id'], safe='')}:take"
-        assert api.post(path, json={"side": side}).json()["reason"] == "no_such_resource", "it is settled"
+        assert (
+            api.post(path, json={"side": side, "raised_at": row["last_raised_at"]}).json()["reason"]
+            == "no_such_resource"
+        ), "it is settled"
 
 
 def test_a_side_is_taken_only_by_a_caller_who_may_and_of_an_order_that_can_become_it(
@@ -105,14 +109,33 @@ def test_a_side_is_taken_only_by_a_caller_who_may_and_of_an_order_that_can_becom
 ) -> None:
     with served.client() as api:
         order_id, name = conflict(api, "not-taken", payment_token="another")
-        path = f"/v1/exceptions/{quote(name, safe='')}:take"
-        refused = api.post(path, json={"side": "theirs"})
+        shown = f"/v1/exceptions/{quote(name, safe='')}"
+        read = {"raised_at": api.get(shown).json()["last_raised_at"]}
+        refused = api.post(f"{shown}:take", json={"side": "theirs", **read})
         assert (refused.status_code, refused.json()["reason"]) == (409, "not_amendable")
-        assert api.get(f"/v1/exceptions/{quote(name, safe='')}").status_code == 200, "nothing was resolved"
-        assert api.post(path, json={"side": "both"}).status_code == 422
+        assert api.get(shown).status_code == 200, "nothing was resolved"
+        assert api.post(f"{shown}:take", json={"side": "both", **read}).status_code == 422
         backordered = f"/v1/exceptions/{quote(f'backordered/{order_id}', safe='')}:take"
-        wait_for(lambda: api.post(backordered, json={"side": "ours"}).status_code == 422)
+        wait_for(lambda: api.post(backordered, json={"side": "ours", **read}).status_code == 422)
         narrow = {"Authorization": f"Bearer {token(served.database_url, 'narrow', ['operations:write'])}"}
         with served.client(None) as other:
-            assert other.post(path, json={"side": "theirs"}, headers=narrow).status_code == 403
-            assert other.post(path, json={"side": "ours", "note": "a test"}, headers=narrow).status_code == 200
+            assert other.post(f"{shown}:take", json={"side": "theirs", **read}, headers=narrow).status_code == 403
+            taken = {"side": "ours", "note": "a test", **read}
+            assert other.post(f"{shown}:take", json=taken, headers=narrow).status_code == 200
+
+
+def test_a_version_that_came_after_the_page_was_read_is_not_taken(served: Served, shop: Shop) -> None:
+    with served.client() as api:
+        _, name = conflict(api, "three-versions", shipping_minor=777)
+        shown = f"/v1/exceptions/{quote(name, safe='')}"
+        read = api.get(shown).json()["last_raised_at"]
+        third = {**ordered("three-versions", sku="nowhere"), "shipping_minor": 888}
+        assert api.post("/v1/orders", json=third).status_code == 409
+        wait_for(lambda: api.get(shown).json()["last_raised_at"] != read)
+        for side in ("ours", "theirs"):
+            refused = api.post(f"{shown}:take", json={"side": side, "raised_at": read})
+            assert (refused.status_code, refused.json()["reason"]) == (409, "raised_again")
+        newest = {"side": "theirs", "raised_at": api.get(shown).json()["last_raised_at"]}
+        assert api.post(f"{shown}:take", json=newest).status_code == 200
+        assert api.post("/v1/orders", json=third).status_code == 200, "the order is as it was sent now"
+        assert api.post("/v1/orders", json={**third, "shipping_minor": 777}).status_code == 409

@@ -122,8 +122,12 @@ def place_order(order: Order, command: o.PlaceOrder) -> Iterator[o.OrderEvent]:
 
 
 def is_known_otherwise(order: Order, command: o.PlaceOrder) -> bool:
-    """Return whether the order was known with other content when the command was given, and stays as it was."""
-    return not command.cancelled and command.fingerprint in order.conflicts
+    """Return whether the order has other content, and stays as it is. One that was amended to this content since then
+    is as it was sent."""
+    if command.cancelled or command.fingerprint not in order.conflicts or order.content is None:
+        return False
+    named = {name: value for name, value in command.content.items() if name != "placed_at"}
+    return any(getattr(order.content, name) != value for name, value in named.items())
 
 
 def _names_its_customer(placed: o.OrderPlaced, command: o.PlaceOrder) -> bool:

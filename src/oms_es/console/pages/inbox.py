@@ -119,7 +119,7 @@ async def take(visit: Visit) -> Response:
     """Settle that an order was sent again with other content, by one of the two versions. Raise BadParameter."""
     given = visit.form
     exception_id = _named(given)
-    body = {name: given.get(name, "").strip() for name in ("side", "note")}
+    body = {name: given.get(name, "").strip() for name in ("side", "note", "raised_at")}
     _, done = await visit.api.post(at("v1", "exceptions", exception_id, verb="take"), body)
     return _back(visit, done)
 

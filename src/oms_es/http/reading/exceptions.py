@@ -117,7 +117,7 @@ DIFFERENCES: Mapping[str, Any] = {
         "properties": {
             "field": TEXT,
             "ours": {"description": "As the order is; null where it has none, or is personal."},
-            "theirs": {"description": "As its channel sent it last; null likewise."},
+            "theirs": {"description": "As its channel sent it, the newest other content; null likewise."},
             "personal": {"type": "boolean"},
         },
     },

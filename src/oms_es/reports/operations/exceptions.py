@@ -19,6 +19,7 @@ from oms_es.reports.queries import Connection, Row
 from oms_es.reports.streams import history, state
 from oms_es.schemas import order as o
 from oms_es.schemas.operations.exception import ResolveException
+from oms_es.schemas.operations.refusals import OperationsRefusal
 from oms_es.schemas.order.refusals import OrderRefusal
 from oms_es.schemas.values.personal import personal_fields
 from oms_es.store.encoding.codec import Codec
@@ -28,7 +29,7 @@ HISTORY_MAX = 200
 NEIGHBOURS_MAX = 20
 DUPLICATE = "duplicate_conflict"
 Side = Literal["ours", "theirs"]
-"""Of two versions of an order: as it is here, or as its channel sent it last."""
+"""Of two versions of an order: as it is here, or the newest other content that its channel sent."""
 
 OPEN = f"""
 SELECT e.*, seen_to.assignee, seen_to.note AS assigned_note, snoozed.until AS snoozed_until,
@@ -143,10 +144,12 @@ class Difference(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """An order in its current state, and as the channel sent it last."""
+    """An order in its current state, and the newest other content that its channel sent, with when that came. Content
+    that had come before is not news."""
 
     order: Order
     latest: o.DuplicateConflictFound
+    raised_at: datetime
 
     @property
     def differences(self) -> list[Difference]:
@@ -182,8 +185,19 @@ def about(row: Row) -> dict[str, Any]:
     return {**same, "raised_at": row["last_raised_at"]}
 
 
+def require_as_read(raised_at: datetime, read_at: datetime) -> None:
+    """Raise Refused if the exception was raised again since it was read."""
+    if raised_at != read_at:
+        raise Refused(
+            OperationsRefusal.RAISED_AGAIN,
+            f"it was raised at {raised_at.isoformat()}, since it was read: read it again",
+        )
+
+
 def taking(row: Row, conflict: Conflict, side: Side, note: str) -> list[Command]:
-    """Return the commands that settle a conflict, to be given together. Raise Refused if `theirs` cannot be taken."""
+    """Return the commands that settle a conflict as the row shows it, to be given together. Raise Refused if other
+    content came since then, or if `theirs` cannot be taken."""
+    require_as_read(conflict.raised_at, row["last_raised_at"])
     amendment = conflict.taken() if side == "theirs" else None
     why = f"took {side}" + (f": {note}" if note else "")
     return [*([amendment] if amendment else []), ResolveException(**about(row), note=why)]
@@ -201,8 +215,8 @@ def conflict_of_exception(connection: Connection, codec: Codec, exception_id: st
 
 def conflict_of(connection: Connection, codec: Codec, order_id: str) -> Conflict | None:
     events = history(connection, codec, f"order-{order_id}")
-    conflicts = [recorded.event for recorded in events if isinstance(recorded.event, o.DuplicateConflictFound)]
-    return Conflict(state(order.decider, events), conflicts[-1]) if conflicts else None
+    conflicts = [(one.event, one.recorded_at) for one in events if isinstance(one.event, o.DuplicateConflictFound)]
+    return Conflict(state(order.decider, events), *conflicts[-1]) if conflicts else None
 
 
 def _plain(content: o.OrderContent) -> dict[str, Any]:

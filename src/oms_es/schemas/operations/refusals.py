@@ -43,6 +43,11 @@ class OperationsRefusal(Refusal):
         "The document is to be kept until a day that is not over.",
         "Remove it after that day, which the detail names.",
     )
+    RAISED_AGAIN = (
+        "raised_again",
+        "The exception was raised again since it was read: there is something newer to decide about.",
+        "Read it again with `oms-es exceptions show`, then decide.",
+    )
     SNOOZE_OUT_OF_RANGE = (
         "snooze_out_of_range",
         "The time until which the exception would be snoozed is over, or too far away.",

@@ -1,7 +1,7 @@
 """An order that was sent again with other content is settled by keeping one of the two versions.
 
-Invariant: the order is amended and its exception resolved in one transaction, or nothing happens. An exception that was
-raised again after it was read stays open.
+Invariant: the order is amended and its exception resolved in one transaction, or nothing happens. Only the version that
+was read is taken: if the channel has sent another since then, the exception stays open.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from oms_es.http.routing import Body, Route
 from oms_es.kernel import Command
 from oms_es.reports.operations import exceptions
 from oms_es.reports.queries import Connection
-from oms_es.schemas.values.types import TEXT_LENGTH_MAX
+from oms_es.schemas.values.types import TEXT_LENGTH_MAX, Moment
 from oms_es.store.encoding.codec import Cause
 
 WRITE = "operations:write"
@@ -31,15 +31,17 @@ class Taking(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     side: exceptions.Side
-    """`ours` keeps the order as it is; `theirs` amends it to what its channel sent last, which needs the scope
-    `orders:place`, too."""
+    """`ours` keeps the order as it is; `theirs` amends it to the newest other content that its channel sent, and needs
+    the scope `orders:place`, too."""
+    raised_at: Moment
+    """When it was last raised, as `last_raised_at` says: if other content came since then, nothing is taken."""
     note: Annotated[str, StringConstraints(max_length=NOTE_LENGTH_MAX, strip_whitespace=True)] = ""
     """Why; recorded with the exception."""
 
 
 async def take(asked: Asked) -> Response:
-    """Settle a conflict. Raise NoResource if it is not open, Forbidden, BadParameter, or Refused if an amendment cannot
-    make the order what the channel sent."""
+    """Settle a conflict. Raise NoResource if it is not open, Forbidden, BadParameter, or Refused if another version has
+    come since it was read, or if an amendment cannot make the order what the channel sent."""
     asked.caller.require_all_channels("an exception is of no channel")
     body = Taking.model_validate_json(await asked.json_body())
     if body.side == "theirs":
@@ -60,6 +62,7 @@ def _commands(asked: Asked, body: Taking, connection: Connection) -> Sequence[Co
     conflict = exceptions.conflict_of_exception(connection, asked.services.codec, exception_id)
     if conflict is None:
         raise BadParameter("exception_id", "it is not about two versions of an order: say what was done with :resolve")
+    exceptions.require_as_read(row["last_raised_at"], body.raised_at)
     return exceptions.taking(row, conflict, body.side, body.note)
 
 
@@ -73,8 +76,15 @@ ROUTES: Sequence[Route] = (
         WRITE,
         take,
         (),
-        Body(Taking.model_json_schema, lambda: {"side": "theirs", "note": "the customer called"}),
-        answers={200: "It is settled.", 404: "None of that id is open.", 409: "An amendment cannot do it, and why."},
+        Body(
+            Taking.model_json_schema,
+            lambda: {"side": "theirs", "raised_at": "2026-01-05T12:00:00Z", "note": "the customer called"},
+        ),
+        answers={
+            200: "It is settled.",
+            404: "None of that id is open.",
+            409: "An amendment cannot do it, or another version came since; and why.",
+        },
         answer={
             "type": "object",
             "properties": {
