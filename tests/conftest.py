@@ -55,7 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 class FilesTogether(LoadScopeScheduling):  # type: ignore[misc] # as above
     """Distribute tests to several processes: one of them has the Kafka, and a file's tests stay together, as some
-    depend on earlier ones. The marks of `--dist=loadgroup` do not reach fixtures."""
+    go on where others end. The marks of `--dist=loadgroup` have no effect: pytest 9.2 has another name for what
+    pytest-xdist 3.8 writes them to."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid.partition("::")[0])
@@ -190,7 +191,7 @@ def kafka_address() -> Iterator[str]:
 
 @pytest.fixture
 def kafka(kafka_address: str) -> Config:
-    """Return the address of a Kafka with empty topics and no groups."""
+    """Return how to reach a Kafka with empty topics and no groups."""
     config = connection(kafka_address)
     empty(config)
     create_topics(config, topics(PARTITIONS), replicas=1)

@@ -1,4 +1,6 @@
-"""Strict checks of an HTML page: balanced tags, and nothing that the content security policy forbids."""
+"""Strict checks of an HTML page: balanced tags, labels of inputs, no script or style within the page, and no
+address elsewhere.
+"""
 
 from __future__ import annotations
 

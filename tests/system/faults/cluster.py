@@ -75,7 +75,7 @@ class Found(NamedTuple):
 
 
 def comes_first(world: Workload) -> list[Command]:
-    """Return the commands that open the locations and receive the first stock."""
+    """Return the commands that open the locations, receive the first stock and set its safety stock."""
     stocked: list[ReceiveStock | SetSafetyStock] = [*world.receipts(), *world.safety_stocks()]
     return [*world.locations(), *(command for command in stocked if command.sku in SKUS)]
 
@@ -194,7 +194,7 @@ class Channel(threading.Thread):
 
 
 class Cluster:
-    """The processes of the test; use it through the fixture `cluster`."""
+    """The processes of the test; use it by way of `cluster`, which starts and ends them."""
 
     def __init__(self, database: EmbeddedPostgres, kafka: Broker, url: str, nursery: Nursery, seed: int) -> None:
         self.database = database
@@ -284,7 +284,7 @@ class Cluster:
         return "\n".join(f"{m.name}: {m.log()[-2_000:]}" for m in self.members.values())
 
     def recovered(self, position: int, order_id: str) -> bool:
-        """Return whether everything reported up to the end of the log then, and the last order sent, is processed."""
+        """Return whether the log is processed up to the position, and the order is placed: both were the last then."""
         covered = self.observer.watermark.position(INTERESTS) >= position
         return covered and bool(self.rows("SELECT 1 FROM order_status WHERE order_id = %s", order_id))
 

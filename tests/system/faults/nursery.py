@@ -27,7 +27,7 @@ Program = Callable[[list[str]], int | None]
 
 
 class Child:
-    """A forked process with as much of the interface of Popen as tests need."""
+    """A process that the nursery forked, and not this one, with as much of the interface of Popen as tests need."""
 
     def __init__(self, pid: int, ended: Path) -> None:
         self.pid = pid

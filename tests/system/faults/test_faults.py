@@ -1,5 +1,5 @@
-"""Every kind of process is killed while orders come in: nothing is lost, nothing happens twice, and every row equals
-history.
+"""Processes and servers are killed, frozen and replaced while orders come in: nothing is lost, nothing happens twice,
+and every row equals history.
 
 OMS_TEST_FAULTS names the kinds (all of them by default), OMS_TEST_FAULT_TIMES how often each (once by default).
 """
@@ -167,7 +167,7 @@ def both() -> Iterator[tuple[EmbeddedPostgres, Broker]]:
 
 @pytest.fixture(scope="module")
 def out(request: pytest.FixtureRequest) -> Callable[[object], None]:
-    """Print to standard output, also where pytest captures it."""
+    """Return a function that prints to standard output, also where pytest captures it."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     console = display.console_on(sys.__stdout__ or sys.stdout)
 

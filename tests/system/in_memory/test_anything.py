@@ -276,7 +276,7 @@ class Anything(RuleBasedStateMachine):
             assert done or self._waits_for(row["order_id"]), (row["phase"], row["order_id"])
 
     def _waits_for(self, order_id: str) -> bool:
-        """Return what the order waits for: a person who has it on a list, the queue for stock, or a deadline."""
+        """Return whether the order waits for anything: a person with a list, the queue for stock, or a deadline."""
         lists = ("open_exceptions", "backorder_queue", "deadlines")
         return any(row["order_id"] == order_id for name in lists for row in self.engine.open_rows(name))
 

@@ -121,7 +121,7 @@ def _put_aside(engine: Engine) -> list[str]:
 
 
 def ignored(*markers: door.AtTheDoor) -> Callable[[pytest.MonkeyPatch], None]:
-    """Remove the rule: the type accepts what it accepted before."""
+    """Return a function that removes the rules: the type accepts what it accepted before."""
 
     def take_out(patch: pytest.MonkeyPatch) -> None:
         checked = door._checked

@@ -73,7 +73,7 @@ def reported(outside: Outside, *shapes: type[Command]) -> dict[str, Command]:
 
 
 def lives() -> Iterator[tuple[str, tuple[Command, ...]]]:
-    """Yield the name of a run, what precedes it, and its messages in their usual order."""
+    """Yield the name of each run, and its messages in their usual order."""
     yield "updated", (PLACE, READDRESSED, ENLARGED, *SHELVES)
     _, world = life(BERLIN, *SHELVES, PLACE, REFUND)
     said = reported(world, p.RecordAuthorization, p.RecordCapture, p.RecordRefund, sh.RecordBooking, sh.RecordMilestone)

@@ -59,7 +59,7 @@ def broken_promises(engine: WholeEngine) -> list[str]:
 
 
 def test_a_promise_that_a_count_broke_is_an_exception_until_the_order_is_cancelled() -> None:
-    """The order was paid for: the unit is not sourced elsewhere without a person's decision."""
+    """The payment was requested: the unit is not sourced elsewhere without a person's decision."""
     engine = WholeEngine()
     engine.submit(OpenLocation(location="berlin", country="DE"))
     engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))

@@ -1,4 +1,6 @@
-"""Every command and event of the vocabulary occurs in the simulation; those that cannot are listed with a reason."""
+"""Every command and every callback of the vocabulary occurs in the simulation; commands that do not are listed with
+the reason.
+"""
 
 from __future__ import annotations
 
