@@ -17,7 +17,7 @@ from statement_files import STRIPE, decimal
 
 
 def report_of(rows: list[dict[str, Any]], path: Path) -> None:
-    """Return a provider's report of what moved, with its references."""
+    """Write a provider's report of what moved, with its references."""
     with path.open("w", newline="") as file:
         written = csv.DictWriter(file, STRIPE)
         written.writeheader()

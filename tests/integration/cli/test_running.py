@@ -70,7 +70,7 @@ def running(url: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def port_of(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Return the port that the process printed."""
+    """Return the port that the process printed, and all that it printed up to there."""
     said = ""
     assert process.stderr
     for line in process.stderr:

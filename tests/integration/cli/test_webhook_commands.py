@@ -33,7 +33,7 @@ def said(url: str, command: str, given: str = "", code: int = 0) -> str:
 
 
 def followed(url: str) -> None:
-    """Wait until the read models have reached the end of the log."""
+    """Run an engine until the read models have reached the end of the log."""
     with Engine(url, simulated=False) as engine:
         while engine.loop.iterate():
             pass

@@ -42,7 +42,8 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def visiting(chromium: Browser, served: Served, role: str = "operator", **options: Any) -> Iterator[Page]:
-    """Sign in by typing the key. The browser's console must stay empty, and nothing may be fetched from elsewhere."""
+    """Sign in by typing the key. The browser's console must have no error or warning, and nothing may be
+    fetched from elsewhere."""
     wrong: list[str] = []
     context = chromium.new_context(base_url=served.url, **options)
     page = context.new_page()

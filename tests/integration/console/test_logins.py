@@ -1,4 +1,4 @@
-"""People sign in to the console at an OpenID provider, through the redirects of a real browser session."""
+"""People sign in to the console at an OpenID provider, through the redirects that a browser follows."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def filled(embedded_server: EmbeddedPostgres) -> Iterator[str]:
 
 
 class Explaining(psycopg.Connection[dict[str, Any]]):
-    """A connection that asks for the plan of every statement before it runs it."""
+    """A connection that asks for the plan of every query, with what it really read, before it runs it."""
 
     plans: list[tuple[str, Any]] = []
 
@@ -162,7 +162,7 @@ def test_what_reads_a_table_or_counts_it_is_found(filled: str) -> None:
 
 
 def too_much(plan: dict[str, Any]) -> list[tuple[str, str | None, int]]:
-    """Yield the steps that read more than a page needs, or a large table from its beginning."""
+    """Return the steps that read more than a page needs, or a large table from its beginning."""
     found = [(step["Node Type"], step.get("Relation Name"), read_by(step)) for step in steps(plan)]
     return [one for one in found if one[2] > READ_MAX or (one[0] == "Seq Scan" and one[1] in FILLED)]
 

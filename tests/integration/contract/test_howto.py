@@ -55,7 +55,7 @@ def reported(workers: Workers, url: str) -> dict[str, Any]:
 
 
 def instants(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the text with instants in one notation: PostgreSQL's and RFC 3339 in UTC differ."""
+    """Return the row with its instants parsed: PostgreSQL and RFC 3339 in UTC write one instant in two ways."""
     return {
         name: datetime.fromisoformat(value) if value and name.endswith("_at") else value for name, value in row.items()
     }

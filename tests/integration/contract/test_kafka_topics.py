@@ -298,7 +298,7 @@ def position_of_relay(url: str) -> int:
 
 
 def stopped_of(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """Return what `oms-es status` reports from a process other than the worker's."""
+    """Return what is stopped as `oms-es status` reports it, which knows nothing of the worker's memory."""
     capsys.readouterr()
     code = cli.main(["status", "--json"])
     stopped: dict[str, str] = json.loads(capsys.readouterr().out)["stopped"]

@@ -216,7 +216,8 @@ def test_what_was_done_and_not_answered_is_found_under_its_key_and_not_asked_for
 
 
 def overdue(engine: Engine, clock: Clock, seconds: float) -> None:
-    """Advance the clock beyond the time at which the callback was due."""
+    """Advance the clock beyond the time at which the callback was due, and let the ticker of another engine, which has
+    not looked yet, see that it has not come."""
     clock[0] += timedelta(seconds=seconds)
     with Engine(engine.database_url, clock=lambda: clock[0], consumers=()) as later:
         later.settle()

@@ -88,7 +88,7 @@ def allow(running: Broker, certificates: Path) -> None:
 
 @pytest.fixture
 def environment(secured: Broker, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Return the settings of the page."""
+    """Set the environment variables that the page sets."""
     exports = here(blocks("secure-kafka.md", "bash")[3], certificates).replace(":9094", f":{secured.port}")
     for name, value in re.findall(r"^export (\w+)=(.*)$", exports, re.MULTILINE):
         monkeypatch.setenv(name, value)

@@ -242,7 +242,7 @@ def test_a_zombie_whose_position_was_taken_over_changes_nothing(url: str, store:
 
 
 class AcknowledgementLost(Recorder):
-    """A connection whose commits succeed while their acknowledgements are lost."""
+    """A recorder whose first commit succeeds while its acknowledgement is lost."""
 
     lost = 0
 
@@ -374,7 +374,7 @@ def test_the_cache_is_bounded_and_what_fell_out_of_it_is_loaded_again(url: str) 
 
 
 class Overtaken(Recorder):
-    """A store that another writer overtakes before it has the append lock."""
+    """A recorder that another writer overtakes before it has the append lock."""
 
     meanwhile: Callable[[], object]
 

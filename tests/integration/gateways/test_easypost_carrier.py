@@ -415,7 +415,8 @@ class Story:
         self.engine.pass_time(seconds)
 
     def scan(self, *, all_the_way: bool = False) -> None:
-        """Scan a parcel with a known booking: only one with a label can be scanned."""
+        """Scan some parcels whose booking is known here, or each to its delivery: only one with a label can be
+        scanned."""
         known = {number for row in self.on_their_way() for number in row}
         for number in sorted(known.intersection(self.account.standing())):
             if all_the_way or self.random.random() < 0.5:

@@ -1,4 +1,6 @@
-"""An engine process that books at EasyPost is killed in the middle of a booking, and polls after its restart."""
+"""An engine process that books at EasyPost is killed in the middle of a booking, and what webhooks did not report
+is polled.
+"""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_where_a_payment_goes_follows_from_what_it_says_alone() -> None:
 
 
 def test_a_named_gateway_is_asked_whatever_the_token_says_and_all_that_follows_goes_there(world: World) -> None:
-    """By its token it would go to Stripe, also as the only provider's new payment."""
+    """By its token the payment would go to Alipay, and by its authorization the refund."""
     before = len(world.stripe.intents), len(world.alipay.prepared)
     named = asked("authorize", 50, "qr", currency="CNY")._replace(gateway="stripe")
     follows = asked("refund", 50, authorization="alipay:whatever")._replace(gateway="stripe")

@@ -25,7 +25,7 @@ POST = b"POST /posted HTTP/1.1\r\nHost: x\r\n"
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Return the paths that the application was asked for; the address ends with the port."""
+    """Return the paths that the application was asked for, after the port, which comes first."""
     monkeypatch.setattr(served, "HEAD_SECONDS_MAX", SOON)
     monkeypatch.setattr(served, "UNREAD_SECONDS_MAX", SOON)
     paths: list[str] = []

@@ -121,7 +121,7 @@ def test_an_order_is_paid_by_its_code_and_what_is_not_signed_changes_nothing(
 
 
 def assert_kuaidi100_hears_its_own_word(there: Shop) -> None:
-    """Assert that a report about an unknown number is acknowledged, and its history kept, each line once."""
+    """Assert that a report about an unknown number is acknowledged, also when repeated, and a forged one refused."""
     server = Kuaidi100Server("c", "k", time.time)
     server.scan("yuantong", "YT1", "1", "已揽收")
     body = server.push("yuantong", "YT1", SALT)
@@ -136,7 +136,8 @@ def assert_kuaidi100_hears_its_own_word(there: Shop) -> None:
 
 
 def assert_alipay_hears_its_own_word(there: Shop) -> None:
-    """Assert that a report about an order made elsewhere is acknowledged, and kept once for a person."""
+    """Assert that a report about an order made elsewhere is acknowledged, also when repeated, and a forged one, or one
+    of another app, refused."""
     books, form = there.alipay.books, {"Content-Type": "application/x-www-form-urlencoded"}
     books.prepare({"out_trade_no": "shop-7", "total_amount": "10.00", "subject": "茶", "qr_code_timeout_express": "9m"})
     assert books.pay("shop-7")

@@ -56,7 +56,7 @@ def messages_with(cards: Cards) -> Iterator[Outgoing]:
 
 
 def messages_of_a_person() -> Iterator[Outgoing]:
-    """Return messages with the number in the place of an invalid value, and in the place of a name."""
+    """Return messages with a person's name in the place of an invalid value, and of a field's name."""
     wrongs: tuple[dict[str, Any], ...] = (
         *({PERSON: 1}, {"currency": PERSON}, {"type": PERSON}, {"metadata": {PERSON: {}}}, {"channel": PERSON}),
     )

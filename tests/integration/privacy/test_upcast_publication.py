@@ -41,7 +41,8 @@ class GuestArrivedToday(Event):
 
 
 def in_two(body: dict[str, Any]) -> dict[str, Any]:
-    """Split a name in two; a placeholder becomes two placeholders."""
+    """Split a name in two, and count its words: a placeholder becomes two placeholders, and a count that is wrong of
+    the person."""
     first, _, last = body["name"].partition(" ")
     return {"order_id": body["order_id"], "first": first, "last": last, "names": len(body["name"].split())}
 

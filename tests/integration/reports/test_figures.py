@@ -121,7 +121,7 @@ def live_answer(url: str, one: Definition, **how: Any) -> Answer:
 
 
 def answered(url: str, name: str, **how: Any) -> Answer:
-    """Return the report's rows over all facts."""
+    """Return the report's answer with all rows, and not the top ones only."""
     return live_answer(url, definition.named(name).model_copy(update={"top": None, "sort": None}), **how)
 
 
@@ -209,7 +209,7 @@ def compare_with_duckdb(url: str, directory: Path, last: datetime) -> set[str]:
 
 
 def export_of(history: Sequence[Recorded], directory: Path) -> Path:
-    """Return the events as an export of their database has them."""
+    """Write the events as an export of their database has them; return the directory."""
     columns = {
         name: kind for name, kind in events.COLUMNS.items() if name in ("position", "event", "recorded_at", "body")
     }

@@ -30,7 +30,7 @@ A_DAY, ON_THE_ODD_DAY = 12, 60
 
 @pytest.fixture(scope="module")
 def url(embedded_server: EmbeddedPostgres) -> Iterator[str]:
-    """Return the database of ten weeks with as many orders each day, except for one."""
+    """Return the database of ten weeks with about as many orders each day, except for one."""
     with fresh_database(embedded_server) as fresh:
         migrate(fresh)
         columns = order_milestones.table.columns

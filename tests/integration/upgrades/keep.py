@@ -37,7 +37,7 @@ def main(version: str) -> None:
 
 
 def statements(dumped: str) -> str:
-    """Yield a dump's statements without psql's commands, one server version's settings, and the default schema."""
+    """Return a dump's statements without psql's commands, one server version's settings, and the default schema."""
     lines = (line for line in dumped.splitlines() if not line.startswith(("\\", "--", "SET ", "CREATE SCHEMA")))
     return "\n".join(line for line in lines if line)
 

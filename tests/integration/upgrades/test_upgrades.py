@@ -98,7 +98,7 @@ def test_a_migration_that_was_interrupted_goes_on(database_url: str) -> None:
 
 
 def with_other_columns(projection: Projection) -> Projection:
-    """Return projections as another release would have them: a number stored as text, a count of events added, a
+    """Return the projection as another release would have it: a number stored as text, a count of events added, a
     country removed."""
 
     def other(fold: Fold) -> Fold:

@@ -40,7 +40,7 @@ def failed(url: str) -> dict[str, list[str]]:
 
 
 def event(topic: str, change: str, *, nth: int = 0) -> str:
-    """Change one stored event of this type."""
+    """Return the SQL statement that changes one stored event of this type."""
     return (
         f"UPDATE oms_events SET state = convert_to({change}, 'UTF8') WHERE notification_id = "
         f"(SELECT notification_id FROM oms_events WHERE topic = '{topic}' ORDER BY 1 OFFSET {nth} LIMIT 1)"
