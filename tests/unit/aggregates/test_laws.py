@@ -700,7 +700,7 @@ def forgotten_holds(state: order.Order, history: Sequence[Event]) -> None:
 
 
 def held_holds(state: order.Order) -> None:
-    """Assert that only what a hold is for is missing, and that only parcels that have not left are stopped."""
+    """Assert that what an order is held for is gone, and that only parcels that have not left are stopped."""
     assert ("payment" in state.holds) == bool(state.held_for)
     assert {effect for effect in state.held_for if effect != OTHERWISE} <= set(state.gone)
     assert all(state.shipments[key] == "open" for key in state.stopping)

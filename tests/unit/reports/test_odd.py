@@ -32,7 +32,7 @@ def counts(chance: random.Random, mean: float) -> Day:
 
 
 def bursts(chance: random.Random, mean: float) -> Day:
-    """Return a series that is more uneven than chance alone: each day is good or bad."""
+    """Return a day of a series that is more uneven than chance alone: each day is good or bad."""
     return Day(poisson(chance, mean * chance.gammavariate(20, 1 / 20)), is_count=True)
 
 

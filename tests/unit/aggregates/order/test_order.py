@@ -177,7 +177,7 @@ def given_order(*events: Event) -> Given:
 
 
 def history(*commands: Command) -> tuple[list[Event], Order]:
-    """Return the state after a sequence of commands."""
+    """Return the events of a sequence of commands, and the state after them."""
     events: list[Event] = []
     state = Order()
     for command in commands:

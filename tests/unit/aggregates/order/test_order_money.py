@@ -567,7 +567,7 @@ def test_units_are_worth_what_is_left_of_what_was_paid_for_their_line() -> None:
 
 
 def sets(*parcels: tuple[Units, ...]) -> tuple[Command, ...]:
-    """Return two sets of two cups and a pot."""
+    """Return the commands of an order of two sets of two cups and a pot, up to its payment."""
     held = [one for items in parcels for one in items]
     assigned = tuple(o.Assignment(sku=sku, location=at, quantity=n) for sku, at, n in held)
     return (

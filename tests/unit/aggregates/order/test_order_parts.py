@@ -491,7 +491,7 @@ def test_what_is_split_off_a_bundle_is_a_bundle_still() -> None:
 
 
 def sent_before(name: str, order_id: str) -> Any:
-    """Return an order of the engine whose external id came from a channel, as was possible once."""
+    """Return what places an order of a channel with a name that is the engine's now: history has some, from before."""
     return o.PlaceJoined(
         order_id=order_id, from_order_id="x", content=placed(external_id=name).model_copy(), transfers=()
     )

@@ -1,7 +1,5 @@
 """No more comes back than was shipped, and no unit is credited twice; three tests per rule: it happens, nothing
 happens when it is repeated, it is refused.
-
-Three tests per rule: it happens, nothing happens when it is asked again, it is refused.
 """
 
 from __future__ import annotations

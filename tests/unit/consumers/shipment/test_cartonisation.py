@@ -65,7 +65,7 @@ def test_the_exact_packing_is_never_worse_than_the_quick_one_and_the_quick_one_a
 
 
 def test_the_exact_packing_finds_what_first_fit_misses() -> None:
-    """By volume, 6+2, 5+3 and 4+4 of 8 fit into three boxes; packing the largest first takes four."""
+    """By volume, 7+6+3 and 5+5+4+2 of 16 fit into two boxes; the exact packing never needs more than first fit."""
     largest = BOXES[-1]
     eighth = largest.volume_ml * FILL_PERCENT // 100 // 16
     sizes = [Size(1, n * eighth) for n in (7, 6, 5, 5, 4, 3, 2)]

@@ -43,7 +43,7 @@ def level(sku: str, location: str, atp: int, **more: Any) -> Row:
 
 
 def results(open_places: list[Row], **atp: dict[str, int]) -> Any:
-    """Return what sourcing decides. `atp`: units by SKU and location."""
+    """Return the rows that sourcing looks up. `atp`: units by SKU and location."""
     return {
         "locations": {True: open_places},
         "sourcing_rules": {True: []},

@@ -1,4 +1,4 @@
-"""Stripe's webhook events: what each reports, of which payment and amount, and a reason for each that is skipped."""
+"""Stripe's webhook events: what each reports, of which payment and amount, and a reason for each that is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An order is found by each SKU that it contains, and by its recipient."""
+"""An order is found by each SKU that it has or once had, and by its recipient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every unit of a deposit is held, applied, refunded or forfeited, and none is counted twice."""
+"""Every unit of a deposit is held, applied, refunded or lost, and none is counted twice."""
 
 from __future__ import annotations
 

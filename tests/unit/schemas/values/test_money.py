@@ -1,4 +1,4 @@
-"""Apportioning money: the sum is exact, no share is more than a unit off, and a larger weight never gets less."""
+"""Apportioning money: the sum is exact, no share is a unit off, and a larger weight never gets less."""
 
 from __future__ import annotations
 
