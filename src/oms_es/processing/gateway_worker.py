@@ -15,7 +15,7 @@ import structlog
 from pydantic import ValidationError
 
 from oms_es.door import brought_in
-from oms_es.kernel import Command, Gateway, GatewayUnavailable, Recorded, Refused
+from oms_es.kernel import Command, Gateway, GatewayUnavailable, Recorded, Refused, WaitsForEngine
 from oms_es.processing import metrics
 from oms_es.processing.readers import BATCH_MAX, CommandWorker
 from oms_es.store.clock import SYSTEM_TIMING
@@ -74,17 +74,22 @@ class GatewayWorker(CommandWorker):
         self.held: list[Recorded] = []
         """Not answered, the earliest first."""
         self.held_until = 0.0
-        self.why_held = ""
+        self.why_held = GatewayUnavailable("")
         self._held_seconds = 0.0
         self._ahead: dict[UUID, int] = {}
         """Positions of what was answered beyond the saved one."""
         self._random = Random(0)
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether an external system left what was asked last without an answer."""
+        return not isinstance(self.why_held, WaitsForEngine)
+
     def take_next(self) -> int:
         """What is held and due first. Raises GatewayUnavailable where as much is held as may be."""
         again = self._ask_again() if self.held and self.monotonic() >= self.held_until else 0
         if not again and self.held and (len(self.held) >= HELD_MAX or len(self._ahead) >= AHEAD_MAX):
-            raise GatewayUnavailable(self.why_held)
+            raise type(self.why_held)(str(self.why_held))
         return again or super().take_next()
 
     def is_due(self) -> bool:
@@ -138,7 +143,7 @@ class GatewayWorker(CommandWorker):
         except GatewayUnavailable as error:
             if may_raise and not error.answered:
                 raise
-            self.why_held = str(error)
+            self.why_held = error
             answers = [*error.answered, *[None] * (len(asked) - len(error.answered))]
         in_turn = zip(asked, answers, strict=True)
         return {one.event_id: commands for one, commands in in_turn if commands is not None}
@@ -149,7 +154,7 @@ class GatewayWorker(CommandWorker):
         try:
             self._attempt(self._next_held(), self.seen)
         except GatewayUnavailable as error:
-            self.why_held = str(error)
+            self.why_held = error
         finally:
             self.seen = max(seen, self.seen)
         answered = held - len(self.held)
@@ -167,8 +172,8 @@ class GatewayWorker(CommandWorker):
         return sorted([*first[start:], *first[:start]][: self.batch_max], key=POSITION)
 
     def _hold(self, held: list[Recorded]) -> None:
-        if held and not self.held and not self._held_seconds:
-            log.warning("held while others go on", consumer=self.name, intents=len(held), error=self.why_held)
+        if held and not self.held and not self._held_seconds and self.is_unanswered:
+            log.warning("held while others go on", consumer=self.name, intents=len(held), error=str(self.why_held))
         self.held = held
         if held and not self._held_seconds:
             self._wait()

@@ -20,7 +20,7 @@ from types import FrameType
 import structlog
 
 from oms_es.database.reasons import is_disk_full
-from oms_es.kernel import GatewayUnavailable
+from oms_es.kernel import GatewayUnavailable, WaitsForEngine
 from oms_es.processing.gateway_worker import GatewayWorker
 from oms_es.processing.readers import DELIVERIES_PER_ITERATION_MAX, FeedReader, Stopped, Stopping, Waiter, Worker
 from oms_es.store.clock import SYSTEM_TIMING, Timing
@@ -86,6 +86,7 @@ class Loop:
         self.outage = ""
         self._all_stepped = True  # in the last turn
         self._paused_until: dict[str, float] = {}
+        self._unanswered: set[str] = set()
         self._pauses: dict[str, float] = {}
 
     def seek(self) -> None:
@@ -136,9 +137,10 @@ class Loop:
         return [worker for worker in self.workers if isinstance(worker, FeedReader)]
 
     def paused(self) -> list[str]:
-        """The gateways that do not answer at the moment, or not every request; they are tried again."""
-        holding = [w.name for w in self.workers if isinstance(w, GatewayWorker) and w.held]
-        return sorted({*self._paused_until, *holding})
+        """The gateways that do not answer at the moment, or not every request; they are tried again. One that waits for
+        what the engine is about to do is none of them."""
+        holding = [w.name for w in self.workers if isinstance(w, GatewayWorker) and w.held and w.is_unanswered]
+        return sorted({*self._unanswered, *holding})
 
     def behind(self, end: int) -> int:
         """Return how many events the slowest running reader has not seen, of a log that ends at this position."""
@@ -227,11 +229,16 @@ class Loop:
     def _pause(self, name: str, error: GatewayUnavailable) -> None:
         self._pauses[name] = min(OUTAGE_SECONDS_MAX, 2 * self._pauses.get(name, self.poll_seconds / 4))
         self._paused_until[name] = self.timing.monotonic() + self._pauses[name]
+        if isinstance(error, WaitsForEngine):
+            self._unanswered.discard(name)
+            return
+        self._unanswered.add(name)
         log.warning("gateway unavailable", consumer=name, retry_in_seconds=self._pauses[name], error=str(error))
 
     def _go_on(self, name: str) -> None:
         self._pauses.pop(name, None)
         self._paused_until.pop(name, None)
+        self._unanswered.discard(name)
 
     def _wait_for_gateways(self) -> int:
         """1 after waiting for a paused gateway, or for what one holds that is not paused, 0 if there is none."""

@@ -5,10 +5,12 @@ writers, with repeated requests, and after a person was forgotten.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -26,12 +28,13 @@ from oms_es.app.replaying import replayed
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.modes import Chaos
-from oms_es.kernel import Command, GatewayUnavailable
+from oms_es.kernel import Command, GatewayUnavailable, Refused, WaitsForEngine
 from oms_es.reports.finance import invoices
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance import account as a
 from oms_es.schemas.finance import invoicing as v
+from oms_es.schemas.finance.refusals import FinanceRefusal
 from oms_es.schemas.operations.document import AttachDocument, RemoveDocument
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.statements.invoices.fields import Invoice
@@ -298,6 +301,60 @@ def test_an_invoice_stays_where_its_credit_notes_give_back_more_tax_than_it_woul
         assert (cancelled["kind"], again["kind"], again["tax_minor"]) == ("credit_note", "invoice", 160)
     report = verify(database_url, DECIDERS, PROJECTIONS, Codec(EVENTS))
     assert report.passed, [check for check in report.checks if check.failed]
+
+
+def test_what_refers_to_a_document_that_was_put_aside_is_put_aside_too_and_is_replayed_after_it(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither holds up what comes after it: another order has its invoice meanwhile."""
+
+    def refused(*_: Any) -> None:
+        raise Refused(FinanceRefusal.INVOICE_NOT_DRAWN_UP, "it cannot be drawn up today")
+
+    migrate(database_url)
+    with Engine(database_url) as engine:
+        placed, other = order(1), order(2)
+        give(engine, OPEN, STOCK, ACME)
+        with monkeypatch.context() as patch:
+            patch.setattr("oms_es.app.invoicing.issuing.drawn_up", refused)
+            give(engine, placed)
+        for refund in ("r-1", "r-2"):
+            give(engine, o.RefundOrder(order_id=placed.order_id, refund_id=refund, goodwill_minor=100))
+        give(engine, other)
+        assert [len(issued(engine, one)) for one in (placed, other)] == [0, 1]
+        with engine.recorder.datastore.cursor() as curs:
+            letters = sorted(dead_letters.listed(curs), key=lambda letter: letter.id)
+        assert [letter.reason for letter in letters] == ["invoice_not_drawn_up", "invoice_missing", "invoice_missing"]
+        assert replayed(engine, "ann", letters[1]).startswith("invoice_missing")
+        for letter in letters:
+            assert replayed(engine, "ann", letter) == ""
+            engine.settle()
+        bill, first, second = issued(engine, placed)
+        assert [one["kind"] for one in (bill, first, second)] == ["invoice", "credit_note", "credit_note"]
+    report = verify(database_url, DECIDERS, PROJECTIONS, Codec(EVENTS))
+    assert report.passed, [check for check in report.checks if check.failed]
+
+
+def test_what_waits_for_the_engine_is_no_gateway_that_does_not_answer(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(database_url)
+    with Engine(database_url) as engine:
+        give(engine, OPEN, STOCK, ACME)
+        placed = order(1)
+        for error, silent in ((WaitsForEngine("in a moment"), []), (GatewayUnavailable("out"), ["invoicing"])):
+            with monkeypatch.context() as patch:
+                asked = Mock(side_effect=error)
+                patch.setattr(InvoicingGateway, "perform", asked)
+                assert engine.submit("test", [placed]) == []
+                for _ in range(400):
+                    if not engine.loop.iterate() and asked.called:
+                        break
+                    time.sleep(0.01)
+                assert (asked.called, engine.loop.paused()) == (True, silent)
+        engine.settle()
+        assert engine.loop.paused() == []
+        assert len(issued(engine, placed)) == 1
 
 
 def test_a_person_is_forgotten_and_the_invoice_stays_for_its_term(engine: Engine) -> None:

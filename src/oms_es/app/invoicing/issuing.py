@@ -7,7 +7,8 @@ Decides  nothing: what a document says follows from history up to the movement, 
 
 A document is made of the event with its number alone, and kept before the event that names it: after a kill the same
 bytes are made again. One that refers to another waits until that has its number, and until a correction of it that was
-asked for before is made or put aside.
+asked for before is made or put aside. Where the other one was put aside itself, this one is too: it holds up no one,
+and is replayed after it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,17 @@ from oms_es.app.invoicing.content import (
     seller_then,
     standing_of,
 )
-from oms_es.kernel import Command, Event, GatewayUnavailable, Lookup, LookupResults, Recorded, Refused, Row
+from oms_es.kernel import (
+    Command,
+    Event,
+    GatewayUnavailable,
+    Lookup,
+    LookupResults,
+    Recorded,
+    Refused,
+    Row,
+    WaitsForEngine,
+)
 from oms_es.projections.finance.invoices import document_of
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance import invoicing as v
@@ -92,16 +103,17 @@ class InvoicingGateway:
         Raise GatewayUnavailable while the database does not answer, or a document refers to one without a number.
         """
         answered: list[Sequence[Command] | None] = []
-        waiting = ""
+        waiting: GatewayUnavailable | None = None
         sellers = self.stream(v.SELLERS_STREAM)
         for intent in intents:
             try:
                 answered.append(tuple(self._commands(intent, sellers)))
             except GatewayUnavailable as error:
-                waiting = str(error)
+                waiting = waiting if type(waiting) is GatewayUnavailable else error
                 answered.append(None)
         if waiting:
-            raise GatewayUnavailable(waiting, answered if any(one is not None for one in answered) else ())
+            waiting.answered = answered if any(one is not None for one in answered) else ()
+            raise waiting
         return [one for one in answered if one is not None]
 
     def _commands(self, intent: Recorded, sellers: Sequence[Recorded]) -> Iterator[Command]:
@@ -122,21 +134,34 @@ class InvoicingGateway:
         if seller is None:
             self._say_once()
             return
-        earlier = [name_of(one) for one in story.moved if one.position < intent.position]
+        before = [one for one in story.moved if one.position < intent.position]
+        earlier = [name_of(one) for one in before]
         rows: Mapping[str, Row] = self._rows(event.payment_id)
         if name_of(intent) in rows:
             return  # numbered in another year, or longer ago than its series remembers
-        missing = [name for name in earlier if name not in rows]
-        if missing and not isinstance(event, p.PaymentCaptured):
-            raise GatewayUnavailable(f"the document of {missing[0]} has no number yet, which this one refers to")
         if not isinstance(event, p.PaymentCaptured):
+            self._require_numbered(before, rows)
             self._require_corrected(rows, intent.position)
         rows = {key: row for key, row in rows.items() if row["about"] in earlier}
         taxing = seller_then(story) or seller
         yield _issue(seller, day_of(intent.recorded_at), drawn_up(story, intent, seller, rows, taxing))
 
+    def _require_numbered(self, moved: Sequence[Recorded], rows: Mapping[str, Row]) -> None:
+        """Raise WaitsForEngine while one of these movements has no document in the rows, and Refused if it gets none
+        because it was put aside."""
+        for one in moved:
+            name = name_of(one)
+            if name not in rows:
+                if self._is_aside(one):
+                    raise Refused(
+                        FinanceRefusal.INVOICE_MISSING,
+                        f"{name}, which this document refers to, has none: it was put aside; replay its dead letter, "
+                        "then this one",
+                    )
+                raise WaitsForEngine(f"the document of {name} has no number yet, which this one refers to")
+
     def _require_corrected(self, rows: Mapping[str, Row], before: int) -> None:
-        """Raise GatewayUnavailable while a correction of one of these documents that was requested before that position
+        """Raise WaitsForEngine while a correction of one of these documents that was requested before that position
         is not in the rows yet. A correction that was put aside is not waited for."""
         cancelled = {row["corrects"] for row in rows.values()}
         for row in rows.values():
@@ -146,15 +171,17 @@ class InvoicingGateway:
             else:
                 is_waiting = row["name"] not in cancelled and self._is_to_be_corrected(row, before)
             if is_waiting:
-                raise GatewayUnavailable(f"{row['name']} is being corrected, which this document refers to")
+                raise WaitsForEngine(f"{row['name']} is being corrected, which this document refers to")
 
     def _is_to_be_corrected(self, row: Row, before: int) -> bool:
         series = f"invoice-{row['seller']}/{row['year']}"
         asked = next((one for one in self.corrections(series, row["number"]) if one.position < before), None)
-        if asked is None:
-            return False
-        aside = self.stream(f"aside-{self.name}/{asked.event_id}")
-        return not (aside and isinstance(aside[-1].event, ReactionPutAside))
+        return asked is not None and not self._is_aside(asked)
+
+    def _is_aside(self, intent: Recorded) -> bool:
+        """Return whether the intent was refused and put aside, and not replayed since."""
+        aside = self.stream(f"aside-{self.name}/{intent.event_id}")
+        return bool(aside) and isinstance(aside[-1].event, ReactionPutAside)
 
     def _corrected(
         self, intent: Recorded, asked: v.InvoiceCorrectionRequested, sellers: Sequence[Recorded]
@@ -173,8 +200,7 @@ class InvoicingGateway:
         moved = next((one for one in story.moved if name_of(one) == mistaken.about), None)
         if seller is None or moved is None:
             raise _cannot_be_drawn_up(mistaken)
-        if missing := [name for name in map(name_of, story.moved) if name not in rows]:
-            raise GatewayUnavailable(f"the document of {missing[0]} has no number yet, which a correction looks at")
+        self._require_numbered(story.moved, rows)
         cancelled = {
             "movement": own[CANCELLATION],
             "kind": OPPOSITE[mistaken.kind],
@@ -192,10 +218,10 @@ class InvoicingGateway:
         yield _issue(seller, day, again.model_copy(update=new))
 
     def _issued_under(self, document: str) -> v.InvoiceIssued:
-        """Return the document with that number. Raise GatewayUnavailable while the read model does not have it."""
+        """Return the document with that number. Raise WaitsForEngine while the read model does not have it."""
         rows = self.lookups.fetch({BY_NUMBER: [document]})[BY_NUMBER.projection][document]
         if not rows:
-            raise GatewayUnavailable(f"the read model of invoices has not come to {document} yet")
+            raise WaitsForEngine(f"the read model of invoices has not come to {document} yet")
         event = self.at(rows[0]["position"]).event
         assert isinstance(event, v.InvoiceIssued)
         return event

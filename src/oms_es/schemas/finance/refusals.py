@@ -50,6 +50,11 @@ class FinanceRefusal(Refusal):
         "Issued again, the invoice would have less net or tax than its credit notes give back.",
         "Set the seller with the tax that the invoice had, then replay the dead letter.",
     )
+    INVOICE_MISSING = (
+        "invoice_missing",
+        "The document refers to another one, which was put aside.",
+        "Replay the dead letter of that one, then this one.",
+    )
     INVOICE_NOT_DRAWN_UP = (
         "invoice_not_drawn_up",
         "History does not have what the document was drawn up of.",
