@@ -31,6 +31,7 @@ EXAMPLES: dict[str, Any] = {
     "gateway": "stripe",
     "methods": ["card"],
     "currencies": ["EUR"],
+    "bill_id": "INV-7/12",
     "net_minor": 1980,
     "differences": ["net and tax, and the total: 119.00 EUR and 118.00 EUR, 1.00 EUR apart"],
     "keep_until": "2036-12-31",

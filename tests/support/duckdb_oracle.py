@@ -125,12 +125,15 @@ JOIN (SELECT id, max(position) AS position FROM content WHERE json_type(lines) =
   ON last.id = o.id
 LEFT JOIN less s ON s.id = n.id AND s.line = n.line;
 CREATE TABLE booking AS SELECT q.carrier, q.service, q.currency, q.minor, q.days, p.departed, p.came,
-  p.departed + to_days(q.days) AS due
+  p.departed + to_days(q.days) AS due, bill.minor AS billed
 FROM (SELECT body->>'shipment_id' AS id, arg_max(body->>'carrier', position) AS carrier,
     arg_max(body->>'service', position) AS service, arg_max(body->>'currency', position) AS currency,
     arg_max((body->>'quoted_minor')::BIGINT, position) AS minor,
     arg_max(coalesce((body->>'transit_days')::INT, 0), position) AS days
   FROM e WHERE event = 'ShipmentBookingRequested' GROUP BY 1) q JOIN parcel p USING (id)
+LEFT JOIN (SELECT body->>'shipment_id' AS id, body->>'currency' AS currency,
+    sum((body->>'amount_minor')::BIGINT) AS minor
+  FROM e WHERE event = 'ShipmentFreightBilled' GROUP BY 1, 2) bill ON bill.id = q.id AND bill.currency = q.currency
 WHERE q.currency <> '' AND p.departed IS NOT NULL;
 """
 QUERIES: Mapping[str, str] = {
@@ -228,7 +231,8 @@ SELECT carrier, service, count(*), count(*) FILTER (days > 0 AND (came IS NOT NU
   quantile_cont(hours(due, came), 0.5) FILTER (days > 0 AND came > due),
   quantile_cont(hours(due, came), 0.9) FILTER (days > 0 AND came > due) FROM booking GROUP BY ALL""",
     "freight": """
-SELECT carrier, service, currency, count(*) AS n, sum(minor) AS whole, (2 * whole + n) // (2 * n)
+SELECT carrier, service, currency, count(*) AS n, sum(minor) AS whole, (2 * whole + n) // (2 * n),
+  count(billed), coalesce(sum(billed), 0), coalesce(sum(billed - minor), 0)
 FROM booking GROUP BY ALL""",
     "backorder-age": """
 WITH change AS (SELECT position, recorded_at, id, w.key AS sku, w.units, w.promised, w.ends FROM (

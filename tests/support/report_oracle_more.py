@@ -61,6 +61,7 @@ class MoreOracle(Oracle):
         self.payments: dict[str, dict[str, Any]] = {}
         self.ratings: list[FeedbackRecorded] = []
         self.quotes: dict[str, sh.ShipmentBookingRequested] = {}
+        self.bills: dict[str, list[sh.ShipmentFreightBilled]] = defaultdict(list)
         self.answered: dict[tuple[str, str], datetime] = {}
         for recorded in history:
             self._seen(recorded.event, recorded.recorded_at)
@@ -71,6 +72,8 @@ class MoreOracle(Oracle):
                 self.ratings.append(event)
             case sh.ShipmentBookingRequested():
                 self.quotes[event.shipment_id] = event
+            case sh.ShipmentFreightBilled():
+                self.bills[event.shipment_id].append(event)
             case p.PaymentRequested():
                 self.payments[event.payment_id] = {"asked": event, "at": at, "end": "", "held": False}
             case p.PaymentAuthorized() | p.PaymentReauthorized() if event.amount_minor:
@@ -232,8 +235,16 @@ class MoreOracle(Oracle):
         rows: Rows = {}
         for key, of in grouped(self.quoted(), lambda n: (n[0].carrier, n[0].service, n[0].currency)).items():
             minor = sum(quote.quoted_minor for quote, _ in of)
-            rows[key] = (len(of), minor, int(rounded(Decimal(minor) / len(of), 0)))
+            mean = int(rounded(Decimal(minor) / len(of), 0))
+            billed = [(quote.quoted_minor, self._billed(quote)) for quote, _ in of if self._billed(quote) is not None]
+            above = sum((bill or 0) - quoted for quoted, bill in billed)
+            rows[key] = (len(of), minor, mean, len(billed), sum(bill or 0 for _, bill in billed), above)
         return rows
+
+    def _billed(self, quote: sh.ShipmentBookingRequested) -> int | None:
+        """None where nothing was billed in the currency of the quote."""
+        bills = [bill.amount_minor for bill in self.bills[quote.shipment_id] if bill.currency == quote.currency]
+        return sum(bills) if bills else None
 
     def payment_success(self) -> Rows:
         rows: Rows = {}

@@ -37,6 +37,7 @@ MODULES: tuple[ModuleType, ...] = (
     payment.refunds,
     payment.answers,
     shipment.booking,
+    shipment.freight,
     shipment.transport,
     location,
     numbering,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from random import Random
 
 from oms_es.schemas.operations.subscription import OpenSubscription
+from oms_es.simulation.requests.life_goods import bills
 from oms_es.simulation.requests.life_money import receipts, routes
 from oms_es.simulation.requests.rounds import contradictions, lived
 from oms_es.simulation.requests.workload import FLASH_UNITS, asked, drawn
@@ -90,6 +91,7 @@ def _actions(chance: Random, profile: Profile, seconds: float, clients: int, see
     actions = [*asked(draw), *more]
     if profile.life:  # drawn apart, beside everything else that a seed has
         actions += receipts(draw._replace(chance=Random(f"{seed}/{profile.name}/receipts")))
+        actions += bills(draw._replace(chance=Random(f"{seed}/{profile.name}/bills")))
         actions += routes(draw._replace(chance=Random(f"{seed}/{profile.name}/routes")))
     return tuple(sorted(actions, key=lambda action: action.at))
 

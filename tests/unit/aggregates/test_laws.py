@@ -334,6 +334,13 @@ def shipment_commands() -> Callable[[shipment_state.Shipment], Strategy]:
             carton_id=cartons,
             document=st.sampled_from([sh.LabelDocument(sha256=c * 64, byte_count=1) for c in "ab"]),
         ),
+        st.builds(
+            sh.RecordFreightBill,
+            **of,
+            bill_id=st.sampled_from(["b1", "b2"]),
+            amount_minor=st.sampled_from([0, 500, 700]),
+            currency=st.sampled_from(["EUR", "EUR", "USD"]),
+        ),
     )
     steps = st.one_of(bookings, sightings)
     anything = st.one_of(requests, steps, st.builds(sh.CancelShipment, **of))
@@ -350,6 +357,10 @@ def shipment_holds(state: shipment_state.Shipment, history: Sequence[Event]) -> 
     assert happened(history, sh.ShipmentBooked) <= 1 + happened(history, sh.ShipmentBookingCancelled)
     assert happened(history, sh.ShipmentCancelled) + happened(history, sh.ShipmentDispatched) <= 1
     assert happened(history, sh.ShipmentDispatched) <= happened(history, sh.ShipmentBookingRequested)
+    bills = [event for event in history if isinstance(event, sh.ShipmentFreightBilled)]
+    assert {bill.bill_id: (bill.amount_minor, bill.currency) for bill in bills} == dict(state.bills)
+    assert len(bills) == len(state.bills)
+    assert len({bill.currency for bill in bills}) <= 1
     arrivals = (sh.ShipmentDelivered, sh.ShipmentPartlyDelivered, sh.ShipmentReturnedToSender)
     assert not happened(history, *arrivals) or state.dispatched
     assert happened(history, sh.ShipmentMilestoneReached) == len(state.milestones)
@@ -1212,6 +1223,7 @@ LAWS = (
                 "cancelled",
                 "unknown_carton",
                 "other_number",
+                "billed_otherwise",
             }
         ),
     ),

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from oms_es.aggregates.shipment.freight import record_freight_bill
 from oms_es.aggregates.shipment.state import WHOLE, Shipment, evolve, ids_of
 from oms_es.aggregates.shipment.transport import (
     chase_cancellation,
@@ -281,6 +282,7 @@ DECISIONS: dict[type[sh.ShipmentCommand], Any] = {
     sh.RecordBookingCancelled: _record_booking_cancelled,
     sh.RecordBookingCancellationRefused: _record_booking_cancellation_refused,
     sh.AttachLabel: _attach_label,
+    sh.RecordFreightBill: record_freight_bill,
     sh.RecordDispatch: record_dispatch,
     sh.RecordMilestone: record_milestone,
     sh.RecordCollection: record_collection,
@@ -308,6 +310,7 @@ decider = Decider(
         sh.ShipmentBookingCancelled,
         sh.ShipmentBookingCancellationRefused,
         sh.ShipmentLabelAttached,
+        sh.ShipmentFreightBilled,
         sh.ShipmentDispatched,
         sh.ShipmentDispatchOverdue,
         sh.ShipmentMilestoneReached,

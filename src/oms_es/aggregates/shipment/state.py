@@ -43,6 +43,7 @@ class Shipment(NamedTuple):
     raised: HashTrieMap[str, sh.MilestoneStatus] = HashTrieMap()  # open exceptions, by carton id
     disputed: HashTrieSet[str] = HashTrieSet()
     labels: HashTrieSet[tuple[str, str]] = HashTrieSet()  # carton id, SHA-256
+    bills: HashTrieMap[str, tuple[int, str]] = HashTrieMap()  # by the line of a bill: amount, currency
 
     @property
     def with_carrier(self) -> bool:
@@ -81,6 +82,8 @@ def evolve(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
             return shipment._replace(delivered=True)
         case sh.ShipmentLabelAttached(carton_id=carton_id, document=document):
             return shipment._replace(labels=shipment.labels.insert((carton_id, document.sha256)))
+        case sh.ShipmentFreightBilled(bill_id=bill_id, amount_minor=amount_minor, currency=currency):
+            return shipment._replace(bills=shipment.bills.insert(bill_id, (amount_minor, currency)))
         case sh.ShipmentBookingRequested():
             return shipment._replace(booking="requested")
         case sh.ShipmentBooked():

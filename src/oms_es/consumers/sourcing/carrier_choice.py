@@ -94,8 +94,9 @@ def _weigh(freight: Freight, carrier: str, service: Service, promise: DeliveryOp
     zone = next((zone for zone in service.zones if _reaches(zone, freight)), None)
     if zone is None:
         return _unable(carrier, service, f"does not go to {freight.country}, {freight.distance_km} km away")
-    counted = _counted_grams(service, freight)
-    priced = [_parts(service, zone, freight, grams) for grams in counted]
+    volumes = freight.volumes_ml or [0] * len(freight.weights_grams)
+    counted = _counted_grams(service, freight.weights_grams, volumes)
+    priced = [_parts(service, zone, freight, carton) for carton in zip(counted, volumes, strict=True)]
     if any(parts is None for parts in priced):
         by_volume = " by volume" if max(counted) > max(freight.weights_grams) else ""
         return _unable(carrier, service, f"takes no {max(counted)} g{by_volume}")
@@ -132,26 +133,27 @@ def _serves_address(countries: Sequence[str], regions: Sequence[str], freight: F
     return within and (not countries or freight.country in countries)
 
 
-def _counted_grams(service: Service, freight: Freight) -> Sequence[int]:
+def _counted_grams(service: Service, weights_grams: Sequence[int], volumes_ml: Sequence[int]) -> Sequence[int]:
     """Return the chargeable grams of each carton; a part of a gram counts as one."""
     if not service.volume_divisor:
-        return freight.weights_grams
-    volumes = freight.volumes_ml or [0] * len(freight.weights_grams)
+        return weights_grams
     return [
         max(grams, -(-volume * 1_000 // service.volume_divisor))
-        for grams, volume in zip(freight.weights_grams, volumes, strict=True)
+        for grams, volume in zip(weights_grams, volumes_ml, strict=True)
     ]
 
 
-def _parts(service: Service, zone: Zone, freight: Freight, grams: int) -> Parts | None:
-    """Return the charges for one carton; None if it is too heavy."""
+def _parts(service: Service, zone: Zone, freight: Freight, carton: tuple[int, int]) -> Parts | None:
+    """Return the charges for one carton, of these chargeable grams and this size in ml; None if it is too heavy."""
+    grams, volume_ml = carton
     parts = _freight(zone, grams)
     if parts is None:
         return None
     base = sum(parts.values())
     for extra in service.surcharges:
         heavy = extra.above_grams is None or grams > extra.above_grams
-        if heavy and _serves_address(extra.countries, extra.regions, freight):
+        large = extra.above_ml is None or volume_ml > extra.above_ml
+        if heavy and large and _serves_address(extra.countries, extra.regions, freight):
             parts[f"surcharge {extra.name}"] = extra.amount_minor + (base * extra.permille + 500) // 1_000
     return parts
 

@@ -42,8 +42,8 @@ class Beyond(Message):
 
 
 class Surcharge(Message):
-    """An extra charge for each carton that goes there and is heavier than `above_grams`: an amount, a share of its
-    freight, or both.
+    """An extra charge for each carton that goes there, is heavier than `above_grams` and larger than `above_ml`: an
+    amount, a share of its freight, or both. A carton whose size is not known is not larger.
 
     `permille`: thousandths of the freight without other surcharges; half a minor unit is rounded up.
     """
@@ -52,6 +52,7 @@ class Surcharge(Message):
     countries: Annotated[tuple[Country, ...], Field(max_length=COUNTRIES_MAX)] = ()
     regions: Annotated[tuple[Identifier, ...], Field(max_length=REGIONS_MAX)] = ()
     above_grams: Units | None = None
+    above_ml: Units | None = None
     amount_minor: AmountMinor = 0
     permille: Annotated[int, Field(ge=0, le=PERMILLE_MAX)] = 0
 

@@ -46,6 +46,8 @@ from oms_es.schemas.shipment.booking import ShipmentCancelled as ShipmentCancell
 from oms_es.schemas.shipment.booking import ShipmentLabelAttached as ShipmentLabelAttached
 from oms_es.schemas.shipment.booking import ShipmentPacked as ShipmentPacked
 from oms_es.schemas.shipment.booking import ShipmentRequested as ShipmentRequested
+from oms_es.schemas.shipment.freight import RecordFreightBill as RecordFreightBill
+from oms_es.schemas.shipment.freight import ShipmentFreightBilled as ShipmentFreightBilled
 from oms_es.schemas.shipment.transport import ChaseDispatch as ChaseDispatch
 from oms_es.schemas.shipment.transport import DeclareLost as DeclareLost
 from oms_es.schemas.shipment.transport import RecordCollection as RecordCollection

@@ -24,6 +24,11 @@ class ShipmentRefusal(Refusal):
         "The shipment was requested with other contents.",
         "Use another shipment_id.",
     )
+    BILLED_OTHERWISE = (
+        "billed_otherwise",
+        "The bill is known with another amount, or the shipment is billed in another currency.",
+        "Ask the carrier which is right.",
+    )
     CANCELLED = (
         "cancelled",
         "The shipment was cancelled and should be in the warehouse.",
@@ -73,6 +78,11 @@ class ShipmentRefusal(Refusal):
         "other_number",
         "The shipment does not travel under this tracking number.",
         "Ask the carrier which parcel has this number.",
+    )
+    TOO_MANY_BILLS = (
+        "too_many_bills",
+        "The shipment has as many lines of bills as one may have.",
+        "State their sum in one line.",
     )
     UNKNOWN_CARTON = (
         "unknown_carton",

@@ -51,6 +51,22 @@ def parcels(draw: Draw) -> Iterator[Action]:
     yield draw.action(at + 60.0, tracked.model_copy(update={"tracking_number": REUSED_NUMBER}))
 
 
+def bills(draw: Draw) -> Iterator[Action]:
+    """Yield what carriers bill for parcels: more or less than they quoted, a line twice, one with another amount."""
+    for number in range(draw.chance.randint(0, 3)):
+        action, order = draw.earlier()
+        bill = sh.RecordFreightBill(
+            shipment_id=f"{order.order_id}.1",
+            bill_id=f"INV/{number}",
+            amount_minor=draw.chance.choice((390, 590, 700)),
+            currency="EUR",
+        )
+        at = action.at + draw.chance.uniform(40.0, 200.0)
+        yield draw.action(at, bill)
+        again = draw.chance.choice((bill, bill.model_copy(update={"amount_minor": 1})))
+        yield draw.action(at + 50.0, again)
+
+
 def strange_journeys(draw: Draw) -> Iterator[Action]:
     """Yield carriers' reports that do not fit: in the wrong order, or of a parcel that is not on its way."""
     chance = draw.chance

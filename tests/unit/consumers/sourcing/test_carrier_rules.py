@@ -166,6 +166,19 @@ def test_a_carton_counts_as_what_it_weighs_or_as_how_large_it_is() -> None:
     assert too_large.candidates[0].reason == "takes no 1000000000000 g by volume"
 
 
+def test_what_is_oversize_costs_more_carton_by_carton() -> None:
+    large = Surcharge(name="oversize", above_ml=60_000, amount_minor=700)
+    both = Surcharge(name="bulky", above_ml=60_000, above_grams=900, permille=100)
+    sized = IN_CHINA._replace(weights_grams=[900, 1_000, 900], volumes_ml=[60_000, 60_001, 60_001])
+    (best,) = quote(sized, chinese(large, both), None).candidates
+    assert [(part.name, part.amount_minor) for part in best.price_parts][-2:] == [
+        ("surcharge oversize", 1_400),
+        ("surcharge bulky", 120),
+    ]
+    unknown = quote(IN_CHINA._replace(volumes_ml=()), chinese(large), None)
+    assert unknown.quoted_minor == quote(IN_CHINA, chinese(), None).quoted_minor
+
+
 def test_surcharges_add_up_and_say_what_they_are_for() -> None:
     surcharges = (
         Surcharge(name="fuel", permille=125),

@@ -11,7 +11,7 @@ from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
 from oms_es.schemas.returns import rma as r
 from oms_es.schemas.returns.feedback import FeedbackRecorded
-from oms_es.schemas.shipment import ShipmentBooked, ShipmentBookingRequested
+from oms_es.schemas.shipment import ShipmentBooked, ShipmentBookingRequested, ShipmentFreightBilled
 from story import A2, BERLIN, NOON, OF, PAYMENT
 
 AT: Any = {"sku": "A", "location": "berlin"}
@@ -140,6 +140,21 @@ def test_a_parcel_that_is_booked_again_has_what_was_quoted_last() -> None:
     assert (row["carrier"], row["quoted_minor"], row["currency"], row["transit_days"]) == ("fast", 900, "EUR", 1)
     assert row["requested_at"] == recorded_at(2)
     assert fold(bookings.projection, booked) == {}
+
+
+def test_what_carriers_bill_for_a_parcel_adds_up_also_where_it_is_booked_again() -> None:
+    of: Any = {"shipment_id": "p", "order_id": "order"}
+    asked = ShipmentBookingRequested(
+        **of, location="berlin", weight_grams=1, ship_to=BERLIN, carrier="slow", quoted_minor=450, currency="EUR"
+    )
+    first, second = (
+        ShipmentFreightBilled(**of, bill_id=bill_id, amount_minor=300, currency="EUR") for bill_id in ("1", "2")
+    )
+    (row,) = fold(bookings.projection, asked).values()
+    assert (row["billed_currency"], row["billed_minor"]) == ("", 0)
+    (row,) = fold(bookings.projection, asked, first, asked, second).values()
+    assert (row["billed_currency"], row["billed_minor"], row["quoted_minor"]) == ("EUR", 600, 450)
+    assert fold(bookings.projection, first) == {}
 
 
 def test_a_rating_is_kept_without_what_was_written_beside_it() -> None:

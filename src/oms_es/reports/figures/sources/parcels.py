@@ -82,6 +82,7 @@ _due = case(
         parcel.dispatched_at + func.make_interval(0, 0, 0, 0, HOURS_PER_DAY * booking.transit_days),
     )
 )
+_is_billed = booking.billed_currency == booking.currency
 _is_due = or_(parcel.delivered_at.is_not(None), _due < now)
 bookings = Source(
     "Parcels that left, whose carrier was chosen by its rates: what it quoted, and whether it kept what it promised.",
@@ -102,6 +103,13 @@ bookings = Source(
     {
         "parcels": Number(ONE, "parcels", "parcels"),
         "quoted_minor": Number(booking.quoted_minor, "minor", "what their carriers quoted"),
+        "billed_parcels": Number(yes(_is_billed), "parcels", "parcels that were billed, in the currency of the quote"),
+        "billed_minor": Number(case((_is_billed, booking.billed_minor)), "minor", "what their carriers billed"),
+        "billed_above_minor": Number(
+            case((_is_billed, booking.billed_minor - booking.quoted_minor)),
+            "minor",
+            "by how much the billed parcels cost more than was quoted for them; less than zero if they cost less",
+        ),
         "units": Number(parcel.units, "units", "units in the parcels"),
         "due_parcels": Number(
             yes(and_(_due.is_not(None), _is_due)), "parcels", "parcels that arrived, or should have by now"
