@@ -255,6 +255,8 @@ class GatewayUnavailable(OmsError):
 class WaitsForEngine(GatewayUnavailable):
     """An intent waits for something that the engine itself is about to do; no external system leaves it waiting."""
 
+    code = "waits_for_engine"
+
 
 INTENTS_MAX = 500
 """How many intents a gateway takes at once, if one request to the other side takes little time or covers many."""

@@ -298,7 +298,7 @@ def test_parcels_that_did_not_leave_and_waits_that_had_ended_are_not_counted(
     shelf: str, a_week: list[Recorded]
 ) -> None:
     lay_out(shelf, a_week)
-    quoted = "SELECT shipment_id, 'ups', 'ground', '', 'EUR', 500, 3, requested_at, '', 0 FROM shipments"
+    quoted = "SELECT shipment_id, 'ups', 'ground', '', 'EUR', 500, 3, '', 0, requested_at FROM shipments"
     with psycopg.connect(shelf) as connection:
         connection.execute(f"TRUNCATE bookings; INSERT INTO bookings {quoted}".encode())
         row = connection.execute("SELECT count(*) FROM shipments WHERE dispatched_at IS NOT NULL").fetchone()

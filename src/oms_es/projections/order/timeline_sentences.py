@@ -149,6 +149,7 @@ TEMPLATES: Mapping[type[Event], str] = {
     sh.ShipmentBookingCancelled: "{carrier} cancelled the booking",
     sh.ShipmentBookingCancellationRefused: "the carrier keeps the booking: {reason}",
     sh.ShipmentLabelAttached: "label attached, {media_type}",
+    sh.ShipmentFreightBilled: "{money} billed by the carrier",
     sh.ShipmentMilestoneReached: "{tracking_event}",
     sh.ShipmentExceptionRaised: "delivery exception, {status}: {detail}",
     sh.ShipmentExceptionSettled: "delivery exception settled",
