@@ -1348,6 +1348,7 @@ def other_than(value: Any) -> Any:
 
 
 REFERENCES = {
+    "RecordFreightBill.bill_id": "its whole content is in the event, and the state compares it",
     "CancelInbound.inbound_id": "names what is expected",
     "ReceiveInbound.inbound_id": "names what has come",
     "ExpectInbound.request_id": "names the request that it answers",
