@@ -136,7 +136,14 @@ def test_every_command_and_every_callback_of_the_vocabulary_comes_in_some_seed()
     assert not given - UNASKED
 
 
-UNASKED = {"RecordFeedback", "RecordTracking", "RecordProviderReport", "RecordFulfilment", "RecordChannelRefund"}
+UNASKED = {
+    "RecordFeedback",
+    "RecordFreightBill",
+    "RecordTracking",
+    "RecordProviderReport",
+    "RecordFulfilment",
+    "RecordChannelRefund",
+}
 """What nobody in the engine reports, and no callback of the simulated world: people, channels and other carriers do."""
 
 
