@@ -46,6 +46,7 @@ CLAIMER = "migrate"
 """The actor of commands that a migration gives."""
 CLAIMED_MAX = 1_000
 """Names that are claimed in one transaction."""
+INDEXES = "SELECT indexname::text FROM pg_indexes WHERE schemaname = current_schema()"
 HELD_BY_ONE = f"""
     SELECT reference, min(payment_id) FROM {payment_references.table.name}
     WHERE reference > %s GROUP BY reference HAVING count(*) = 1 ORDER BY reference LIMIT {CLAIMED_MAX}"""
@@ -93,6 +94,7 @@ def migrate(
             _make_missing(connection, stale, end)
         if stale and end:
             _fold(database_url, recorder, stale, published, progress)
+        _index(connection)
         with connection.transaction():
             seals.begin(connection, log_key)
             if held:
@@ -157,6 +159,15 @@ def _make_missing(connection: psycopg.Connection[Any], projections: Sequence[Pro
         schema.record_unfolded(connection, projection.name)
         if end:
             connection.execute(ADVANCE_FIRST, Advance(projection.name, 0, end)._asdict())
+
+
+def _index(connection: psycopg.Connection[Any]) -> None:
+    """Create the indexes that tables of read models lack: a version that only adds an index folds nothing again."""
+    made = {name for (name,) in connection.execute(INDEXES).fetchall()}
+    for projection in PROJECTIONS:
+        if any(index.name not in made for index in projection.table.indexes):
+            for statement in create_indexes(projection):
+                connection.execute(statement)
 
 
 def _tables() -> Sequence[bytes]:

@@ -7,12 +7,18 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import MetaData, Numeric
+from sqlalchemy import Index, MetaData, Numeric, Table
 from sqlalchemy.types import TypeDecorator
 
 from oms_es.schemas.values.currency import in_money
 
 METADATA = MetaData()
+
+
+def indexes_of_all(table: Table) -> list[Index]:
+    """Return the indexes that have every row of the table, by name: by one that has some, not every row is found."""
+    of_all = [index for index in table.indexes if index.dialect_options["postgresql"]["where"] is None]
+    return sorted(of_all, key=lambda index: str(index.name))
 
 
 def money_of(event: Any) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import Column, Table
 from oms_es import projections
 from oms_es.app import PROJECTIONS
 from oms_es.kernel import Projection
+from oms_es.projections.base import indexes_of_all
 from oms_es.reference.pages import page, table
 
 UNIT_OF_ENDING = {
@@ -72,7 +73,7 @@ def _type(column: Column[object]) -> str:
 def _key(one: Table, column: Column[object]) -> str:
     if column.primary_key:
         return "primary"
-    return "indexed" if any(column.name in index.columns for index in one.indexes) else ""
+    return "indexed" if any(column.name in index.columns for index in indexes_of_all(one)) else ""
 
 
 def _unit(name: str) -> str:

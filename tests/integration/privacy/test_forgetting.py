@@ -14,7 +14,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, migrate
-from oms_es.app.privacy import erasing, expiring, family
+from oms_es.app.privacy import erasing, expiring, family, holding
 from oms_es.app.privacy.erasing import Erased, InTheClear, NotPassed
 from oms_es.app.privacy.rows import OF_PEOPLE
 from oms_es.exit_codes import Code
@@ -324,6 +324,20 @@ def test_what_is_held_by_a_case_is_not_forgotten(engine: Engine) -> None:
     engine.submit("dpo", [LiftLegalHold(order_id=order_id, case_id="case-7") for order_id in (FIRST, SECOND)])
     engine.settle()
     assert set(forget(engine, [FIRST, SECOND]).orders) == {FIRST, SECOND}
+
+
+def test_a_case_takes_what_it_can_and_is_refused_only_if_nothing_is_left(engine: Engine) -> None:
+    held, _ = holding.hold(engine, "dpo", [FIRST], "court", "dispute")
+    released, events = holding.release(engine, "dpo", [FIRST, SECOND], "court")
+    assert (held, released, len(events)) == ([FIRST], [FIRST], 1), "the second is related since, and was never held"
+    with pytest.raises(Refused, match=f"court does not hold order {SECOND}.*{OF_GRACE}"):
+        holding.release(engine, "dpo", [SECOND, OF_GRACE], "court")
+    with pytest.raises(Refused, match=f"court held order {FIRST} and was lifted"):
+        holding.hold(engine, "dpo", [SECOND, FIRST], "court", "dispute")
+    forget(engine, [FIRST])
+    assert holding.hold(engine, "dpo", [FIRST, SECOND], "court-2", "dispute")[0] == [SECOND]
+    with pytest.raises(Refused, match=f"order {FIRST} was forgotten"):
+        holding.hold(engine, "dpo", [FIRST], "court-2", "dispute")
 
 
 def test_from_the_terminal(oms: Any, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

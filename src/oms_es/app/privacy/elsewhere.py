@@ -17,7 +17,7 @@ import psycopg
 from pydantic_core import from_json, to_json
 
 from oms_es.app.privacy import rows
-from oms_es.app.privacy.rows import READ_MAX, Touched
+from oms_es.app.privacy.rows import READ_MAX, Customer, Touched
 from oms_es.kernel import Recorded
 from oms_es.schemas.order import OrderPlaced
 from oms_es.schemas.values.parts import parts_of, take_out
@@ -47,6 +47,11 @@ UPDATE {DEAD_LETTERS} SET payload = convert_to(%(why)s || ' ' || id, 'UTF8'), de
     discarded_at = CASE WHEN replayed_at IS NULL THEN coalesce(discarded_at, now()) ELSE discarded_at END,
     discarded_by = %(actor)s, discarded_because = %(why)s
 WHERE id = ANY(%(ids)s)
+"""
+CAN_GO = f"""
+SELECT id, payload, {DETAIL} AS detail, %(before)s::timestamptz IS NOT NULL AND ({OPEN} OR buried_at >= %(before)s)
+    AS too_new
+FROM {DEAD_LETTERS} WHERE id = ANY(%(ids)s) ORDER BY id
 """
 LETTERS_MAX = 100
 """Dead letters whose content is read at once."""
@@ -157,16 +162,46 @@ def _order_in(payload: bytes) -> tuple[str, str] | None:
     return (named[0], named[1]) if isinstance(named[0], str) and isinstance(named[1], str) else None
 
 
-def take_away(connection: Connection, said: Said, touched: Touched, actor: str) -> FoundDeadLetters:
-    """Empty the person's dead letters, reasons and accesses, and return the dead letters; done while the keys exist, so
-    that it can be repeated."""
+def take_away(
+    connection: Connection, said: Said, actor: str, spared: Sequence[str], before: datetime | None = None
+) -> FoundDeadLetters:
+    """Empty the person's dead letters and the reasons that quote them, and return the dead letters; done while the keys
+    exist, so that it can be repeated. What is of an order in `spared`, or resembles it, stays; with `before`, what is
+    open or came in later stays too, and counts as like theirs."""
     found = dead_letters_of(connection, said)
-    connection.execute(TAKE_AWAY, {"ids": found.theirs, "actor": actor, "why": FORGOTTEN})
+    theirs, newer = _that_can_go(connection, found.theirs, spared, before)
+    connection.execute(TAKE_AWAY, {"ids": theirs, "actor": actor, "why": FORGOTTEN})
     stops = connection.execute(f"SELECT name, why FROM {STOPS}".encode()).fetchall()
     quoting = [row["name"] for row in stops if said.is_like_theirs(row["why"].encode())]
     connection.execute(QUIET, [FORGOTTEN, quoting])
-    connection.execute(UNNAMED, [FORGOTTEN, list(named(touched))])
-    return found
+    return FoundDeadLetters(theirs, sorted([*found.like_theirs, *newer]))
+
+
+def _that_can_go(
+    connection: Connection, letters: Sequence[int], spared: Sequence[str], before: datetime | None
+) -> tuple[list[int], list[int]]:
+    """Return the dead letters that are of no order in `spared`: those that can be emptied, and those too new for it."""
+    if not letters:
+        return [], []
+    kept, can_go, newer = _said_of(connection, spared), list[int](), list[int]()
+    with connection.cursor(name="theirs") as curs:
+        curs.itersize = LETTERS_MAX
+        for row in curs.execute(CAN_GO, {"ids": letters, "before": before}):
+            if not any(_concerns(said, row) for said in kept):
+                (newer if row["too_new"] else can_go).append(row["id"])
+    return can_go, newer
+
+
+def unname(connection: Connection, touched: Touched, ordering: Collection[Customer]) -> None:
+    """Take the person out of the log of accesses, but for customers with orders that are not forgotten."""
+    connection.execute(UNNAMED, [FORGOTTEN, list(named(touched, ordering))])
+
+
+def _said_of(connection: Connection, orders: Sequence[str]) -> list[Said]:
+    return [
+        said_in(rows.events_of(connection, orders[first : first + ORDERS_MAX], rows.PERSONAL_EVENTS))
+        for first in range(0, len(orders), ORDERS_MAX)
+    ]
 
 
 def dead_letters_of(connection: Connection, said: Said) -> FoundDeadLetters:
@@ -192,10 +227,7 @@ def expire(connection: Connection, before: datetime, after: int, held: Sequence[
         found = connection.execute(SETTLED_BEFORE.encode(), [after, before]).fetchall()
         if not found:
             return [], None
-        kept = [
-            said_in(rows.events_of(connection, held[first : first + ORDERS_MAX], rows.PERSONAL_EVENTS))
-            for first in range(0, len(held), ORDERS_MAX)
-        ]
+        kept = _said_of(connection, held)
         emptied = [row["id"] for row in found if not any(_concerns(said, row) for said in kept)]
         connection.execute(EMPTY.encode(), [emptied])
         return emptied, found[-1]["id"] if len(found) == LETTERS_MAX else None
@@ -206,10 +238,12 @@ def _concerns(said: Said, row: Mapping[str, Any]) -> bool:
     return said.is_theirs(payload, detail) or said.is_like_theirs(payload) or said.is_like_theirs(detail)
 
 
-def named(touched: Touched) -> Iterator[str]:
+def named(touched: Touched, but: Collection[Customer] = ()) -> Iterator[str]:
     """Yield the names that the access log has for the person: a customer, or a row of a read model by customer."""
     for key in touched["customers"]:
-        yield "~".join(map(str, key))
+        if key not in but:
+            yield "~".join(map(str, key))
     for projection in ("customers", "customer_spending"):
         for key in touched[projection]:
-            yield "/".join(map(str, key))
+            if key[:2] not in but:
+                yield "/".join(map(str, key))

@@ -22,14 +22,15 @@ from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
 from oms_es.app.engine import Runtime
-from oms_es.app.privacy import elsewhere, rows
+from oms_es.app.privacy import elsewhere, holding, rows
+from oms_es.app.privacy.refusing import refusal, refusal_of
 from oms_es.app.registry import CONSUMERS, PROJECTIONS
 from oms_es.database.rows import Rows
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.history import states
 from oms_es.kafka.groups.watermark import Progress
-from oms_es.kernel import Recorded, Refused
+from oms_es.kernel import Recorded
 from oms_es.schemas import order as o
 from oms_es.schemas.values.parts import parts_of, take_out
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
@@ -44,8 +45,6 @@ LOCK_SECONDS_MAX = 0.8
 POLL_SECONDS = 0.2
 NAMED_MAX = 3
 """Readers that are named in the error when they are behind."""
-REFUSED_MAX = 5
-"""Refusals that are named in the error."""
 OF_PEOPLE = frozenset(projection.name for projection in rows.OF_PEOPLE)
 READERS = frozenset(
     {consumer.name for consumer in CONSUMERS if any(issubclass(event, o.OrderEvent) for event in consumer.reactions)}
@@ -58,6 +57,14 @@ UNFINISHED = f"""
 SELECT k.subject FROM {EVENTS} AS e JOIN {KEYS} AS k ON e.originator_id = 'order-' || k.subject
 WHERE e.topic = %s AND k.wrapped IS NOT NULL ORDER BY e.notification_id LIMIT {UNFINISHED_MAX}
 """
+LIKE_US_MAX = 1_000
+"""Other orders of the same e-mail address that are compared with dead letters, the newest first."""
+OF_EMAIL = f"""
+SELECT other.order_id FROM order_recipients AS other WHERE other.email_key <> '' AND other.email_key IN
+    (SELECT email_key FROM order_recipients WHERE order_id = ANY(%s))
+ORDER BY placed_at DESC, order_id LIMIT {LIKE_US_MAX}
+"""
+ENDED_AT = "SELECT max(changed_at) AS at FROM order_status WHERE order_id = ANY(%s)"
 FORGOTTEN_AT = f"SELECT originator_id, notification_id FROM {EVENTS} WHERE originator_id = ANY(%s) AND topic = %s"
 STATES = f"""
 SELECT topic, state FROM {EVENTS}
@@ -113,19 +120,9 @@ def ask(runtime: Runtime, actor: str, orders: Sequence[str], reason: str, case_i
     """Record that the orders are to be forgotten: all of them, or none. Raise Refused, naming the orders that cannot
     be."""
     commands = [o.ForgetOrder(order_id=order_id, reason=reason, case_id=case_id) for order_id in orders]
-    refused = [refusal for command in commands if (refusal := _refusal(runtime, command))]
-    if refused:
-        more = f"; and {len(refused) - REFUSED_MAX} more" if len(refused) > REFUSED_MAX else ""
-        raise Refused(refused[0].reason, "; ".join(one.detail for one in refused[:REFUSED_MAX]) + more)
+    if refused := [why for command in commands if (why := refusal(runtime, command))]:
+        raise refusal_of(refused)
     return runtime.append([(Cause(actor), [command]) for command in commands])
-
-
-def _refusal(runtime: Runtime, command: o.ForgetOrder) -> Refused | None:
-    try:
-        runtime.store.preview(command)
-    except Refused as refused:
-        return refused
-    return None
 
 
 def require_encrypted(connection: Rows, orders: Collection[str]) -> None:
@@ -166,18 +163,32 @@ def _behind(connection: Rows, asked: Sequence[dict[str, Any]]) -> list[str]:
     )
 
 
-def erase(database_url: str, orders: Collection[str], actor: str, wait_seconds: float = 0.0) -> Erased:
-    """Erase orders whose forgetting was requested. Raise NotPassed."""
+def passed(connection: Rows, orders: Sequence[str]) -> list[str]:
+    """Return those of the orders whose request to be forgotten every reader has passed."""
+    asked = connection.execute(FORGOTTEN_AT, [[*map(rows.stream_of, orders)], o.OrderForgotten.__name__]).fetchall()
+    reached = Progress.stored(connection)
+    done = {
+        row["originator_id"]
+        for row in asked
+        if all(reached.has_taken(reader, row["originator_id"], row["notification_id"]) for reader in READERS)
+    }
+    return [order_id for order_id in orders if rows.stream_of(order_id) in done]
+
+
+def erase(
+    database_url: str, orders: Collection[str], actor: str, wait_seconds: float = 0.0, attempts: int = ATTEMPTS_MAX
+) -> Erased:
+    """Erase orders whose forgetting was requested. Raise NotPassed, also if others hold the rows at every attempt."""
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
         set_json_loads(from_json, connection)
         connection.execute("SET TIME ZONE 'UTC'")
         require_passed(connection, orders, wait_seconds)
         found = _empty(connection, orders, actor)
-        for _ in range(ATTEMPTS_MAX):
+        for attempt in range(attempts):
+            time.sleep(POLL_SECONDS if attempt else 0)
             with suppress(LockNotAvailable, DeadlockDetected):
                 destroyed, changed, gone = _erase(connection, orders)
                 return Erased(destroyed, changed, gone, len(found.theirs), found.like_theirs)
-            time.sleep(POLL_SECONDS)
         raise NotPassed(
             "it is recorded, and others hold the rows that are to be written again, as a rebuild does, or a long "
             "question of the past; ask again when they are done"
@@ -185,10 +196,52 @@ def erase(database_url: str, orders: Collection[str], actor: str, wait_seconds: 
 
 
 def _empty(connection: Rows, orders: Collection[str], actor: str) -> elsewhere.FoundDeadLetters:
-    """Empty the person's dead letters. This reads every dead letter, and so comes before rows are locked."""
+    """Empty the person's dead letters. This reads every dead letter, and so comes before rows are locked.
+
+    What a legal hold needs stays. Where a period is over, so does what is open, came in after the orders had ended, or
+    is of an order that goes on.
+    """
     with connection.transaction():
-        said = elsewhere.said_in(rows.events_of(connection, orders, rows.PERSONAL_EVENTS))
-        return elsewhere.take_away(connection, said, rows.touched_by(connection, orders), actor)
+        held = set(holding.held(connection)) - set(orders)
+        kept_for_a_time = _of_retention(connection, orders)
+        asked_for = [order_id for order_id in orders if order_id not in kept_for_a_time]
+        found = elsewhere.take_away(connection, _said(connection, asked_for), actor, sorted(held))
+        if kept_for_a_time:
+            same = [row["order_id"] for row in connection.execute(OF_EMAIL, [kept_for_a_time]).fetchall()]
+            of_customers = _others(connection, rows.touched_by(connection, kept_for_a_time))
+            going_on = _not_forgotten(connection, {*same, *of_customers} - set(orders))
+            ended = connection.execute(ENDED_AT, [kept_for_a_time]).fetchone()
+            said, spared = _said(connection, kept_for_a_time), sorted(held | going_on)
+            more = elsewhere.take_away(connection, said, actor, spared, ended["at"] if ended else None)
+            found = elsewhere.FoundDeadLetters(
+                [*found.theirs, *more.theirs], sorted({*found.like_theirs, *more.like_theirs})
+            )
+        touched = rows.touched_by(connection, orders)
+        others = _others(connection, touched)
+        ordering = {others[order_id] for order_id in _not_forgotten(connection, set(others) - set(orders))}
+        elsewhere.unname(connection, touched, ordering)
+        return found
+
+
+def _said(connection: Rows, orders: Collection[str]) -> elsewhere.Said:
+    return elsewhere.said_in(rows.events_of(connection, orders, rows.PERSONAL_EVENTS))
+
+
+def _others(connection: Rows, touched: rows.Touched) -> dict[str, rows.Customer]:
+    return rows.other_orders(connection, rows.customers_in(touched))
+
+
+def _of_retention(connection: Rows, orders: Collection[str]) -> list[str]:
+    """Return the orders that are forgotten because their period is over, not because a person asked."""
+    asked = (recorded.event for recorded in rows.events_of(connection, orders, [o.OrderForgotten.__name__]))
+    return [event.order_id for event in asked if isinstance(event, o.OrderForgotten) and event.reason == "retention"]
+
+
+def _not_forgotten(connection: Rows, orders: Collection[str]) -> set[str]:
+    streams = [rows.stream_of(order_id) for order_id in orders]
+    asked = connection.execute(FORGOTTEN_AT, [streams, o.OrderForgotten.__name__]).fetchall()
+    gone = {row["originator_id"] for row in asked}
+    return {order_id for order_id in orders if rows.stream_of(order_id) not in gone}
 
 
 def _erase(connection: Rows, orders: Collection[str]) -> tuple[list[str], int, int]:
@@ -201,8 +254,7 @@ def _erase(connection: Rows, orders: Collection[str]) -> tuple[list[str], int, i
         states.hold_back(connection)
         rows.hold(connection)
         touched = rows.touched_by(connection, orders)
-        customers = rows.customers_in(touched)
-        others = rows.other_orders(connection, customers) - set(orders)
+        others = _others(connection, touched).keys() - set(orders)
         destroyed = subject_keys.destroy(connection, orders)
         changed = rows.fold_again(connection, orders, others, touched)
         gone = states.drop_at_once(connection, OF_PEOPLE, LOCK_SECONDS_MAX)

@@ -6,6 +6,7 @@ moment.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -15,6 +16,7 @@ from oms_es.app.engine import Runtime
 from oms_es.app.privacy import erasing, family
 from oms_es.app.privacy.family import Connection, TooManyOrders
 from oms_es.kernel import Refused
+from oms_es.projections.order.order_status import FINAL
 from oms_es.schemas import order as o
 from oms_es.store.privacy.subject_keys import KEYS
 
@@ -22,11 +24,18 @@ ORDERS_MAX = 10_000
 """Orders that are forgotten in one run; the next run goes on."""
 KEPT_MAX = 1_000
 """Orders that are named in one run as kept."""
+STEP_SECONDS = 0.3
+"""How long a step asks at most: the engine's loop waits for it."""
 PAGE_MAX = 1_000
+"""Orders that have ended, with a key or without, that one query reads."""
 ENDED = f"""
-SELECT s.order_id, s.changed_at FROM order_status AS s JOIN {KEYS} AS k ON k.subject = s.order_id
-WHERE s.phase = ANY(%s) AND s.changed_at < %s AND (s.changed_at, s.order_id) > (%s, %s) AND k.wrapped IS NOT NULL
-ORDER BY s.changed_at, s.order_id LIMIT %s
+WITH ended AS MATERIALIZED (
+    SELECT order_id, changed_at FROM order_status
+    WHERE {FINAL} AND changed_at < %s AND (changed_at, order_id) > (%s, %s)
+    ORDER BY changed_at, order_id LIMIT {PAGE_MAX}
+)
+SELECT e.order_id, e.changed_at, k.wrapped IS NOT NULL AS has_key
+FROM ended AS e LEFT JOIN {KEYS} AS k ON k.subject = e.order_id ORDER BY e.changed_at, e.order_id
 """
 Place = tuple[datetime, str]
 """When an order ended, and its id: how far a run has come."""
@@ -52,6 +61,15 @@ class Asked(NamedTuple):
     more: bool
 
 
+class Swept(NamedTuple):
+    """One step of a sweep. `reached`: the place to go on from, or None at the end. `had_keys`: whether any order that
+    it read had a key."""
+
+    asked: Asked
+    reached: Place | None
+    had_keys: bool
+
+
 def families(connection: Connection, before: datetime) -> Iterator[list[str] | Kept]:
     """Yield the orders with a key that ended before a moment, the earliest first, each with its relatives."""
     yield from _families(connection, _ended(connection, before), before)
@@ -74,15 +92,16 @@ def _families(connection: Connection, ended: Iterable[str], before: datetime) ->
 def _ended(connection: Connection, before: datetime) -> Iterator[str]:
     after: Place | None = BEGINNING
     while after:
-        orders, after = _page(connection, before, after, PAGE_MAX)
-        yield from orders
+        places, after = _page(connection, before, after)
+        yield from (order_id for _, order_id in places)
 
 
-def _page(connection: Connection, before: datetime, after: Place, limit: int) -> tuple[list[str], Place | None]:
-    """Return the next orders that ended before a moment, and the place from which to go on, if there may be more."""
-    rows = connection.execute(ENDED.encode(), [PHASES, before, *after, limit]).fetchall()
-    reached = (rows[-1]["changed_at"], rows[-1]["order_id"]) if len(rows) == limit else None
-    return [row["order_id"] for row in rows], reached
+def _page(connection: Connection, before: datetime, after: Place) -> tuple[list[Place], Place | None]:
+    """Return the next orders with a key that ended before a moment, and the place from which to go on, if there may be
+    more."""
+    rows = connection.execute(ENDED.encode(), [before, *after]).fetchall()
+    reached = (rows[-1]["changed_at"], rows[-1]["order_id"]) if len(rows) == PAGE_MAX else None
+    return [(row["changed_at"], row["order_id"]) for row in rows if row["has_key"]], reached
 
 
 def _not_yet(connection: Connection, orders: Collection[str], before: datetime) -> str:
@@ -95,13 +114,20 @@ def ask(runtime: Runtime, connection: Connection, actor: str, before: datetime) 
     return _collected(families(connection, before), partial(_refused, runtime, connection, actor))
 
 
-def ask_some(
-    runtime: Runtime, connection: Connection, actor: str, before: datetime, after: Place, limit: int
-) -> tuple[Asked, Place | None]:
-    """Do the same for the next orders after a place; return the place to go on from, or None at the end."""
-    orders, reached = _page(connection, before, after, limit)
-    found = _families(connection, orders, before)
-    return _collected(found, partial(_refused, runtime, connection, actor)), reached
+def ask_some(runtime: Runtime, connection: Connection, actor: str, before: datetime, after: Place, limit: int) -> Swept:
+    """Do the same for the next orders after a place, for at most `STEP_SECONDS` but one order at least."""
+    places, reached = _page(connection, before, after)
+    end, taken = time.monotonic() + STEP_SECONDS, list[Place]()
+
+    def next_ones() -> Iterator[str]:
+        for place in places[:limit]:
+            if taken and time.monotonic() > end:
+                return
+            taken.append(place)
+            yield place[1]
+
+    asked = _collected(_families(connection, next_ones(), before), partial(_refused, runtime, connection, actor))
+    return Swept(asked, taken[-1] if len(taken) < len(places) else reached, had_keys=bool(places))
 
 
 def due(connection: Connection, before: datetime) -> Asked:

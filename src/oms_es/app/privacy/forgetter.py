@@ -14,9 +14,10 @@ from typing import NamedTuple
 import structlog
 
 from oms_es.app.engine import Runtime
-from oms_es.app.privacy import elsewhere, erasing, expiring, holding
+from oms_es.app.privacy import elsewhere, erasing, expiring, holding, rows
 from oms_es.app.privacy.expiring import BEGINNING, Place
 from oms_es.app.privacy.family import Connection
+from oms_es.kafka.groups.watermark import Progress
 from oms_es.processing.readers import NothingToSave, Worker
 from oms_es.projections.privacy import forgotten_orders
 from oms_es.settings import Settings
@@ -30,10 +31,12 @@ SWEEP_SECONDS = 3_600.0
 """How often it is looked for orders and dead letters whose period is over."""
 LEFT_ALONE_SECONDS = 60.0
 """How long a request of another is left to the command that recorded it: `oms-es privacy forget` erases by itself."""
+BACK_OFF_SECONDS = 60.0
+"""How long nothing is erased after others held the rows, as a rebuild does."""
 FORGOTTEN = forgotten_orders.table.name
-END = f"SELECT coalesce(max(position), 0) AS position FROM {FORGOTTEN}"
 UNFINISHED = f"""
-SELECT f.order_id, f.forgotten_by, f.forgotten_at FROM {FORGOTTEN} AS f JOIN {KEYS} AS k ON k.subject = f.order_id
+SELECT f.order_id, f.forgotten_by, f.forgotten_at, f.position
+FROM {FORGOTTEN} AS f JOIN {KEYS} AS k ON k.subject = f.order_id
 WHERE f.position > %s AND k.wrapped IS NOT NULL ORDER BY f.position LIMIT {ORDERS_MAX}
 """
 
@@ -77,7 +80,9 @@ class Forgetter(NothingToSave):
         self._swept = -SWEEP_SECONDS
         self._ended: Place | None = None
         self._letter: int | None = None
-        self._finished_up_to = 0
+        self._finished_up_to, self._waiting_up_to = 0, 0
+        self._all_gone_up_to = BEGINNING
+        self._erases_from = 0.0
 
     def step(self) -> int:
         if self.timing.monotonic() - self._looked < LOOK_SECONDS:
@@ -85,26 +90,36 @@ class Forgetter(NothingToSave):
         self._looked = self.timing.monotonic()
         if self._looked - self._swept >= SWEEP_SECONDS:
             self._swept = self._looked
-            self._ended, self._letter, self._finished_up_to = BEGINNING, 0, 0
+            self._ended, self._letter = self._all_gone_up_to, 0
         with self.runtime.rows.one() as connection:
             return self._finish(connection) or self._ask(connection) or self._empty(connection)
 
     def _finish(self, connection: Connection) -> int:
-        """Erase orders that were forgotten and have their key still."""
-        end = connection.execute(END.encode()).fetchone()
-        found = connection.execute(UNFINISHED.encode(), [self._finished_up_to]).fetchall()
-        if not found and end:
-            self._finished_up_to = end["position"]
+        """Erase orders that were forgotten and have their key still: those of a page that every reader has passed."""
+        if self._looked < self._erases_from:
+            return 0
+        complete = rows.folded_up_to(Progress.stored(connection), FORGOTTEN)
+        after = max(self._finished_up_to, self._waiting_up_to)
+        found = connection.execute(UNFINISHED.encode(), [after]).fetchall()
+        if not found and not self._waiting_up_to:
+            self._finished_up_to = max(self._finished_up_to, complete)
+        self._waiting_up_to = found[-1]["position"] if len(found) == ORDERS_MAX else 0
         left_alone = self.runtime.clock() - timedelta(seconds=LEFT_ALONE_SECONDS)
         orders = [
             row["order_id"] for row in found if row["forgotten_by"] == self.name or row["forgotten_at"] <= left_alone
         ]
+        passed = erasing.passed(connection, orders) if orders else []
+        if len(passed) < len(orders):
+            log.info("forgetting waits for readers", orders=len(orders) - len(passed))
+        return self._erase(passed) if passed else 0
+
+    def _erase(self, orders: Sequence[str]) -> int:
+        """Try once: the loop, and what else is in it, waits meanwhile."""
         try:
-            done = erasing.erase(self.runtime.database_url, orders, self.name) if orders else None
+            done = erasing.erase(self.runtime.database_url, orders, self.name, attempts=1)
         except erasing.NotPassed as waiting:
-            log.info("forgetting waits", orders=len(orders), reason=str(waiting))
-            return 0
-        if done is None:
+            log.info("forgetting waits", orders=len(orders), reason=str(waiting), seconds=BACK_OFF_SECONDS)
+            self._erases_from = self._looked + BACK_OFF_SECONDS
             return 0
         log.info("forgotten", orders=len(done.orders), rows=done.rows, dead_letters=done.dead_letters)
         if done.like_theirs:
@@ -115,11 +130,14 @@ class Forgetter(NothingToSave):
         """Record that the next orders whose period is over are to be forgotten."""
         if self.periods.orders is None or self._ended is None:
             return 0
-        before = self.runtime.clock() - self.periods.orders
-        asked, self._ended = expiring.ask_some(self.runtime, connection, self.name, before, self._ended, ORDERS_MAX)
+        before, after = self.runtime.clock() - self.periods.orders, self._ended
+        asked, reached, had_keys = expiring.ask_some(self.runtime, connection, self.name, before, after, ORDERS_MAX)
+        if reached and not had_keys and after == self._all_gone_up_to:
+            self._all_gone_up_to = reached
+        self._ended = reached
         for one in asked.kept:
             log.info("kept longer than its period", order_id=one.order_id, reason=one.reason)
-        return min(1, len(asked.orders) or int(self._ended is not None))
+        return min(1, len(asked.orders) or int(reached is not None))
 
     def _empty(self, connection: Connection) -> int:
         """Empty the next dead letters that were settled long ago."""

@@ -48,8 +48,8 @@ OF_STREAMS = (
 )
 SINCE = f"SELECT {COLUMNS} FROM {EVENTS} WHERE notification_id > %s AND topic = %s ORDER BY notification_id"
 ORDERS_OF = """
-SELECT order_id FROM order_recipients JOIN unnest(%s::text[], %s::text[]) AS whose(channel, customer_id)
-USING (channel, customer_id)
+SELECT order_id, channel, customer_id
+FROM order_recipients JOIN unnest(%s::text[], %s::text[]) AS whose(channel, customer_id) USING (channel, customer_id)
 """
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -99,28 +99,30 @@ def customers_in(touched: Touched) -> set[Customer]:
     return {(str(channel), str(customer_id)) for channel, customer_id in touched["customers"]}
 
 
-def other_orders(connection: Connection, customers: Collection[Customer]) -> set[str]:
-    """Return the customers' orders: those that are listed, and those that were placed since the list was folded."""
+def other_orders(connection: Connection, customers: Collection[Customer]) -> dict[str, Customer]:
+    """Return the customers' orders, with whose each is: those that are listed, and those that were placed since the
+    list was folded."""
     if not customers:
-        return set()
+        return {}
     pairs = sorted(customers)
     listed = connection.execute(ORDERS_OF, [[c for c, _ in pairs], [i for _, i in pairs]]).fetchall()
     placed = (recorded.event for recorded in not_folded_yet(connection, order_recipients.projection, OrderPlaced))
     newer = {
-        event.order_id
+        event.order_id: (event.channel, event.customer_id)
         for event in placed
         if isinstance(event, OrderPlaced) and (event.channel, event.customer_id) in customers
     }
-    return {row["order_id"] for row in listed} | newer
+    return {row["order_id"]: (row["channel"], row["customer_id"]) for row in listed} | newer
 
 
 def not_folded_yet(connection: Connection, projection: Projection, event: type[OrderEvent]) -> Iterator[Recorded]:
     """Yield the events of one type that the read model may not show yet. It needs a transaction."""
-    since = _folded_up_to(Progress.stored(connection), projection.name)
+    since = folded_up_to(Progress.stored(connection), projection.name)
     return _decoded(connection, SINCE, [since, event.__name__])
 
 
-def _folded_up_to(reached: Progress, name: str) -> int:
+def folded_up_to(reached: Progress, name: str) -> int:
+    """Return the position up to which the read model shows every event of orders."""
     own = reached.topic_partitions(name)
     log = own.pop(name)
     return min(own.values()) if own and len(own) == reached.partitions.get(EVENT_TOPICS["order"]) else log

@@ -237,8 +237,8 @@ def hold(
     with writing(set_up()) as engine:
         orders = _whose(engine.database_url, order, customer)
         _name_them(engine.database_url, orders)
-        holding.hold(engine, who(), orders, case, reason)
-    typer.echo(f"held: {len(orders):,} orders, by {case}")
+        held, _ = holding.hold(engine, who(), orders, case, reason)
+    typer.echo(f"held: {len(held):,} orders, by {case}")
 
 
 @app.command("release")
@@ -252,8 +252,8 @@ def release(
     with writing(set_up()) as engine:
         orders = _whose(engine.database_url, order, customer)
         _name_them(engine.database_url, orders)
-        holding.release(engine, who(), orders, case)
-    typer.echo(f"released: {len(orders):,} orders, by {case}")
+        released, _ = holding.release(engine, who(), orders, case)
+    typer.echo(f"released: {len(released):,} orders, by {case}")
 
 
 @app.command("export")

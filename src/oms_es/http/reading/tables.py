@@ -30,6 +30,7 @@ from oms_es.http.reading.families import family_of
 from oms_es.http.requests import PAGE, PAGE_MAX, Asked, moment_in
 from oms_es.http.routing import Parameter, Route
 from oms_es.kernel import Projection
+from oms_es.projections.base import indexes_of_all
 from oms_es.reports.queries import Connection, Row, readable
 from oms_es.schemas.values.personal import PERSONAL_COLUMN
 
@@ -90,8 +91,7 @@ class Listing:
 
 def listing_of(table: Table) -> Listing:
     keys = tuple(column.name for column in table.primary_key.columns)
-    indexes = sorted(table.indexes, key=lambda index: str(index.name))
-    columns = [keys, *(tuple(column.name for column in index.columns) for index in indexes)]
+    columns = [keys, *(tuple(column.name for column in index.columns) for index in indexes_of_all(table))]
     return Listing(table, tuple(dict.fromkeys(way for names in columns for way in _ways(table, names, keys))))
 
 

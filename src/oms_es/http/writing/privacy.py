@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
+from oms_es.app.engine import Runtime
 from oms_es.app.privacy import erasing, exporting, family, holding
 from oms_es.http.access import PERSONAL
 from oms_es.http.errors import NoResource
@@ -87,7 +88,13 @@ async def forget(asked: Asked) -> Response:
     body = Forgetting.model_validate_json(await asked.json_body())
     orders = await _whose(asked)
     await asked.read(lambda connection: erasing.require_encrypted(connection, orders))
-    return await _recorded(asked, orders, partial(erasing.ask, reason=body.reason, case_id=body.case_id), 202)
+    return await _recorded(asked, orders, partial(_ask, reason=body.reason, case_id=body.case_id), 202)
+
+
+def _ask(
+    runtime: Runtime, actor: str, orders: Sequence[str], reason: ForgetReason, case_id: str | None
+) -> tuple[Sequence[str], Sequence[Recorded]]:
+    return orders, erasing.ask(runtime, actor, orders, reason, case_id)
 
 
 async def hold(asked: Asked) -> Response:
@@ -103,13 +110,16 @@ async def release(asked: Asked) -> Response:
 
 
 async def _recorded(
-    asked: Asked, orders: Sequence[str], do: Callable[..., Sequence[Recorded]], status: int = 200
+    asked: Asked,
+    orders: Sequence[str],
+    do: Callable[..., tuple[Sequence[str], Sequence[Recorded]]],
+    status: int = 200,
 ) -> Response:
-    """Append for all orders or for none, in the store's thread."""
+    """Append for all orders that it concerns or for none, in the store's thread."""
     services = asked.services
-    events = await services.committer.ask(partial(do, services.parts, asked.caller.actor, orders))
+    done, events = await services.committer.ask(partial(do, services.parts, asked.caller.actor, orders))
     position = max((one.position for one in events), default=None)
-    return asked.json({"orders": orders, "position": position}, status)
+    return asked.json({"orders": done, "position": position}, status)
 
 
 async def export(asked: Asked) -> Response:
@@ -145,12 +155,16 @@ FOUND: Mapping[str, Any] = {
 DONE: Mapping[str, Any] = {
     "type": "object",
     "properties": {
-        "orders": {"type": "array", "items": TEXT, "description": "Their ids."},
+        "orders": {
+            "type": "array",
+            "items": TEXT,
+            "description": "Their ids: keep these of `:forget`, as the customer is not known here afterwards.",
+        },
         "position": {"anyOf": [{"type": "integer"}, {"type": "null"}], "description": "Null where nothing changed."},
     },
     "required": ["orders", "position"],
 }
-NO_SUCH = {404: "There is no such order, or no order names the customer."}
+NO_SUCH = {404: "There is no such order, or no order names the customer, as after their orders were forgotten."}
 
 
 class Verb(NamedTuple):
@@ -174,12 +188,12 @@ VERBS = (
     Verb(
         *("hold", "Keep {} from being forgotten, as long as a case needs it.", hold, Holding),
         {"case_id": "court-7", "reason": "dispute"},
-        {200: "It is held.", 409: "An order was forgotten, or the case held it before.", **NO_SUCH},
+        {200: "It is held.", 409: "All of them were forgotten, or the case held one of them before.", **NO_SUCH},
     ),
     Verb(
         *("release", "End a case's hold of {}.", release, Releasing),
         {"case_id": "court-7"},
-        {200: "It is released.", 409: "The case does not hold it.", **NO_SUCH},
+        {200: "It is released.", 409: "The case holds none of them.", **NO_SUCH},
     ),
 )
 SUBJECTS = {"order": ("orders", "an order"), "customer": ("customers", "all orders of a customer (CHANNEL~ID)")}

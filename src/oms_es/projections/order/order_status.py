@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Integer, Table, Text
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Integer, Table, Text, text
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas import order as o
 
+FINAL = "phase IN ({})".format(", ".join(f"'{phase}'" for phase in sorted(o.FINAL_PHASES)))
+"""The condition of the index of orders that have ended; a query that is to use it repeats it as it is."""
 table = Table(
     "order_status",
     METADATA,
@@ -42,6 +44,7 @@ table = Table(
     Index("order_status_by_external", "external_id"),
     Index("order_status_by_phase_placed", "phase", "placed_at", "order_id"),
     Index("order_status_by_channel_phase_placed", "channel", "phase", "placed_at", "order_id"),
+    Index("order_status_by_ended", "changed_at", "order_id", postgresql_where=text(FINAL)),
 )
 projection = Projection(table, version=2, fed_by=("order-{order_id}",))
 PHASES: dict[type[Event], o.Phase] = {

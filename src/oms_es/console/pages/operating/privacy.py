@@ -1,6 +1,7 @@
 """The page of those who answer for the protection of personal data: whose orders these are, forgetting, legal holds.
 
-Invariant: nothing is forgotten that was not listed: a form names what its page showed, and the API decides again.
+Invariant: what is listed changes nothing. A form names the order or the customer, and the API looks again which orders
+hang together: one that came since the page was shown is forgotten, held or released with them, and shown afterwards.
 """
 
 from __future__ import annotations
