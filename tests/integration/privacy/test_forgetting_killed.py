@@ -39,7 +39,7 @@ from people import (
 
 NEW_KEY = b"\x0a" * wrapping.KEY_BYTES
 SECONDS_MAX = 60
-UNFINISHED = "no order that was forgotten has its key still"
+UNFINISHED = "no forgotten order still has its key"
 
 KILLED_AFTER = """
 import os, signal, sys
