@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
@@ -17,12 +18,16 @@ from oms_es.gateways.loopback.wechatpay_books import WeChatBooks
 from oms_es.gateways.loopback.wechatpay_server import WeChatPayServer
 from oms_es.gateways.payment.alipay import client as alipay
 from oms_es.gateways.payment.alipay.provider import AlipayProvider
-from oms_es.gateways.payment.port import Ask, PaymentProvider
-from oms_es.gateways.payment.routing import Providers, provider_of
+from oms_es.gateways.payment.port import Ask, PaymentGateway, PaymentProvider
+from oms_es.gateways.payment.routing import UNKNOWN, Providers, provider_of
 from oms_es.gateways.payment.stripe_provider import StripeProvider
 from oms_es.gateways.payment.wechatpay import client as wechatpay
 from oms_es.gateways.payment.wechatpay.provider import WeChatPayProvider
 from oms_es.gateways.payment.wechatpay.signing import Merchant
+from oms_es.kernel import Recorded
+from oms_es.processing.metrics import PAYMENT_ANSWERS
+from oms_es.schemas import payment as p
+from oms_es.schemas.catalog.routes import PAYMENT_GATEWAYS
 from whole_engine import START
 
 NOW = START.timestamp()
@@ -71,6 +76,22 @@ def asked(operation: Any, number: int, token: str = "", authorization: str = "",
 
 
 ALL = ("stripe", "wechatpay", "alipay")
+DECLINES = {"authorize": p.RecordDecline, "reauthorize": p.RecordReauthorizationDecline}
+
+
+def requests_made(world: World) -> tuple[int, int, int]:
+    return len(world.wechat.orders), len(world.alipay.prepared), len(world.stripe.intents)
+
+
+def requested(operation: str, gateway: str) -> Recorded:
+    """Return the intent that asks for a payment at a gateway."""
+    of: Any = {"payment_id": "o.62", "order_id": "o", "amount_minor": 500, "currency": "EUR", "gateway": gateway}
+    intent = (
+        p.PaymentRequested(**of, payment_token="pm_card_visa")
+        if operation == "authorize"
+        else p.PaymentReauthorizationRequested(**of, capture_id="c1", payment_token="pm_card_visa", method="card")
+    )
+    return Recorded(1, "payment-o.62", 1, intent, UUID(int=62), START, None, "o", "engine")
 
 
 def test_each_payment_goes_where_its_token_says_and_its_refund_goes_back_there(world: World) -> None:
@@ -150,14 +171,48 @@ def test_a_named_gateway_is_asked_whatever_the_token_says_and_all_that_follows_g
     assert refunded.outcome == "declined", "Stripe has no such charge, and Alipay was not asked"
 
 
-@pytest.mark.parametrize("operation", ["authorize", "capture", "refund", "void"])
+@pytest.mark.parametrize("operation", ["authorize", "reauthorize", "capture", "refund", "void"])
 def test_what_names_a_gateway_that_is_not_set_up_waits_for_it_and_is_asked_of_no_other(
     world: World, operation: str
 ) -> None:
-    made = len(world.wechat.orders), len(world.alipay.prepared), len(world.stripe.intents)
-    for there in (("stripe",), ALL):
-        ask = asked(operation, 60, "pm_card_visa", "pi_1", currency="EUR")._replace(gateway="elsewhere")
+    made = requests_made(world)
+    for there in (("stripe",), ("stripe", "wechatpay")):
+        ask = asked(operation, 60, "pm_card_visa", "pi_1", currency="EUR")._replace(gateway="alipay")
         for question in (world.having(*there).submit, world.having(*there).find):
             (answer,) = question([ask])
-            assert (answer.outcome, "elsewhere" in answer.reason) == ("unavailable", True)
-    assert made == (len(world.wechat.orders), len(world.alipay.prepared), len(world.stripe.intents))
+            assert (answer.outcome, "alipay" in answer.reason) == ("unavailable", True)
+    assert made == requests_made(world)
+
+
+@pytest.mark.parametrize("operation", ["authorize", "reauthorize"])
+@pytest.mark.parametrize("hours", [0, 13], ids=["asked", "looked up"])
+def test_a_new_payment_for_a_gateway_that_does_not_exist_is_declined_and_holds_up_nothing(
+    world: World, operation: str, hours: int
+) -> None:
+    """It was never asked of anything. A route of the right name takes the next attempt."""
+    made = requests_made(world)
+    for there in (("stripe",), ALL):
+        gateway = PaymentGateway(world.having(*there), now=lambda: START + timedelta(hours=hours))
+        (said,) = gateway.perform([requested(operation, "Stripe")])
+        assert [type(one) for one in said] == [DECLINES[operation]]
+        assert getattr(said[0], "retriable") is True  # noqa: B009 - commands of two kinds
+        reason = getattr(said[0], "reason")  # noqa: B009
+        assert "no payment gateway Stripe" in reason
+        assert "retry the payment" in reason
+    assert made == requests_made(world)
+
+
+@pytest.mark.parametrize("operation", ["capture", "refund", "void"])
+def test_what_follows_at_a_gateway_that_does_not_exist_is_no_decline(world: World, operation: str) -> None:
+    """Who authorised it is not known: money may be held there."""
+    ask = asked(operation, 61, "pm_card_visa", "pi_1", currency="EUR")._replace(gateway="Stripe")
+    (answer,) = world.having(*ALL).submit([ask])
+    assert answer.outcome == "unavailable"
+
+
+def test_answers_are_counted_under_the_names_of_gateways_that_there_are(world: World) -> None:
+    names = [*(f"g{n}" for n in range(5)), "alipay", "stripe"]
+    asks = [asked("authorize", 70, "pm_card_visa", currency="EUR")._replace(gateway=name) for name in names]
+    world.having("stripe").submit(asks)
+    labels = {sample.labels["provider"] for metric in PAYMENT_ANSWERS.collect() for sample in metric.samples}
+    assert {"alipay", "stripe", UNKNOWN} <= labels <= {*PAYMENT_GATEWAYS, UNKNOWN}

@@ -21,8 +21,12 @@ NONE = GatewayRoutes()
 
 
 def gateway_for(routes: GatewayRoutes, event: AsksForMoney, method: str) -> str:
-    """Return the gateway of a payment; an empty string if no route matches, or an account of ours pays."""
-    if method == METHOD:
+    """Return the gateway of a payment; an empty string if no route matches, or an account of ours pays.
+
+    No route applies to an event of an earlier version, which has no channel and no country: the narrow routes would not
+    match it, and a wider one would take it.
+    """
+    if method == METHOD or not event.channel:
         return ""
     return next((route.gateway for route in routes.payments if _matches(route, event, method)), "")
 

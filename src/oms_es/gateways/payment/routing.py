@@ -5,7 +5,7 @@ force now, or from which provider answers: a repeated request goes to the same p
 twice. A request that names its gateway goes there, or waits until it is configured. Of the others, one based on an
 order of a provider goes to that provider, by the order's name; a new payment goes by its token, and a provider that is
 not configured here declines it. A provider that does not answer gets no request for a while, by its breaker: requests
-for it are held, and the others go on.
+for it are held, and the others go on. A new payment for a gateway that does not exist is declined: none was asked.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from oms_es.gateways.payment.wechatpay import dialect as wechatpay
 from oms_es.gateways.payment.wechatpay import provider as wechatpay_tokens
 from oms_es.kernel import GatewayUnavailable
 from oms_es.processing.metrics import PAYMENT_ANSWERS
+from oms_es.schemas.catalog.routes import PAYMENT_GATEWAYS
 
 STRIPE = "stripe"
 """The provider for everything that matches no other: Stripe's references and tokens have no certain pattern."""
 PREPAID = (wechatpay.PROVIDER, alipay.PROVIDER)
 STARTING = frozenset({"authorize", "reauthorize"})
 Question = Callable[[PaymentProvider, Sequence[Ask]], Sequence[Answer]]
+UNKNOWN = "unknown"
+"""The label of every name that no gateway has: stored events may contain any."""
 ASKED_MAX = 40
 """Requests that are sent to one provider at once: if it does not answer, so many wait for the time-out, and no more."""
 
@@ -81,8 +84,9 @@ class Providers:
             else:
                 found = [without(asks[number], name) for number in mine]
             answers |= dict(zip(mine, found, strict=True))
+            label = name if name in self._providers or name in PAYMENT_GATEWAYS else UNKNOWN
             for answer in found:
-                PAYMENT_ANSWERS.labels(name, answer.outcome).inc()
+                PAYMENT_ANSWERS.labels(label, answer.outcome).inc()
         return [answers[number] for number in range(len(asks))]
 
     def _guarded(
@@ -139,5 +143,9 @@ class Providers:
         return self._missing(ask, name)
 
     def _missing(self, ask: Ask, name: str) -> Answer:
+        if ask.operation in STARTING and name not in PAYMENT_GATEWAYS:
+            known = ", ".join(PAYMENT_GATEWAYS)
+            why = f"there is no payment gateway {name[:40]}; publish routes that name {known}, then retry the payment"
+            return Answer("declined", reason=why, retriable=True)
         why = f"{ask.payment_id} rests on {name}, which is not set up here; add it to OMS_PAYMENTS"
         return Answer("unavailable", reason=why)

@@ -77,7 +77,7 @@ def _edges(annotation: Any) -> tuple[Any, ...]:
     elif issubclass(origin, datetime) or origin.__name__ == "AwareDatetime":
         candidates = MOMENTS
     else:
-        candidates = _texts()
+        candidates = (*_choices(annotation), *_texts())
     return tuple(_taken(annotation, sorted(candidates) if isinstance(candidates, set) else candidates))
 
 
@@ -109,6 +109,12 @@ def _bounds(annotation: Any) -> Iterator[int]:
                 yield bound
             case AtTheDoor(schema=schema) if "maximum" in schema:
                 yield schema["maximum"]
+
+
+def _choices(annotation: Any) -> Iterator[Any]:
+    for one in _metadata(annotation):
+        if isinstance(one, AtTheDoor):
+            yield from one.schema.get("enum", ())
 
 
 def _sizes(annotation: Any) -> tuple[int, int]:

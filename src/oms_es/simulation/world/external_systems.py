@@ -19,7 +19,7 @@ from oms_es.processing.intake.worker import Arrival
 from oms_es.simulation.nodes.node import Node
 from oms_es.simulation.requests.workload import EPOCH
 
-FIRST, SECOND = "simulated", "second"
+FIRST, SECOND = "stripe", "alipay"
 """Names of payment gateways. The first one takes what names none."""
 STRAYS = {
     PAYMENT_CALLBACKS: b'{"operation": "void", "outcome": "succeeded", "payment_id": "stranger", "reference": "s"}',
