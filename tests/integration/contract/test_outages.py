@@ -87,11 +87,12 @@ class World:
 
     def __init__(self, url: str, seed: int = 1) -> None:
         self.url = url
+        self.limits = LIMITS
         self.stripe, self.wechatpay = Provider(seed), Provider(seed + 1, "wechatpay:")
 
     def gateway(self, **more: Any) -> PaymentGateway:
         providers: Any = {"stripe": self.stripe, "wechatpay": self.wechatpay}
-        return PaymentGateway(Providers(providers, {name: Breaker(name, LIMITS) for name in providers}), **more)
+        return PaymentGateway(Providers(providers, {name: Breaker(name, self.limits) for name in providers}), **more)
 
     @contextmanager
     def engine(self, *more: Gateway) -> Iterator[Engine]:
@@ -376,7 +377,12 @@ def test_a_paused_worker_that_holds_something_due_is_waited_for_asleep(world: Wo
         assert time.monotonic() - before >= 0.19
 
 
-def test_a_provider_that_can_be_read_and_not_written_is_out_and_no_payment_has_failed(world: World) -> None:
+@pytest.mark.parametrize("open_seconds", [0.0, 0.05])
+def test_a_provider_that_can_be_read_and_not_written_is_out_and_no_payment_has_failed(
+    world: World, open_seconds: float
+) -> None:
+    """With 0 s, the circuit is half open whenever something is asked, as it may be on a slow machine."""
+    world.limits = Limits(failures_max=2, open_seconds=open_seconds)
     world.wechatpay.refuses = True
     with world.engine() as engine:
         place(engine, range(10))

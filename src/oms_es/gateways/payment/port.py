@@ -76,10 +76,11 @@ class Action(NamedTuple):
 class Answer(NamedTuple):
     """The provider's answer. `pending`: a callback will report the outcome. `unknown`: no answer came, and the effect
     may or may not have happened. `unavailable`: this provider answers no request now, while others do. `absent`, of a
-    look-up only: nothing has happened under that key. `retriable`, of a decline: it may succeed at another time.
-    `expired`, of a declined capture: the money is no longer held. `final`, of a declined refund with a reference: it
-    will not be paid later under that reference. `charge`, of an authorisation: the provider took the money at once,
-    under this name, and the amount is `taken_minor`. `action`, of a pending answer: what the provider waits for."""
+    look-up only: nothing has happened under that key; with a reason if the provider takes nothing in now. `retriable`,
+    of a decline: it may succeed at another time. `expired`, of a declined capture: the money is no longer held.
+    `final`, of a declined refund with a reference: it will not be paid later under that reference. `charge`, of an
+    authorisation: the provider took the money at once, under this name, and the amount is `taken_minor`. `action`, of a
+    pending answer: what the provider waits for."""
 
     outcome: Literal["succeeded", "declined", "pending", "unknown", "absent", "unavailable"]
     reference: str = ""
@@ -166,6 +167,9 @@ class PaymentGateway:
                 break
             if attempts_left:
                 self._ask_again(asks, answers)
+        for i, (ask, answer) in enumerate(zip(asks, answers, strict=True)):
+            if answer.outcome == "absent" and answer.reason and not ask.chased:
+                answers[i] = Answer("unavailable", reason=answer.reason)  # its circuit is open: nothing is taken in
         fresh = [answer for ask, answer in zip(asks, answers, strict=True) if not ask.chased]
         if fresh and all(answer.outcome == "unknown" for answer in answers):
             raise GatewayUnavailable(f"{len(asks)} requests stay unanswered")

@@ -100,7 +100,7 @@ class Providers:
             few = few[breaker.allowed(len(few))]
             why = self._try(breaker, provider, question, {number: asks[number] for number in few}, answers)
             left = [number for number in left if number not in answers]
-        if left and len(self._providers) == 1:
+        if left and not answers and len(self._providers) == 1:
             raise GatewayUnavailable(why)
         silent = Answer("unavailable", reason=why)
         return [answers.get(number, silent) for number in range(len(asks))]
@@ -115,7 +115,8 @@ class Providers:
     ) -> str:
         """Send a batch and add its answers; return why no further batch is to be sent, or an empty string.
 
-        A look-up that finds nothing does not close a circuit: the request itself may still fail.
+        A look-up that finds nothing does not close a circuit: the provider can be read, and may take nothing in. It is
+        the one try of a half open circuit, and its answer has the reason for which the circuit is open.
         """
         if not asks:
             return breaker.circuit.why
@@ -125,9 +126,12 @@ class Providers:
             said = question(provider, list(asks.values()))
         except GatewayUnavailable as error:
             why = str(error)
-        answers.update(zip(asks, said, strict=False))
         outcomes = {answer.outcome for answer in said} - {"unknown"}
-        if outcomes - {"absent"} or (outcomes and breaker.is_open):
+        if outcomes == {"absent"} and breaker.is_open:
+            answers.update((number, Answer("absent", reason=breaker.circuit.why)) for number in asks)
+            return breaker.circuit.why
+        answers.update(zip(asks, said, strict=False))
+        if outcomes - {"absent"}:
             breaker.succeeded()
         if outcomes:
             return ""
