@@ -45,11 +45,14 @@ from oms_es.simulation.removals import (
     TrustsMessages,
     Unbounded,
     Whole,
+    forgets_what_is_held,
     hears_nothing_early,
+    keeps_no_report,
     nothing_expires,
     numbered,
     presells_anything,
     promises_anything,
+    remembers_whom_it_forgot,
     takes_every_report,
 )
 from oms_es.simulation.scenario import PROFILES
@@ -94,15 +97,6 @@ def forgets_its_gateway(decider: Decider[Any]) -> Decider[Any]:
         for event in decider.decide(state, command):
             first = isinstance(event, PaymentRequested) or not hasattr(event, "gateway")
             yield event if first else event.model_copy(update={"gateway": ""})
-
-    return replace(decider, decide=decide)
-
-
-def keeps_no_report(decider: Decider[Any]) -> Decider[Any]:
-    """Remove the storage of reports that come before their order: they are ignored."""
-
-    def decide(state: Any, command: Any) -> Iterable[Any]:
-        return () if state.placed is None and getattr(command, "keep", False) else decider.decide(state, command)
 
     return replace(decider, decide=decide)
 
@@ -325,6 +319,20 @@ GUARDS: tuple[Guard, ...] = (
         "`aggregates/order/missing_money.py`",
         "goods go out whose money was given back or charged back before",
         _with(ships_without_money, "order"),
+        "life",
+    ),
+    Guard(
+        "legal holds",
+        "`aggregates/order/forgetting.py`",
+        "a person is forgotten whose order a court needs",
+        _with(forgets_what_is_held, "order"),
+        "life",
+    ),
+    Guard(
+        "nothing personal taken of an order that was forgotten",
+        "`aggregates/order/forgetting.py`",
+        "a person who was forgotten is stored again by what is said of the order later",
+        _with(remembers_whom_it_forgot, "order"),
         "life",
     ),
     Guard(

@@ -30,8 +30,9 @@ from oms_es.schemas.operations.subscription import SubscriptionOpened
 from oms_es.schemas.order import FINAL_PHASES, PlaceOrder, RetrySourcing
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.topics import EVENT_TOPICS
+from oms_es.simulation.checks.forgotten_people import ForgottenPeople
+from oms_es.simulation.checks.unpaid_goods import UnpaidGoods
 from oms_es.simulation.scenario import Action, OutsideCallback
-from oms_es.simulation.unpaid_goods import UnpaidGoods
 from oms_es.simulation.world.external_systems import FIRST
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.sealing.seals import Head
@@ -77,6 +78,7 @@ class Watch:
         self.now = now
         self.history = History(deciders)
         self.unpaid = UnpaidGoods(self.history.order_checks)
+        self.people = ForgottenPeople()
         self.recorded: list[Recorded] = []
         self.effects: list[Effect] = []
         self.done: dict[tuple[str, str, str], Effect] = {}
@@ -109,6 +111,8 @@ class Watch:
             if "/" in recorded.actor:
                 self.of_requests.setdefault(recorded.actor, []).append(recorded)
             self.history.fold(recorded)
+            for wrong in self.people.record(recorded):
+                raise Violation("who is forgotten is held by no case, and nothing of them is stored again", wrong)
             if isinstance(recorded.event, ReactionPutAside) and recorded.event.reason not in FOR_A_PERSON:
                 raise Violation("nothing that follows is refused", str(recorded.event))
         for wrong in self.unpaid.record(committed, self.history.states):

@@ -9,6 +9,8 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
+from rpds import HashTrieMap
+
 from oms_es.aggregates.payment.state import Payment
 from oms_es.aggregates.stock import decider as stock
 from oms_es.consumers.order.deadline_keeper import due_commands
@@ -25,7 +27,7 @@ from oms_es.processing.intake.worker import Arrival, Intake, IntakeResult
 from oms_es.processing.read_models.lookups import Finder
 from oms_es.processing.read_models.model import ReadModel, Staged
 from oms_es.processing.readers import ConsumerWorker
-from oms_es.schemas.order import PlaceOrder, RecordReservation
+from oms_es.schemas.order import ForgetOrder, PlaceOrder, RecordReservation
 from oms_es.schemas.stock import ExpireReservation
 from oms_es.simulation.components import Components
 from oms_es.simulation.nodes.engine_node import EngineNode
@@ -287,6 +289,34 @@ def presells_anything(decider: Decider[Any]) -> Decider[Any]:
 
     def decide(state: stock.Stock, command: Any) -> Iterable[Any]:
         return decider.decide(state._replace(policy=state.policy._replace(presale_limit=1_000_000)), command)
+
+    return replace(decider, decide=decide)
+
+
+def forgets_what_is_held(decider: Decider[Any]) -> Decider[Any]:
+    """Remove the check that no case holds an order which is to be forgotten."""
+
+    def decide(state: Any, command: Any) -> Iterable[Any]:
+        held = isinstance(command, ForgetOrder)
+        return decider.decide(state._replace(legal_holds=HashTrieMap()) if held else state, command)
+
+    return replace(decider, decide=decide)
+
+
+def remembers_whom_it_forgot(decider: Decider[Any]) -> Decider[Any]:
+    """Remove what an order that was forgotten no longer takes: it decides as any other."""
+
+    def decide(state: Any, command: Any) -> Iterable[Any]:
+        return decider.decide(state._replace(forgotten=False), command)
+
+    return replace(decider, decide=decide)
+
+
+def keeps_no_report(decider: Decider[Any]) -> Decider[Any]:
+    """Remove the storage of reports that come before their order: they are ignored."""
+
+    def decide(state: Any, command: Any) -> Iterable[Any]:
+        return () if state.placed is None and getattr(command, "keep", False) else decider.decide(state, command)
 
     return replace(decider, decide=decide)
 

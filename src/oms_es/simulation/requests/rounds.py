@@ -130,6 +130,29 @@ def split_of(order_id: str, split_id: str, units: int) -> o.SplitOrder:
     return o.SplitOrder(order_id=order_id, split_id=split_id, lines=(o.LineUnits(line_id="1", quantity=units),))
 
 
+def people_who_are_forgotten(draw: Draw) -> Iterator[Action]:
+    """Yield requests to forget people whose orders have ended, or not yet, while cases hold some of them; and what is
+    said of them afterwards."""
+    chance = draw.chance
+    for number in range(chance.randint(1, 3)):
+        action, order = draw.earlier()
+        at, of, case = action.at + chance.uniform(0.0, 120.0), order.order_id, f"case-{number}"
+        forget = o.ForgetOrder(order_id=of, reason=chance.choice(("request", "retention")), case_id=f"dsr-{number}")
+        if draw.likely(0.3):
+            yield draw.action(action.at + chance.uniform(1.0, 20.0), o.CancelOrder(order_id=of, reason="changed"))
+        if draw.likely(0.7):
+            yield draw.action(at, o.PlaceLegalHold(order_id=of, case_id=case, reason="dispute"))
+            yield draw.action(at + chance.uniform(0.0, 100.0), o.LiftLegalHold(order_id=of, case_id=case))
+        for _ in range(chance.randint(1, 3)):
+            at += chance.uniform(0.0, 60.0)
+            yield draw.action(at, forget)
+        moved = o.Address(name="Ada Lovelace", country="FR", postal_code="69001")
+        late = o.AmendOrder(order_id=of, amendment_id=f"late-{number}", ship_to=moved, keep=draw.likely(0.5))
+        note = o.AddNote(order_id=of, note_id=f"late-{number}", note_text="Ada called")
+        for said in (late, note):
+            yield draw.action(at + chance.uniform(0.0, 60.0), said)
+
+
 EARLY_SECONDS = 0.5
 """Seconds after an order was placed in which no refund of it can have been requested."""
 
@@ -165,6 +188,7 @@ THEMES: tuple[Callable[[Draw], Iterator[Action]], ...] = (
     exchanges_of_exchanges,
     rounds_of_parts,
     contradictions,
+    people_who_are_forgotten,
 )
 
 
