@@ -75,12 +75,11 @@ class Action(NamedTuple):
 
 class Answer(NamedTuple):
     """The provider's answer. `pending`: a callback will report the outcome. `unknown`: no answer came, and the effect
-    may or may not have happened. `unavailable`: this provider answers no request now, while others do. `absent`, of a
-    look-up only: nothing has happened under that key; with a reason if the provider takes nothing in now. `retriable`,
-    of a decline: it may succeed at another time. `expired`, of a declined capture: the money is no longer held.
-    `final`, of a declined refund with a reference: it will not be paid later under that reference. `charge`, of an
-    authorisation: the provider took the money at once, under this name, and the amount is `taken_minor`. `action`, of a
-    pending answer: what the provider waits for."""
+    may or may not have happened. `unavailable`: this provider answers no request now. `absent`, of a look-up: nothing
+    has happened under that key; with a reason if nothing is taken in now. `retriable`, of a decline: it may succeed
+    later. `expired`, of a declined capture: the money is no longer held. `final`, of a declined refund with a
+    reference: it will not be paid later under it. `charge`, of an authorisation: the provider took the money at once,
+    under this name, and the amount is `taken_minor`. `action`, of a pending answer: what the provider waits for."""
 
     outcome: Literal["succeeded", "declined", "pending", "unknown", "absent", "unavailable"]
     reference: str = ""
@@ -157,7 +156,8 @@ class PaymentGateway:
         said = iter(zip(asks, answers, strict=True))
         each = [() if is_of_an_account(intent.event) else _said(*next(said)) for intent in intents]
         if None in each:
-            raise GatewayUnavailable(next(a.reason for a in answers if a.outcome == "unavailable"), each)
+            whys = (answer.reason for answer in answers if answer.outcome in ("unavailable", "absent"))
+            raise GatewayUnavailable(next(filter(None, whys)), each)
         return [commands for commands in each if commands is not None]
 
     def _answered(self, asks: Sequence[Ask]) -> Sequence[Answer]:
@@ -167,9 +167,6 @@ class PaymentGateway:
                 break
             if attempts_left:
                 self._ask_again(asks, answers)
-        for i, (ask, answer) in enumerate(zip(asks, answers, strict=True)):
-            if answer.outcome == "absent" and answer.reason and not ask.chased:
-                answers[i] = Answer("unavailable", reason=answer.reason)  # its circuit is open: nothing is taken in
         fresh = [answer for ask, answer in zip(asks, answers, strict=True) if not ask.chased]
         if fresh and all(answer.outcome == "unknown" for answer in answers):
             raise GatewayUnavailable(f"{len(asks)} requests stay unanswered")
@@ -237,7 +234,8 @@ def _ask_of(intent: Recorded) -> Ask:
 
 
 def _said(ask: Ask, answer: Answer) -> Sequence[Command] | None:
-    return None if answer.outcome == "unavailable" else tuple(_outcome(ask, answer))
+    is_shut = answer.outcome == "absent" and answer.reason and not ask.chased
+    return None if is_shut or answer.outcome == "unavailable" else tuple(_outcome(ask, answer))
 
 
 def _outcome(ask: Ask, answer: Answer) -> list[Command]:
@@ -325,10 +323,8 @@ def parse_callback(payload: bytes) -> Command:
     try:
         callback = CALLBACK.validate_json(payload)
         if callback.amount_minor is not None and callback.currency is None:
-            raise BadInput(
-                Input.BAD_CALLBACK,
-                "currency: it is missing, and amount_minor is an amount of it; ask the provider to send both",
-            )
+            missing = "currency: it is missing, and amount_minor is an amount of it; ask the provider to send both"
+            raise BadInput(Input.BAD_CALLBACK, missing)
         _command_of(callback)
         said = {name: value for name, value in callback if name in p.Report.model_fields}
         return p.RecordReport(payment_id=callback.payment_id, **said)
