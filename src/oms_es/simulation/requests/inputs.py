@@ -40,7 +40,8 @@ BY_SKU = frozenset({"components", "bundles", "backordered"})
 LETTERS = "aZ0é\U0001f600\u0958\u0301'\"\\%_/.- @#\u202e\x07\x00\ud800"
 WORDS = (
     "", " ", "a", "A", "0", "-", "*", ".", "DE", "EUR", "JPY", "XXX", "web", "1", "None", "null", " a", "a ", "\ufeffa",
-    "1/1", "a/s1", "merge/1", "exchange/1", "lost/1", "../..", "a@b", "a b", "a\tb", "a\nb", "é", "e\u0301", "f" * 64,
+    "1/1", "a/s1", "merge/1", "exchange/1", "lost/1", "noticed/1", "../..", "a@b", "a b", "a\tb", "a\nb", "é",
+    "e\u0301", "f" * 64,
     "4242424242424242", "https://shop.example/hooks?a=1", "sec_0123456789abcdef01234567", "OrderPlaced",
     "+49 30 1234567", "zh-Hant-TW", "Ω≈ç", "\u202e", "٣", "𝒳", "ﬃ", "2026-01-31",
 )  # fmt: skip
