@@ -82,9 +82,10 @@ class GroupWorker:
     def step(self) -> int:
         self.receive()
         self._measure()
-        taken = sum(self._step(at, task) for at, task in self.tasks.items() if not self._rests(at, task))
-        self._throttle()
-        return taken
+        try:
+            return sum(self._step(at, task) for at, task in self.tasks.items() if not self._rests(at, task))
+        finally:  # while a gateway does not answer, messages come all the same
+            self._throttle()
 
     def receive(self) -> None:
         """What has come of the partitions that are ours now."""

@@ -46,14 +46,21 @@ class TopicReplaced(Unreadable):
     code = "topic_replaced"
 
 
-def keep_failures_apart(fetcher: Any, failed: Failed) -> None:
-    """Make a consumer's fetcher report a partition that it cannot read, instead of raising for all partitions."""
+UNREADABLE = (OffsetOutOfRangeError, CorruptRecordError, UnsupportedCodecError)
+"""What another attempt would meet again."""
+
+
+def keep_failures_apart(fetcher: Any, failed: Failed, apart: tuple[type[Exception], ...] = UNREADABLE) -> None:
+    """Make a consumer's fetcher report a partition that it cannot read, instead of raising for all partitions.
+
+    `apart`: what of a broker's answers is reported; anything else is raised, for another attempt.
+    """
     parse, append = fetcher._parse_fetched_data, fetcher._append  # noqa: SLF001 - nothing public comes between
 
     def parsed(completed: Any) -> Any:
         try:
             return parse(completed)
-        except (OffsetOutOfRangeError, CorruptRecordError, UnsupportedCodecError) as error:
+        except apart as error:
             failed(completed.topic_partition, completed.fetched_offset, error)
             return None
 

@@ -4,7 +4,8 @@ Invariant: a role that reads here was given by its own client everything before 
 given everything after it, in order, until it is let go at an offset. Offsets decide only who reads where: what is a
 repeat, and what is missing, a feed finds out by the positions that its messages name.
 
-A role that is behind the others reads by its own client, and neither waits for them nor holds them up.
+A role that is behind the others reads by its own client, and neither waits for them nor holds them up: it is let go
+once more than BUFFERED_MAX messages of a partition wait for it here.
 """
 
 from __future__ import annotations
@@ -16,10 +17,18 @@ from typing import Any
 
 from kafka import KafkaConsumer  # type: ignore[import-untyped] # the library has no types
 from kafka import TopicPartition as KafkaTopicPartition
-from kafka.errors import KafkaError, LogTruncationError  # type: ignore[import-untyped] # the same
+from kafka.errors import KafkaError  # type: ignore[import-untyped] # the same
 
-from oms_es.kafka.client import CLOSE_SECONDS_MAX, Config, Message, TopicPartition, make_no_topics, unanswered
-from oms_es.kafka.groups.feeds import Membership
+from oms_es.kafka.client import (
+    CLOSE_SECONDS_MAX,
+    Config,
+    KafkaUnavailable,
+    Message,
+    TopicPartition,
+    make_no_topics,
+    unanswered,
+)
+from oms_es.kafka.groups.feeds import BUFFERED_MAX, Membership
 from oms_es.kafka.groups.fetching import READING, FetchWatch, messages_of
 from oms_es.kafka.groups.membership import Group
 from oms_es.kafka.groups.reading import Unreadable, keep_failures_apart
@@ -44,6 +53,7 @@ class SharedReader:
         self._begins: dict[TopicPartition, int] = {}  # of those that the client does not know yet
         self._changed = False
         self._inboxes: dict[str, Batches] = {}
+        self._unread: dict[TopicPartition, int] = {}  # what failed in this poll, and from where
         self._let_go: dict[str, dict[TopicPartition, int]] = {}
 
     def member(self, group: Group) -> Membership:
@@ -72,13 +82,14 @@ class SharedReader:
         self._readers.setdefault(topic_partition, set()).add(name)
 
     def end(self, name: str, topic_partition: TopicPartition) -> int | None:
-        """Read no longer for it; the offset up to which it was given everything."""
+        """Read no longer for it; the offset up to which it was given everything, also if it was let go there."""
+        let_go = self._let_go.get(name, {}).pop(topic_partition, None)
         offset, readers = self.position(topic_partition), self._readers.get(topic_partition, set())
         readers.discard(name)
         if not readers and self._readers.pop(topic_partition, None) is not None:
             self._begins.pop(topic_partition, None)
             self._changed = True
-        return offset
+        return offset if let_go is None else let_go
 
     def poll(self) -> None:
         """Read what has come, if it may be anything. Raises KafkaUnavailable."""
@@ -91,18 +102,25 @@ class SharedReader:
                 return
             self._watch.begin()
             records = consumer.poll(timeout_ms=0)
-        except LogTruncationError as error:
-            for partition in error.divergent_offsets:
-                self._fail(partition, self._offset(TopicPartition(*partition)) or 0, error)
-            return
         except (KafkaError, OSError) as error:
             self._watch.stir()
             raise unanswered("reading for all roles", error) from error
         if records:
             self._watch.stir()  # there may be more
         for topic_partition, messages in messages_of(records).items():
-            for name in self._readers.get(topic_partition, ()):
-                self._inboxes.setdefault(name, {}).setdefault(topic_partition, []).extend(messages)
+            for name in self._readers.get(topic_partition, set()).copy():
+                inbox = self._inboxes.setdefault(name, {}).setdefault(topic_partition, [])
+                inbox.extend(messages)
+                if len(inbox) > BUFFERED_MAX:
+                    self._release(name, topic_partition)
+        while self._unread:
+            topic_partition, offset = self._unread.popitem()
+            for name in self._readers.get(topic_partition, set()).copy():
+                self._release(name, topic_partition, offset)
+
+    def has(self, name: str) -> bool:
+        """Whether something waits for a reader."""
+        return name in self._inboxes
 
     def take(self, name: str) -> Batches:
         """What has come for a reader."""
@@ -139,15 +157,19 @@ class SharedReader:
             )
             make_no_topics(self._consumer._cluster)  # noqa: SLF001 - there is no public way
             self._watch.install(self._consumer._fetcher)  # noqa: SLF001 - the same
-            keep_failures_apart(self._consumer._fetcher, self._fail)  # noqa: SLF001 - the same
+            keep_failures_apart(self._consumer._fetcher, self._fail, (KafkaError,))  # noqa: SLF001 - the same
         return self._consumer
 
     def _fail(self, partition: Any, offset: int, _error: Exception) -> None:
-        """Its readers go on by their own clients, which meet the same and say so."""
-        topic_partition = TopicPartition(*partition)
-        for name in self._readers.get(topic_partition, set()).copy():
-            self.end(name, topic_partition)
-            self._let_go.setdefault(name, {})[topic_partition] = offset
+        """Its readers go on by their own clients, which meet the same and report it; first what came before it."""
+        self._unread[TopicPartition(*partition)] = offset
+
+    def _release(self, name: str, topic_partition: TopicPartition, offset: int | None = None) -> None:
+        """Its own client goes on, from an offset, or from where it was given everything."""
+        given = self.end(name, topic_partition)
+        from_here = given if offset is None else offset
+        assert from_here is not None
+        self._let_go.setdefault(name, {})[topic_partition] = from_here
 
     def _offset(self, topic_partition: TopicPartition) -> int | None:
         if self._consumer is None:
@@ -185,15 +207,29 @@ class SharingGroup:
     def poll(self) -> Batches:
         """What has come, by partition: first what was read for all, then what our own client goes on with.
 
-        Raises KafkaUnavailable before anything is taken.
+        More is read for all only after what waits here was taken: many roles, each with its poll, would else read on
+        for one that has not had its turn. Raises KafkaUnavailable if one of the two clients fails and nothing has come:
+        the other is asked whatever ails the first, as the group waits for one, and other partitions come by the other.
         """
-        self.reader.poll()
-        ours, found = self._ask(), self.reader.take(self.name)
+        failed: KafkaUnavailable | None = None
+        ours: Batches = {}
+        try:
+            if not self.reader.has(self.name):
+                self.reader.poll()
+        except KafkaUnavailable as error:
+            failed = error
+        try:
+            ours = self._ask()
+        except KafkaUnavailable as error:
+            failed = error
+        found = self.reader.take(self.name)
         for topic_partition, offset in self.reader.let_go(self.name).items():
             self._read_ourselves(topic_partition, offset, past=offset)
         for topic_partition, messages in ours.items():
             found.setdefault(topic_partition, []).extend(messages)
         self._share()
+        if failed and not found:
+            raise failed
         return found
 
     def _ask(self) -> Batches:
