@@ -131,10 +131,7 @@ def test_a_role_that_comes_later_reads_by_itself_until_it_is_level_and_holds_up_
 
 def test_a_role_that_is_full_is_read_for_no_more_and_goes_on_where_it_was(kafka: Config) -> None:
     with members(kafka, *NAMES) as (first, second):
-        produce(kafka, [0])
-        poll_until([first, second], lambda: first.given == second.given == [0])
-        produce(kafka, [1])
-        poll_until([first, second], lambda: first.shares and second.shares)
+        share([first, second])
         first.group.pause([PLACE])
         produce(kafka, range(2, 6))
         poll_until([first, second], lambda: second.given == [*range(6)])
@@ -257,10 +254,7 @@ def test_a_partition_that_cannot_be_read_is_reported_to_each_role(
     kafka: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with members(kafka, *NAMES) as both:
-        produce(kafka, [0])
-        poll_until(both, lambda: all(member.given == [0] for member in both))
-        produce(kafka, [1])
-        poll_until(both, lambda: all(member.shares for member in both))
+        share(both)
         monkeypatch.setattr(codec, "zstd", None)
         produce(kafka, range(2, 200), compression="zstd")  # fewer would not be compressed
         poll_until(both, lambda: all(member.why for member in both))
