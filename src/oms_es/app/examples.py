@@ -17,6 +17,7 @@ NAMED: Mapping[str, Any] = {
     "location": "berlin",
     "sku": "TEA-250G",
     "carrier": "dhl",
+    "exception_id": "noticed/till-3",
     "url": "https://crm.example.com/oms",
     "types": "OrderShipped",
     "secret_id": "sec_0123456789abcdef01234567",

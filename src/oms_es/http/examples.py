@@ -27,7 +27,7 @@ ORDER: Mapping[str, Any] = {
     },
 }
 NO_ID = str(UUID(int=0))
-PATH: Mapping[str, str] = {**NAMED, "year": "2026", "order_id": "web~W-1001", "exception_id": "noticed/till-3"}
+PATH: Mapping[str, str] = {**NAMED, "year": "2026", "order_id": "web~W-1001"}
 
 
 MORE: Mapping[str, Mapping[str, Any]] = {
