@@ -73,10 +73,10 @@ def test_an_empty_list_says_so_and_is_no_mistake(oms: Any, what: str) -> None:
 def test_a_page_reads_an_index_in_its_order_whatever_there_is(database_url: str, state: str | None) -> None:
     migrate(database_url)
     fill = (
-        "INSERT INTO payments (payment_id, order_id, method, state, currency, requested_minor, authorized_minor, "
-        "released_minor, captured_minor, refunded_minor, disputed_minor, lost_minor, reference, reason, action, "
+        "INSERT INTO payments (payment_id, order_id, method, gateway, state, currency, requested_minor, "
+        "authorized_minor, released_minor, captured_minor, refunded_minor, disputed_minor, lost_minor, reference, reason, action, "
         "action_content, requested_at, changed_at) "
-        "SELECT 'p' || n, 'o' || n, 'card', CASE n WHEN 7 THEN 'lost' ELSE 'captured' END, 'EUR', "
+        "SELECT 'p' || n, 'o' || n, 'card', '', CASE n WHEN 7 THEN 'lost' ELSE 'captured' END, 'EUR', "
         f"1, 1, 0, 1, 0, 0, 0, '', '', '', '', now() - n * interval '1 s', now() FROM generate_series(1, {MANY}) AS n"
     )
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
