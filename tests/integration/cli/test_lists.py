@@ -74,8 +74,8 @@ def test_a_page_reads_an_index_in_its_order_whatever_there_is(database_url: str,
     migrate(database_url)
     fill = (
         "INSERT INTO payments (payment_id, order_id, method, gateway, state, currency, requested_minor, "
-        "authorized_minor, released_minor, captured_minor, refunded_minor, disputed_minor, lost_minor, reference, reason, action, "
-        "action_content, requested_at, changed_at) "
+        "authorized_minor, released_minor, captured_minor, refunded_minor, disputed_minor, lost_minor, reference, "
+        "reason, action, action_content, requested_at, changed_at) "
         "SELECT 'p' || n, 'o' || n, 'card', '', CASE n WHEN 7 THEN 'lost' ELSE 'captured' END, 'EUR', "
         f"1, 1, 0, 1, 0, 0, 0, '', '', '', '', now() - n * interval '1 s', now() FROM generate_series(1, {MANY}) AS n"
     )

@@ -36,7 +36,7 @@ LIFE: tuple[Any, ...] = (
     ),
 )
 """An order of two lines that is shipped, refunded in part, and returned in part."""
-SHARES, REFUNDS, RETURNS = "shares conserved", "refunds conserved", "returns conserved"
+SHARES, REFUNDS, RETURNS = "charges conserved", "refunds conserved", "returns conserved"
 
 
 @pytest.fixture
