@@ -317,13 +317,20 @@ def test_what_came_while_the_database_did_not_answer_is_taken_once_when_it_is_se
 WAITS = "SELECT FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
 
 
+END_ALL = """
+SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE datname = %s
+    ORDER BY (wait_event_type = 'Lock') DESC NULLS LAST) AS those_that_wait_first
+"""
+"""A session that waits for a lock is ended before the one that has it, and so does not get it."""
+
+
 @contextmanager
 def away(admin: psycopg.Connection[Any], name: str) -> Iterator[None]:
     """Make the database refuse connections, and end those that exist."""
     allow = SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
     admin.execute(allow.format(Identifier(name), SQL("false")))
     try:
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        admin.execute(END_ALL, [name])
         yield
     finally:
         admin.execute(allow.format(Identifier(name), SQL("true")))

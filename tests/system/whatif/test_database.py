@@ -14,8 +14,8 @@ from oms_es.whatif.history import read
 from oms_es.whatif.reliving.relive import Relive
 
 ORDERS, SEED = 60, 8
-"""With some other seeds more comes at once than a chain takes, and a decision is replayed some milliseconds earlier than
-it was made: the same one, with another time."""
+"""With some other seeds more comes at once than a chain takes, and a decision is replayed some milliseconds before the
+time at which it was made; nothing else of it differs."""
 
 
 def test_the_demo_is_lived_again_as_it_was(database_url: str) -> None:
