@@ -38,13 +38,15 @@ def do(command: Command, *, json: bool, preview: bool) -> None:
     with writing(set_up()) as engine:
         require_what_it_names(engine, command)
         recorded = engine.store.execute([(Cause(actor_of(command)), screened(engine, command))])
-        after, _ = engine.store.state_of(command.stream)
+        known_otherwise = isinstance(command, PlaceOrder) and is_known_otherwise(
+            engine.store.state_of(command.stream)[0], command
+        )
     if json:
         print_json([as_json(one) for one in recorded])
     else:
         for one in recorded:
             typer.echo(f"{one.position} {type(one.event).__name__} in {one.stream}")
-    if isinstance(command, PlaceOrder) and is_known_otherwise(after, command):
+    if isinstance(command, PlaceOrder) and known_otherwise:
         name = f"{command.channel}/{command.external_id}"
         raise OtherContent(
             f"order {name} is known with other content, and stays as it is; "
