@@ -132,6 +132,7 @@ def pages(url: str) -> dict[str, str]:
     return {
         **named,
         **of_order,
+        "privacy": f"privacy?order={order}",
         "sku": f"stock/{sku}",
         "refund": f"commands/order/refund?order={order}",
         "location": f"commands/location/open?location={location}",
