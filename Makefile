@@ -111,7 +111,7 @@ positions: $(VENV)/.synced
 	OMS_TEST_POSITIONS=$(or $(POSITIONS),200) $(RUN) pytest -v --timeout=0 tests/integration/history/test_as_of.py
 
 relive: $(VENV)/.synced
-	OMS_TEST_RELIVE=$(or $(SEEDS),300) $(RUN) pytest -v --timeout=0 tests/system/whatif/test_relive.py
+	OMS_TEST_RELIVE=$(or $(SEEDS),300) $(RUN) pytest -v --timeout=0 tests/system/whatif/test_relive.py tests/system/whatif/test_database.py
 
 mutants: $(VENV)/.synced
 	$(UV) sync --locked --quiet --inexact --group mutants --python $(VENV)/bin/python

@@ -31,9 +31,9 @@ from oms_es.schemas.payment.refusals import PaymentRefusal
 from oms_es.schemas.refusals import SharedRefusal
 
 SOURCE = Path(oms_es.__file__).parent
-OTHERWISE = {"ApiError", "Crashed", "ProtocolError", "Violation"}
+OTHERWISE = {"ApiError", "Crashed", "Decides", "ProtocolError", "Violation"}
 """What another's server answers, in its words; what a gateway reads of a provider's protocol, and turns into an answer;
-and what ends a simulated process or world, past every handler."""
+what ends a simulated process or world, past every handler; and what ends a chain that a replay tries."""
 
 
 def _exceptions() -> dict[str, set[str]]:

@@ -21,7 +21,7 @@ from oms_es.memory.database import Database
 from oms_es.memory.kept_codec import Kept, KeptCodec
 from oms_es.memory.lookups import MemoryLookups
 from oms_es.memory.recording import MemoryRecorder, MemoryRows
-from oms_es.processing.chain import Chain
+from oms_es.processing.chain import NEW_MAX, Chain, Links
 from oms_es.processing.loop import Loop
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.readers import BATCH_MAX, ConsumerWorker, ProjectionWorker, Worker
@@ -57,6 +57,23 @@ class ForkStore(Store):
         return self.recorder.end() + 1
 
 
+class Decides(Exception):
+    """Something follows from the new events."""
+
+
+class Passing(Chain):
+    """A chain that is committed only if no event follows: readers then have passed what is nothing to them.
+
+    Invariant: no event is decided.
+    """
+
+    def commit(self, links: Links) -> None:
+        """Raises Decides."""
+        if links.draft.recorded:
+            raise Decides
+        super().commit(links)
+
+
 class Fork:
     """An engine in memory. `clock` returns the time at which the event at a position is recorded."""
 
@@ -80,6 +97,23 @@ class Fork:
     @property
     def end(self) -> int:
         return self.database.end
+
+    def takes(self, count: int) -> bool:
+        """Return whether a chain takes so many events more at once."""
+        return self.end - self._seen() + count <= NEW_MAX
+
+    def pass_by(self) -> bool:
+        """Let every reader pass the new events, if nothing follows from them; return whether they did."""
+        self.log.refresh()
+        while self._seen() < self.end:
+            behind = [consumer for consumer in self.consumers if consumer.seen < self.end]
+            if not Passing(behind, self.projections, self.store, self.log, following_max=0, name="passing").step():
+                return False
+        return True
+
+    def _seen(self) -> int:
+        """Return the position up to which every reader has passed."""
+        return min(reader.seen for reader in (*self.consumers, *self.projections))
 
     def loop(self, beside: Sequence[Worker], gateways: Sequence[Worker], ticker: Worker) -> Loop:
         """Return the engine's loop.

@@ -66,7 +66,7 @@ class Relive:
         self.base = self.fork.end
         self.at = self.next.at if self.next else BEGINNING
         self.forced = False
-        self.turn, self.bulk_turn = 0, -1
+        self.turn, self.bulk_turn, self.busy_turn = 0, -1, -1
         self.giving: Item | None = None
         self.counts: Counter[str] = Counter()
         self.loop = self.fork.loop(
@@ -94,6 +94,7 @@ class Relive:
         count = 0
         while (item := self.upcoming()) and item.kind in kinds and (self.forced or self._is_due(item)):
             self.forced = False
+            self._make_room(item)
             self._give(item)
             self._gave(item)
             if item.kind == "input" and item.events > NEW_MAX:
@@ -101,6 +102,17 @@ class Relive:
             self.base = self.fork.end
             count += 1
         return count
+
+    def _make_room(self, item: Item) -> None:
+        """Have readers pass what came before an input, if nothing follows from it and a chain could not take both.
+
+        How often the engine took a turn between two inputs without deciding anything, history does not say. One that
+        was running did; otherwise more would wait for it now than then, and its readers would take steps, not chains.
+        """
+        if item.kind != "input" or self.turn == self.busy_turn or self.fork.takes(item.events):
+            return
+        if not self.fork.pass_by():
+            self.busy_turn = self.turn
 
     def upcoming(self) -> Item | None:
         """Return the item whose commands are given next."""
