@@ -79,3 +79,30 @@ def test_the_data_dictionary_says_units_and_joins() -> None:
     payments = cells(read_models.read_models().partition("\n## payments\n")[2].partition("\n## ")[0])
     assert payments["captured_minor"][3] == "minor units of the currency"
     assert payments["order_id"][4] == "`order_status`"
+    shipped = cells(read_models.read_models().partition("\n## inbounds\n")[2].partition("\n## ")[0])
+    assert shipped["quantity"][3:] == ["units", "", "units that have not come yet"]
+    assert shipped["from_location"][4] == "`locations.location`"
+    assert shipped["request_id"][4] == "`replenishments`, with sku and location"
+
+
+def test_every_column_has_a_meaning_and_every_meaning_a_column() -> None:
+    tables = {projection.name: projection.table for projection in PROJECTIONS}
+    columns = [(one.name, column.name) for one in tables.values() for column in one.columns]
+    assert [named for named in columns if not read_models.meaning_of(*named)] == []
+    of_any = {column for name, column in columns if column not in read_models.meanings().get(name, {})}
+    for name, meanings in read_models.meanings().items():
+        assert set(meanings) <= (of_any if name == "every" else set(tables[name].columns.keys())), name
+
+
+def test_every_join_of_the_data_dictionary_leads_to_a_column() -> None:
+    tables = {projection.name: projection.table for projection in PROJECTIONS}
+    joined = [
+        (one, column.name, read_models.join_of(one, column.name)) for one in tables.values() for column in one.columns
+    ]
+    for one, name, join in joined:
+        if join:
+            of_both = [*filter(None, join.also.split(" and "))]
+            assert (join.column or name) in tables[join.table].columns, f"{one.name}.{name}"
+            assert set(of_both) <= set(one.columns.keys()) & set(tables[join.table].columns.keys()), (
+                f"{one.name}.{name}"
+            )
