@@ -1,4 +1,4 @@
-"""`oms-es connection`: systems that send webhooks to this server, and the secrets that verify them."""
+"""`oms-es connections`: systems that send webhooks to this server, and the secrets that verify them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def list_connections(*, json: Json = False) -> None:
         "dialect": lambda one: one["dialect"],
         "channel": lambda one: one["channel"] or "",
         "secret": lambda one: one["secret_id"],
-        "one before until (UTC)": lambda one: moment_or_nothing(one["previous_until"]),
+        "previous valid until (UTC)": lambda one: moment_or_nothing(one["previous_until"]),
         "disabled": lambda one: "disabled" if one["is_disabled"] else "",
     }
     show_list("Connections", found, columns, "no connection yet: `oms-es connections create`", json=json)
@@ -127,4 +127,4 @@ def _show(name: str, secret: str | None, *, json: bool) -> None:
         return
     if secret:
         typer.echo(secret)
-    say(f"connection {name} is heard at POST /v1/webhooks/{name}")
+    say(f"{name} receives webhooks at POST /v1/webhooks/{name} of `oms-es serve`: give the sender that URL")
