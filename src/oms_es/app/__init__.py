@@ -2,6 +2,7 @@
 
 Every consumer, projection and gateway is named here once. How the processes are started decides where each runs, and on
 which transport.
+Imports: everything but `cli`, `console`, `http`, `demo`, `simulation`, `reference` and `whatif`, which are above it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Dialects in which orders, and changes of orders, arrive: each parses bytes to a command, or raises BadInput.
 
 DIALECTS registers each dialect once: `orders import`, channel topics and the replay of dead letters look it up there.
+Imports: schemas, kernel and below.
 """
 
 from __future__ import annotations

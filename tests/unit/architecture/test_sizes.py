@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +21,10 @@ REASON = "More than twelve files"
 
 def own_files(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+
+
+def getdoc(folder: Path) -> str | None:
+    return ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
 
 
 FOLDERS = [SOURCE, *(path.parent for path in sorted(SOURCE.rglob("__init__.py")) if path.parent != SOURCE)]
@@ -48,9 +53,11 @@ def test_no_two_files_of_tests_have_one_name() -> None:
     assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_every_folder_says_what_lives_there() -> None:
+def test_every_folder_says_what_lives_there_and_what_it_may_import() -> None:
     silent = [folder for folder in FOLDERS if not (folder / "__init__.py").read_text().startswith('"""')]
     assert [folder.relative_to(SOURCE).as_posix() for folder in silent] == []
+    unbound = [folder for folder in FOLDERS if "mports" not in (getdoc(folder) or "")]
+    assert [folder.relative_to(SOURCE).as_posix() for folder in unbound] == [], "say what may be imported there"
     folders = {path.parent for path in SOURCE.rglob("*.py")}
     assert folders == set(FOLDERS), "a folder without an __init__"
 

@@ -1,4 +1,4 @@
 """What people work on: exceptions, reactions that were put aside, documents, webhook subscriptions and connections.
 
-Imports: schemas and the shared modules of `aggregates`.
+Imports: schemas, kernel and the shared modules of `aggregates`.
 """

@@ -2,5 +2,5 @@
 
 More than twelve files: each is one chapter of an order's life, and all of them evolve and decide the same state.
 
-Imports: schemas and the shared modules of `aggregates`.
+Imports: schemas, kernel and the shared modules of `aggregates`.
 """

@@ -1,4 +1,4 @@
 """A payment: authorised, captured, refunded, disputed, and the provider's reports about it.
 
-Imports: schemas and the shared modules of `aggregates`.
+Imports: schemas, kernel and the shared modules of `aggregates`.
 """

@@ -1,4 +1,4 @@
 """What comes back: return merchandise authorisations, return policies, and feedback.
 
-Imports: schemas and the shared modules of `aggregates`.
+Imports: schemas, kernel and the shared modules of `aggregates`.
 """

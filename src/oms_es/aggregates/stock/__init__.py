@@ -1,4 +1,4 @@
 """The stock of one SKU at one location: units on hand by place and lot, and the reservations of them.
 
-Imports: schemas and the shared modules of `aggregates`.
+Imports: schemas, kernel and the shared modules of `aggregates`.
 """

@@ -1,4 +1,7 @@
-"""The pages, by what they are about."""
+"""The pages, by what they are about.
+
+Imports: what `console` shares, and what `console` may import.
+"""
 
 from __future__ import annotations
 

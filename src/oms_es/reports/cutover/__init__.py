@@ -2,4 +2,5 @@
 differ.
 
 Read-only, as all of `reports`.
+Imports: what the package around it may.
 """

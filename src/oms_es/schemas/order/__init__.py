@@ -3,6 +3,7 @@
 More than twelve files: each is one chapter of an order's life.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
+Imports: `schemas.values`, and the vocabulary that it refers to.
 """
 
 from __future__ import annotations

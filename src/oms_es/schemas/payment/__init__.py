@@ -1,6 +1,7 @@
 """The commands and events of one payment of an order.
 
 `…Requested` events are intents: stored before the provider is called. Their event id is the idempotency key.
+Imports: `schemas.values`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The commands and events of one parcel on its way from a location to a customer."""
+"""The commands and events of one parcel on its way from a location to a customer.
+
+Imports: `schemas.values`, and what it takes over from `schemas.order`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The commands and events of the stock of one SKU at one location.
 
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
+Imports: `schemas.values`.
 """
 
 from __future__ import annotations

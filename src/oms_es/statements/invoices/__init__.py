@@ -1,6 +1,7 @@
 """Readers of invoices: UBL, Factur-X and ZUGFeRD (CII), and China's, also inside a PDF or an OFD.
 
 Pure: bytes to fields, or BadInput that says why. Sums that do not add up are read and named, never corrected.
+Imports: schemas, and what readers of statements share.
 """
 
 from __future__ import annotations

@@ -1,1 +1,4 @@
-"""Pages for people who handle goods: returns, shipping and reorders."""
+"""Pages for people who handle goods: returns, shipping and reorders.
+
+Imports: what the package around it may.
+"""

@@ -1,1 +1,4 @@
-"""Pages about money: accounts with their reconciliation, documents, and the books."""
+"""Pages about money: accounts with their reconciliation, documents, and the books.
+
+Imports: what the package around it may.
+"""

@@ -1,1 +1,4 @@
-"""Pages with figures: reports."""
+"""Pages with figures: reports.
+
+Imports: what the package around it may.
+"""

@@ -1,4 +1,7 @@
-"""The sources of reports: each is one query over fact tables, with its dimensions, numbers and times."""
+"""The sources of reports: each is one query over fact tables, with its dimensions, numbers and times.
+
+Imports: projections, whose tables they query.
+"""
 
 from __future__ import annotations
 
