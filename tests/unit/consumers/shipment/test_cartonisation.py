@@ -65,12 +65,12 @@ def test_the_exact_packing_is_never_worse_than_the_quick_one_and_the_quick_one_a
 
 
 def test_the_exact_packing_finds_what_first_fit_misses() -> None:
-    """By volume, 7+6+3 and 5+5+4+2 of 16 fit into two boxes; the exact packing never needs more than first fit."""
-    largest = BOXES[-1]
-    eighth = largest.volume_ml * FILL_PERCENT // 100 // 16
-    sizes = [Size(1, n * eighth) for n in (7, 6, 5, 5, 4, 3, 2)]
-    assert len(pack_exactly(sizes)) <= len(pack_first_fit(sizes))
-    assert len(pack_exactly(sizes)) == 2
+    """Of boxes that take 7 shares of volume each, two hold 3+2+2 each; first fit begins with 3+3 and needs three."""
+    share = BOXES[-1].volume_ml * FILL_PERCENT // 100 // 7
+    sizes = [Size(1, n * share) for n in (3, 3, 2, 2, 2, 2)]
+    quick, exact = pack_first_fit(sizes), pack_exactly(sizes)
+    assert [sorted(sizes[i].volume_ml // share for i in group) for group in quick] == [[3, 3], [2, 2, 2], [2]]
+    assert [sorted(sizes[i].volume_ml // share for i in group) for group in exact] == [[2, 2, 3], [2, 2, 3]]
 
 
 def test_one_small_thing_goes_into_the_smallest_box() -> None:
