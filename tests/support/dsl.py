@@ -35,11 +35,15 @@ class Given:
         assert self.command is not None
         assert_in_any_order(self.decider, self.state, self.command, decided)
 
-    def then_refused(self, reason: str, saying: str = "") -> None:
-        """Assert that the command is refused for the reason, and that the message contains the words."""
+    def then_refused(self, reason: str, saying: str = "", *, detail: str = "") -> None:
+        """Assert that the command is refused for the reason, and that the message contains the words.
+
+        If `detail` is given, the message is exactly that.
+        """
         with pytest.raises(Refused) as refusal:
             tuple(self._decide())
         assert (refusal.value.reason, saying in refusal.value.detail) == (reason, True), refusal.value.detail
+        assert detail in ("", refusal.value.detail)
 
     def _decide(self) -> Iterable[Event]:
         assert self.command is not None, "when() comes before then()"

@@ -89,18 +89,16 @@ def decide(account: Account, command: a.AccountCommand) -> Iterator[a.AccountEve
 
 
 def _entered(account: Account, event: a.AccountEntry) -> Account:
-    hold_id: str = getattr(event, "hold_id", "")
     holds = account.holds
     if isinstance(event, a.AccountHeld):
-        holds = holds.insert(hold_id, Hold(event.amount_minor, event.payment_id))
-    elif known := holds.get(hold_id):
-        holds = holds.insert(hold_id, known._replace(left=known.left - event.amount_minor))
+        holds = holds.insert(event.hold_id, Hold(event.amount_minor, event.payment_id))
+    elif isinstance(event, a.AccountHoldApplied | a.AccountHoldReleased) and (known := holds.get(event.hold_id)):
+        holds = holds.insert(event.hold_id, known._replace(left=known.left - event.amount_minor))
     account = account._replace(balance=event.balance_minor, held=event.held_minor, number=event.number, holds=holds)
     if isinstance(event, a.AccountPaymentEntry) and event.payment_id:
         answer = OPERATIONS[type(event)], event.payment_id, event.part
         return account._replace(answered=account.answered.insert(answer))
-    own = getattr(event, "entry_id", "") or hold_id
-    return account._replace(entries=account.entries.insert(own, event.asked)) if event.asked else account
+    return account._replace(entries=account.entries.insert(_own_id(event), event.asked)) if event.asked else account
 
 
 def _alert(account: Account) -> Iterator[a.AccountEvent]:
@@ -138,8 +136,9 @@ def _decided(account: Account, command: a.AccountCommand) -> Iterator[a.AccountE
         yield _by_hand(account, command)
 
 
-def _own_id(command: Any) -> str:
-    own: str = command.hold_id if isinstance(command, a.HoldAccount) else command.entry_id
+def _own_id(named: Any) -> str:
+    """Return the id that a person gave an entry, of the command or of its event."""
+    own: str = named.hold_id if isinstance(named, a.HoldAccount | a.AccountHeld) else named.entry_id
     return own
 
 

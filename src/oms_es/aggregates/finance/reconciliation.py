@@ -46,12 +46,12 @@ class Found(NamedTuple):
 class Reconciliation(NamedTuple):
     """The state of a reconciliation.
 
-    `taken` has the match of each line and movement. `by_hand` has the id of the match that a person made, by the ids of
-    the breaks that the match settled.
+    `taken` has the lines and movements that are in a match. `by_hand` has the id of the match that a person made, by
+    the ids of the breaks that the match settled.
     """
 
     matches: HashTrieMap[str, rec.Match] = HashTrieMap()
-    taken: HashTrieMap[str, str] = HashTrieMap()
+    taken: HashTrieSet[str] = HashTrieSet()
     undone: HashTrieSet[str] = HashTrieSet()
     breaks: HashTrieMap[str, Found] = HashTrieMap()
     by_hand: HashTrieMap[tuple[str, ...], str] = HashTrieMap()
@@ -125,11 +125,9 @@ def sides(match: rec.Match) -> tuple[str, ...]:
 
 
 def _matched(state: Reconciliation, match: rec.Match) -> Reconciliation:
-    taken = state.taken
-    for one in sides(match):
-        taken = taken.insert(one, match.match_id)
     undone = state.undone.discard(match.match_id)
-    return state._replace(matches=state.matches.insert(match.match_id, match), taken=taken, undone=undone)
+    matches, taken = state.matches.insert(match.match_id, match), state.taken.update(sides(match))
+    return state._replace(matches=matches, taken=taken, undone=undone)
 
 
 def _undone(state: Reconciliation, match_id: str) -> Reconciliation:
@@ -232,10 +230,9 @@ def match_by_hand(state: Reconciliation, command: rec.MatchReconciliation) -> It
 
 def _require_one(state: Reconciliation, found: Sequence[Found], sides: Sequence[str]) -> int:
     """Return the sum of the breaks' lines in minor units. Raise Refused if the breaks do not make one match."""
-    sums = [one.sums or (0, 0) for one in found]
+    sums = [one.sums for one in found if one.sums]
     came, here = sum(lines for lines, _ in sums), sum(movements for _, movements in sums)
     currencies = sorted({one.currency for one in found})
-    why = ""
     if resolved := next((one for one in found if one.resolution), None):
         why = f"one of them is {resolved.resolution}; reopen it first"
     elif odd := next((one for one in found if one.sums is None), None):
@@ -253,9 +250,9 @@ def _require_one(state: Reconciliation, found: Sequence[Found], sides: Sequence[
         why = f"at most {rec.SIDE_MAX} lines and movements are matched at once; name fewer"
     elif any(name in state.taken for name in sides):
         why = "some of it is in a match since; run the reconciliation again, and see the breaks"
-    if why:
-        raise Refused(FinanceRefusal.NOT_A_MATCH, why)
-    return came
+    else:
+        return came
+    raise Refused(FinanceRefusal.NOT_A_MATCH, why)
 
 
 def _undo(state: Reconciliation, command: rec.UndoReconciliation) -> Iterator[rec.ReconciliationEvent]:

@@ -16,9 +16,9 @@ class Sellers(NamedTuple):
     by_id: HashTrieMap[str, v.SellerSet] = HashTrieMap()
 
 
-def evolve(sellers: Sellers, event: v.SellerEvent) -> Sellers:
+def evolve(sellers: Sellers, event: v.SellerSet) -> Sellers:
     """Never refuse an event: an old stream must load under new rules."""
-    return Sellers(sellers.by_id.insert(event.seller, event)) if isinstance(event, v.SellerSet) else sellers
+    return Sellers(sellers.by_id.insert(event.seller, event))
 
 
 def decide(sellers: Sellers, command: v.SetSeller) -> Iterator[v.SellerSet]:

@@ -157,7 +157,7 @@ def stopped(order: Order, shipment_id: str) -> Iterator[o.OrderEvent]:
     """
     cuts = {key: cut for key, cut in order.cuts.items() if shipment_id in cut.shipments}
     plan = order.plans.get(shipment_id)
-    kept = bool(cuts) or shipment_id in order.stopping or order.shipments.get(shipment_id) == "held"
+    kept = bool(cuts) or shipment_id in order.stopping
     whole = order.phase == "cancelling" or not kept or plan is None
     released = tuple(_whole_cuts(plan)) if whole and plan else ()
     event = o.OrderShipmentCancelled(order_id=order.order_id, shipment_id=shipment_id, released=released)
@@ -204,7 +204,7 @@ def _cut_plan(
         for sku, n in money.exploded({skus[line_id]: 1}, bundles).items()
     }
     off, kept = _split_shares(plan.lines, need)
-    items, cuts = _split_items(order, plan.items, off)
+    items, cuts = _split_items(plan.items, off)
     worth = sum(share.amount_minor for share in off)
     changed = refunding.reduced(order.content, units, off)
     borne = money.lowered(money.charges_of(order, plan), worth)
@@ -249,7 +249,7 @@ def _split_shares(
 
 
 def _split_items(
-    order: Order, items: Iterable[o.Reservation], off: Iterable[o.LineShare]
+    items: Iterable[o.Reservation], off: Iterable[o.LineShare]
 ) -> tuple[tuple[o.Reservation, ...], tuple[o.Cut, ...]]:
     less: dict[str, int] = defaultdict(int)
     for share in off:
@@ -259,9 +259,8 @@ def _split_items(
     for item in items:
         n = min(less[item.sku], item.quantity)
         less[item.sku] -= n
-        held = (item.reservation_id, item.sku, item.location)
         if n:
-            cuts.append(cut_of(held, n, order.allocated.get(held, item.quantity) - n))
+            cuts.append(cut_of((item.reservation_id, item.sku, item.location), n, item.quantity - n))
         if item.quantity > n:
             left.append(item.model_copy(update={"quantity": item.quantity - n}))
     return tuple(left), tuple(cuts)

@@ -138,7 +138,7 @@ def _released(order: Order, event: o.OrderAssigned | o.OrderLocationFailed) -> O
 def _line_allocated(order: Order, event: o.OrderLineAllocated) -> Order:
     held = (event.reservation_id, event.sku, event.location)
     if order.placed is None:
-        return order._replace(transferred_in=order.transferred_in.insert(held, event.quantity))
+        return order._replace(transferred_in=order.transferred_in.insert(held))
     locked = order._replace(
         requested=order.requested.discard(held), allocated=order.allocated.insert(held, event.quantity)
     )
@@ -251,7 +251,7 @@ def _overridden(order: Order, event: o.OrderOverridden) -> Order:
         applied=order.applied.insert(event.override_id, event.asked),
         allocated=allocated,
         requested=requested,
-        presale_pending=HashTrieSet() if event.released else order.presale_pending,
+        presale_pending=HashTrieSet(),
         written_off=order.written_off + event.written_off_minor,
         holds=HashTrieSet() if event.to == "released" else order.holds,
         held_for=HashTrieSet() if event.to == "released" else order.held_for,
@@ -259,11 +259,13 @@ def _overridden(order: Order, event: o.OrderOverridden) -> Order:
 
 
 def _split(order: Order, event: o.OrderSplit) -> Order:
-    left = changed(order, event)._replace(applied=order.applied.insert(event.split_id, event.asked))
-    if left.content and event.content.all_tenders:
-        kept, _ = divided(left.content.all_tenders, payable(left.content))
-        return left._replace(content=left.content.model_copy(update={**o.tender_fields(kept)}))
-    return left
+    left = changed(order, event)
+    assert left.content
+    kept, _ = divided(left.content.all_tenders, payable(left.content))
+    return left._replace(
+        applied=order.applied.insert(event.split_id, event.asked),
+        content=left.content.model_copy(update={**o.tender_fields(kept)}),
+    )
 
 
 def _joined(order: Order, event: o.OrderJoined) -> Order:
@@ -274,7 +276,6 @@ def _joined(order: Order, event: o.OrderJoined) -> Order:
         to_source=HashTrieMap(),
         requested=HashTrieMap({held: n for held, n in asked.items() if held not in order.transferred_in}),
         allocated=HashTrieMap({held: n for held, n in asked.items() if held in order.transferred_in}),
-        transferred_in=HashTrieMap(),
         bundles=HashTrieMap(event.bundles),
         joined=True,
         merging=None,
@@ -295,13 +296,9 @@ def _merge_failed(order: Order, _: o.OrderMergeFailed) -> Order:
 
 
 def _merged_into(order: Order, event: o.OrderMergedInto) -> Order:
+    """Only an order at rest is merged, of which no unit is being sourced or requested."""
     return order._replace(
-        phase="merged",
-        merged_into=event.to_order_id,
-        to_source=HashTrieMap(),
-        backordered=HashTrieMap(),
-        requested=HashTrieMap(),
-        allocated=HashTrieMap(),
+        phase="merged", merged_into=event.to_order_id, backordered=HashTrieMap(), allocated=HashTrieMap()
     )
 
 
@@ -328,8 +325,8 @@ def _shipped(order: Order, _: o.OrderShipped) -> Order:
     return order._replace(phase="shipped", holds=HashTrieSet(), held_for=HashTrieSet())
 
 
-def _in_phase(phase: o.Phase) -> Any:
-    return lambda order, _: order._replace(phase=phase)
+def _completed(order: Order, _: o.OrderCompleted) -> Order:
+    return order._replace(phase="completed")
 
 
 FOLDS: dict[type[o.OrderEvent], Any] = {
@@ -394,6 +391,6 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     x.OrderExchangeCredited: exchange_credited,
     x.OrderCreditRefused: credit_refused,
     o.OrderShipped: _shipped,
-    o.OrderCompleted: _in_phase("completed"),
+    o.OrderCompleted: _completed,
     o.OrderCancelled: _cancelled,
 }

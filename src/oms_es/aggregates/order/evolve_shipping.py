@@ -69,7 +69,7 @@ def refund_requested(order: Order, event: o.OrderRefundRequested) -> Order:
         given_back = plus(given_back, [(part.payment_id, part.amount_minor)])
         refunded = plus(refunded, (((a.kind, a.line_id), a.amount_minor) for a in part.allocations))
         credit += sum(a.amount_minor for a in part.allocations if a.kind == "credit")
-    if event.rma_id is not None and event.refunded_units:
+    if event.rma_id is not None:
         order = _return_credited(order, event.rma_id, event.refunded_units)
     if event.credit:
         refunded = plus(refunded, (((a.kind, a.line_id), a.amount_minor) for a in event.credit.allocations))

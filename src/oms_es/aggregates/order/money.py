@@ -196,10 +196,8 @@ def taken_by_payment(order: Order) -> dict[str, int]:
     left.
     """
     deposits = {key: payment for key, payment in order.live_payments.items() if payment.due.capture_now}
-    amounts: dict[str, int] = defaultdict(int)
-    for key, payment in deposits.items():
-        if payment.status == "secured":
-            amounts[key] += payment.due.amount_minor
+    secured = {key: payment.due.amount_minor for key, payment in deposits.items() if payment.status == "secured"}
+    amounts = defaultdict(int, secured)
     for plan in left_plans(order):
         for charge in charges_of(order, plan):
             if charge.payment_id not in deposits:

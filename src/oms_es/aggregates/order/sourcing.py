@@ -122,7 +122,7 @@ def assign(order: Order, command: o.AssignOrder) -> Iterator[o.OrderEvent]:
         backordered={sku: n for sku, n in lacking.items() if n},
         rule_version=MANUAL,
     )
-    yield from _answered(evolve(left, request), answer, command.reason)
+    yield from _answered(left, answer, command.reason)
 
 
 def _held_units(order: Order) -> dict[tuple[str, str], int]:

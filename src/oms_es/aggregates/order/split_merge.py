@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import reduce
 
 from pydantic import ValidationError
@@ -32,6 +33,7 @@ SAME_TERMS = ("channel", "currency", "ship_to", "delivery_option", "allow_split"
 """The fields in which orders must agree to be merged."""
 LINE_ID_LENGTH_MAX = 120
 """Shorter than a line id may be, because a merge puts the number of the order before it."""
+NEVER = datetime.max.replace(tzinfo=UTC)
 HELD_BEFORE = "held when its units were another order's"
 
 
@@ -286,8 +288,8 @@ def _holds_of(merged: Iterable[o.OrderMergedInto]) -> tuple[o.Hold, ...]:
     return tuple(found.values())
 
 
-def _soonest(hold: o.Hold) -> tuple[str, bool, float]:
-    return hold.kind, hold.until is None, hold.until.timestamp() if hold.until else 0.0
+def _soonest(hold: o.Hold) -> tuple[str, datetime]:
+    return hold.kind, hold.until or NEVER
 
 
 def _combined(asked: o.OrderMergeRequested, merged: tuple[o.OrderMergedInto, ...]) -> o.OrderContent:

@@ -110,7 +110,7 @@ class Order(NamedTuple):
     delivered_at: Moment | None = None  # the last delivery
     not_given: HashTrieSet[Held] = HashTrieSet()  # reservations of other orders that were short before this order began
     joined: bool = False  # it began with reservations of other orders
-    transferred_in: HashTrieMap[Held, int] = HashTrieMap()  # reservations of other orders that came before it began
+    transferred_in: HashTrieSet[Held] = HashTrieSet()  # reservations of other orders that came before it began
     merging: o.OrderMergeRequested | None = None  # the order that was asked last to become part of this one
     merged: tuple[o.OrderMergedInto, ...] = ()  # the orders that became part of this one
     merge_ids: HashTrieMap[str, str] = HashTrieMap()

@@ -62,7 +62,8 @@ def test_p27_numbers_are_unique_and_gapless_anyone_who_asks_again(seed: int) -> 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbering, "REMEMBERED_MAX", 3)
     state = reduce(decider.evolve, [SCHEME, *(numbered(str(k), k, str(k)) for k in range(7, 17))], decider.initial)
-    assert (len(state.numbers), list(state.in_order), state.following) == (3, ["14", "15", "16"], 17)
+    assert dict(state.numbers.items()) == {"14": 14, "15": 15, "16": 16}
+    assert (list(state.in_order), state.following) == (["14", "15", "16"], 17)
 
 
 def test_every_order_that_is_placed_asks_for_a_number_and_is_found_by_it() -> None:

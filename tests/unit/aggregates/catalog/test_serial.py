@@ -26,6 +26,13 @@ def test_p08_a_number_that_is_at_one_location_cannot_be_received_at_another() ->
         Given(decider, CLAIMED).when(again).then_refused("serial_elsewhere")
 
 
+def test_a_receipt_names_the_numbers_that_came_with_it() -> None:
+    received = Given(decider, *decider.decide(decider.initial, CLAIM))
+    received.when(CLAIM).then()
+    other = CLAIM.model_copy(update={"serials": ("1", "3")})
+    received.when(other).then_refused("id_reused", "receipt_id r is known")
+
+
 def test_a_number_that_left_may_come_back_anywhere() -> None:
     left = se.SerialsLeft(**BERLIN, serials=("1",))
     Given(decider, CLAIMED).when(se.RecordSerialsLeft(**BERLIN, serials=("1", "9"))).then(left)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic_core import from_json, to_json
+
 from dsl import Given
 from oms_es.aggregates.finance import account
 from oms_es.schemas.finance import account as a
@@ -190,6 +192,57 @@ def test_an_account_is_full_only_when_a_greater_balance_could_not_be_kept() -> N
     given.when(asked(a.CreditFromPayment, 10, "r-1")).then(last)
     refused = refusal("credit", 11, "the account is full", part="r-1")
     given.when(asked(a.CreditFromPayment, 11, "r-1")).then(refused)
+
+
+def test_a_payment_may_hold_all_that_is_available_and_not_under_the_name_of_another_hold() -> None:
+    all_of_it = entry(a.AccountHeld, 2, 1000, 1000, 1000, hold_id="o.1", **PAYMENT)
+    Given(account.decider, *THERE).when(asked(a.HoldForPayment, 1000, **WHOSE)).then(all_of_it)
+    by_hand = entry(a.AccountHeld, 2, 300, 1000, 300, hold_id="o.1")
+    refused = refusal("hold", 100, "a hold has the name of this payment")
+    Given(account.decider, *THERE, by_hand).when(asked(a.HoldForPayment, 100, **WHOSE)).then(refused)
+
+
+def test_nothing_is_taken_for_a_payment_that_holds_nothing_here() -> None:
+    by_hand = entry(a.AccountHeld, 2, 300, 1000, 300, hold_id="o.1")
+    refused = refusal("apply", 1, "the account does not hold so much for this payment")
+    for there in (THERE, (*THERE, by_hand)):
+        Given(account.decider, *there).when(asked(a.ApplyForPayment, 1)).then(refused)
+
+
+def _asked_by_hand() -> list[Any]:
+    """Return the events of two holds by hand, of which one is taken in part and the other released, and of a payment
+    out."""
+    events: list[Any] = [OPENED]
+    for command in (
+        PAID_IN,
+        a.HoldAccount(**OF, hold_id="h", amount_minor=300),
+        a.HoldAccount(**OF, hold_id="i", amount_minor=100),
+        a.ApplyAccountHold(**OF, hold_id="h", entry_id="penalty", amount_minor=200),
+        a.ReleaseAccountHold(**OF, hold_id="i"),
+        a.DebitAccount(**OF, entry_id="out", amount_minor=50),
+    ):
+        events += account.decider.decide(_state(*events), command)
+    return events
+
+
+def test_an_id_stands_for_one_entry_also_after_its_hold_was_released() -> None:
+    given = Given(account.decider, *_asked_by_hand())
+    for hold_id, amount in (("h", 300), ("i", 100)):
+        hold = a.HoldAccount(**OF, hold_id=hold_id, amount_minor=amount)
+        given.when(hold).then()
+        given.when(hold.model_copy(update={"amount_minor": amount + 1})).then_refused("id_reused")
+    out = a.DebitAccount(**OF, entry_id="penalty", amount_minor=200)
+    given.when(out).then_refused("id_reused", "it names what ApplyAccountHold did")
+
+
+def test_an_account_is_kept_whole_in_a_snapshot() -> None:
+    """Its holds, with whose they are, the requests that were answered and what was asked under each id."""
+    of_payment = entry(a.AccountHeld, 7, 9, 750, 109, hold_id="o.1", **PAYMENT)
+    state = _state(*_asked_by_hand(), of_payment)
+    kept = from_json(to_json(account.dump(state)))
+    assert account.restore(kept) == state
+    assert sorted(account.restore(kept).holds.items()) == [("h", (100, "")), ("i", (0, "")), ("o.1", (9, "o.1"))]
+    assert account.restore(from_json(to_json(account.dump(account.Account())))) == account.Account()
 
 
 def _state(*events: Any) -> account.Account:

@@ -129,7 +129,7 @@ def reconciliation_commands() -> Strategy:
 
 def reconciliation_holds(state: reconciliation.Reconciliation, history: Sequence[Event]) -> None:
     in_matches = [name for match in state.matches.values() for name in reconciliation.sides(match)]
-    assert sorted(in_matches) == sorted(state.taken.keys()), "a line or movement is in two matches, or in none"
+    assert sorted(in_matches) == sorted(state.taken), "a line or movement is in two matches, or in none"
     assert not any(match_id in state.undone for match_id in state.matches)
     closed = [event.through for event in history if isinstance(event, rec.ReconciliationPeriodClosed)]
     assert closed == sorted(closed)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from dsl import Given
 from oms_es.aggregates.finance import reconciliation
 from oms_es.schemas.finance import reconciliation as rec
+from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
 OF: Any = {"account": "stripe"}
 MATCH = rec.Match(
@@ -85,6 +86,63 @@ def test_a_period_is_closed_once_all_is_settled_and_changes_by_adjustments() -> 
     Given(reconciliation.decider, CLOSED).when(record(matches=(MATCH,))).then(later)
 
 
+def test_a_match_that_is_undone_stays_undone_although_it_was_never_seen_here() -> None:
+    Given(reconciliation.decider, UNDONE).when(record(matches=(MATCH,))).then()
+
+
+def test_what_happens_on_a_day_of_a_closed_period_is_an_adjustment_of_it_and_no_later_day_is() -> None:
+    begin, adjusts = (MATCHED, FOUND, RESOLVED, CLOSED), "2026-01-31"
+    reopen = rec.ReopenReconciliation(**OF, difference="b1", note="it came after all")
+    reopened = rec.ReconciliationBreakReopened(**OF, break_id="b1", note="it came after all", adjusts=adjusts)
+    Given(reconciliation.decider, *begin).when(reopen).then(reopened)
+    resolved = RESOLVED.model_copy(update={"adjusts": adjusts})
+    Given(reconciliation.decider, *begin, reopened).when(RESOLVE).then(resolved)
+    for day, said in (("2026-01-31", adjusts), ("2026-02-01", "")):
+        match = MATCH.model_copy(update={"day": day})
+        one = BREAK.model_copy(update={"day": day})
+        Given(reconciliation.decider, CLOSED).when(record(matches=(match,), breaks=(one,))).then(
+            rec.ReconciliationMatched(**OF, matches=(match,), adjusts=said),
+            rec.ReconciliationBreaksFound(**OF, breaks=(one,), adjusts=said),
+        )
+
+
+def test_a_reopened_break_is_as_it_was_found() -> None:
+    reopened = rec.ReconciliationBreakReopened(**OF, break_id="b1")
+    assert Given(reconciliation.decider, FOUND, RESOLVED, reopened).state == Given(reconciliation.decider, FOUND).state
+    assert Given(reconciliation.decider, reopened).state == reconciliation.decider.initial, "it was cleared meanwhile"
+
+
+def test_a_match_is_undone_with_the_reason_that_a_person_gives() -> None:
+    undo = UNDO.model_copy(update={"note": "of another shop"})
+    Given(reconciliation.decider, MATCHED).when(undo).then(UNDONE.model_copy(update={"note": "of another shop"}))
+
+
+def test_a_break_on_the_last_day_of_a_period_keeps_it_open_and_one_of_the_next_day_does_not() -> None:
+    for day, refused in (("2026-01-31", True), ("2026-02-01", False)):
+        found = rec.ReconciliationBreaksFound(**OF, breaks=(BREAK.model_copy(update={"day": day}),))
+        closing = Given(reconciliation.decider, found).when(CLOSE)
+        if refused:
+            closing.then_refused("breaks_open", "1 breaks up to 2026-01-31 are open, such as b1")
+        else:
+            closing.then(CLOSED)
+
+
+def test_what_names_an_unknown_break_is_refused_with_where_breaks_are_listed() -> None:
+    detail = "stripe has no break b1; see `oms-es reconcile breaks stripe`"
+    match = rec.MatchReconciliation(**OF, differences=("b1",))
+    for command in (RESOLVE, rec.ReopenReconciliation(**OF, difference="b1"), match):
+        Given(reconciliation.decider).when(command).then_refused("unknown_break", detail=detail)
+
+
+def test_many_breaks_are_found_and_cleared_in_pages() -> None:
+    many = [BREAK.model_copy(update={"break_id": f"b{n:04}"}) for n in range(2 * rec.MATCHES_MAX + 1)]
+    pages = [tuple(many[first : first + rec.MATCHES_MAX]) for first in range(0, len(many), rec.MATCHES_MAX)]
+    found = [rec.ReconciliationBreaksFound(**OF, breaks=page) for page in pages]
+    Given(reconciliation.decider).when(record(breaks=many)).then(*found)
+    gone = [rec.ReconciliationBreaksCleared(**OF, break_ids=tuple(one.break_id for one in page)) for page in pages]
+    Given(reconciliation.decider, *found).when(record(complete=True)).then(*gone)
+
+
 def broken(break_id: str, kind: Any, amount: int, *names: str, **more: Any) -> rec.Break:
     side = "lines" if kind == "missing_here" else "movements"
     fields: dict[str, Any] = {side: names, "day": "2026-01-05", "currency": "EUR", "detail": "x", **more}
@@ -135,6 +193,88 @@ def test_what_does_not_sum_to_the_same_or_is_settled_or_matched_is_no_match() ->
     fee = rec.ReconciliationBreaksFound(**OF, breaks=(broken("f", "fee", 1, lines=("1/1",)),))
     alone = rec.MatchReconciliation(**OF, differences=("f",))
     Given(reconciliation.decider, fee).when(alone).then_refused("not_a_match")
+
+
+SEE = "run the reconciliation again, and see the breaks"
+
+
+@pytest.mark.parametrize(
+    ("breaks", "detail"),
+    [
+        ((broken("a", "fee", 1, lines=("1/1",)),), "a break of kind fee is no part of a match; resolve it"),
+        ((broken("a", "missing_here", 0),), "they name no line and no movement"),
+        (
+            (broken("a", "timing", 5, "capture/1"), broken("b", "timing", -5, "capture/1")),
+            f"two of them name the same line or movement; {SEE}",
+        ),
+        (
+            (broken("a", "missing_here", 5, "1/1"), broken("b", "timing", 5, "capture/1", currency="USD")),
+            "they are in EUR and USD; resolve them",
+        ),
+        (
+            (broken("a", "missing_here", 250, "1/1"), broken("b", "timing", 600, "capture/1")),
+            "2.50 EUR of lines is not 6.00 EUR here, -3.50 EUR differs; name the break with the rest, or resolve them",
+        ),
+    ],
+)
+def test_the_refusal_of_a_match_says_what_is_in_its_way(breaks: tuple[rec.Break, ...], detail: str) -> None:
+    found = rec.ReconciliationBreaksFound(**OF, breaks=breaks)
+    command = rec.MatchReconciliation(**OF, differences=tuple(one.break_id for one in breaks))
+    Given(reconciliation.decider, found).when(command).then_refused("not_a_match", detail=detail)
+
+
+def test_what_is_resolved_or_matched_meanwhile_is_no_part_of_another_match() -> None:
+    found = rec.ReconciliationBreaksFound(**OF, breaks=HALVES)
+    Given(reconciliation.decider, found, RESOLVED).when(MATCH_THEM).then_refused(
+        "not_a_match", detail="one of them is written_off; reopen it first"
+    )
+    taken = rec.ReconciliationMatched(**OF, matches=(MATCH.model_copy(update={"movements": ("capture/9",)}),))
+    Given(reconciliation.decider, found, taken).when(MATCH_THEM).then_refused(
+        "not_a_match", detail=f"some of it is in a match since; {SEE}"
+    )
+
+
+def test_a_match_by_hand_is_as_large_as_one_event_can_hold_and_no_larger() -> None:
+    lines = tuple(f"1/{n:04}" for n in range(rec.SIDE_MAX - 1))
+    detail = f"at most {rec.SIDE_MAX} lines and movements are matched at once; name fewer"
+    command = rec.MatchReconciliation(**OF, differences=("a", "b"))
+
+    def named(amount_minor: int, *lines: str) -> Given:
+        sides = (broken("a", "missing_here", amount_minor, *lines), broken("b", "timing", amount_minor, "capture/1"))
+        return Given(reconciliation.decider, rec.ReconciliationBreaksFound(**OF, breaks=sides)).when(command)
+
+    def matched(amount_minor: int, *lines: str) -> list[Any]:
+        match = rec.Match(
+            match_id=rec.id_of(*lines, "capture/1"),
+            lines=lines,
+            movements=("capture/1",),
+            reason="by hand",
+            confidence=100,
+            day="2026-01-05",
+            amount_minor=amount_minor,
+        )
+        return [
+            rec.ReconciliationMatched(**OF, matches=(match,), settles=("a", "b")),
+            rec.ReconciliationBreaksCleared(**OF, break_ids=("a", "b")),
+        ]
+
+    named(5, *lines).then(*matched(5, *lines))
+    named(5, *lines, "1/last").then_refused("not_a_match", detail=detail)
+    for amount in (AMOUNT_MINOR_MAX, -AMOUNT_MINOR_MAX):
+        named(amount, "1/1").then(*matched(amount, "1/1"))
+    in_halves = [broken(name, "missing_here", AMOUNT_MINOR_MAX, name) for name in ("a", "b")]
+    in_halves += [broken(name, "timing", AMOUNT_MINOR_MAX, name) for name in ("c", "d")]
+    found = rec.ReconciliationBreaksFound(**OF, breaks=tuple(in_halves))
+    all_four = rec.MatchReconciliation(**OF, differences=("a", "b", "c", "d"))
+    Given(reconciliation.decider, found).when(all_four).then_refused("not_a_match", detail=detail)
+
+
+def test_a_match_by_hand_of_a_closed_period_adjusts_it() -> None:
+    found = rec.ReconciliationBreaksFound(**OF, breaks=HALVES)
+    closed = rec.ReconciliationPeriodClosed(**OF, through="2026-01-31")
+    (matched, _) = reconciliation.decider.decide(Given(reconciliation.decider, found, closed).state, MATCH_THEM)
+    assert isinstance(matched, rec.ReconciliationMatched)
+    assert matched.adjusts == "2026-01-31"
 
 
 def test_the_rest_of_a_break_of_amount_may_be_in_another() -> None:

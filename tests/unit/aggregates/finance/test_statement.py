@@ -47,5 +47,13 @@ def test_the_same_in_another_file_is_the_same_and_another_content_is_refused() -
     Given(statement.decider, recorded(command, 500)).when(record(LINE, LINE)).then_refused("statement_differs")
 
 
+def test_a_statement_that_an_earlier_release_recorded_is_known_by_the_same_fingerprint() -> None:
+    by_release = "d22cb57dd0a7fa2827cff9cd862fc6751b945dd747fefc08606bc8c779b3cde7"
+    assert statement.fingerprint_of(record(LINE, opening_minor=0, closing_minor=500)) == by_release
+
+
 def test_what_does_not_add_up_is_refused() -> None:
-    Given(statement.decider).when(record(LINE, opening_minor=0, closing_minor=400)).then_refused("statement_unbalanced")
+    Given(statement.decider).when(record(LINE, opening_minor=100, closing_minor=400)).then_refused(
+        "statement_unbalanced",
+        detail="1.00 EUR and 5.00 EUR of lines are not 4.00 EUR: -2.00 EUR is missing; fetch the whole statement again",
+    )

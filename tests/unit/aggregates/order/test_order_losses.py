@@ -102,6 +102,13 @@ def test_what_was_lost_is_neither_asked_back_nor_refunded_again() -> None:
         assert OrderScenario(*GONE, choice, refund(goodwill_minor=420)).last
 
 
+def test_what_was_lost_with_several_parcels_comes_back_of_none_of_them() -> None:
+    both = (*GONE, REFUNDED, lost(2, ("B", "paris", 1)))
+    for line_id in ("1", "2"):
+        back = (r.ReturnLine(line_id=line_id, quantity=1, reason="damaged"),)
+        assert refusal(*both, x.RequestReturn(**OF, rma_id="r", lines=back, now=NOON)) == "over_return"
+
+
 def test_what_is_sent_again_costs_what_was_paid_for_it() -> None:
     place = placed(priority=3, delivery_option="express", discount_minor=101)
     gone = (place, *GONE[1:])

@@ -448,13 +448,12 @@ def test_orders_that_merge_are_paid_with_the_tenders_of_all() -> None:
 
 
 def test_orders_with_too_many_tenders_do_not_merge() -> None:
-    one = merged_from("1", tenders=tuple(t.model_copy(update={"amount_minor": 1}) for t in paid_with(*[1] * 60)))
-    with_many = placed(external_id="2", tenders=paid_with(*[1] * 41))
-    said = OrderScenario(with_many).submit(
-        o.YieldToMerge(order_id=with_many.order_id, to_order_id=MERGED, terms=one.content)
+    one = merged_from("1", tenders=paid_with(*[1] * (o.TENDERS_MAX - 40)))
+    fits, too_many = (placed(tenders=paid_with(*[1] * n)) for n in (40, 41))
+    assert isinstance(answer(fits, *DUE[1:], terms=one.content), o.OrderMergedInto)
+    assert why_not(too_many, *DUE[1:], terms=one.content) == (
+        f"together they would be paid with more than {o.TENDERS_MAX} tenders"
     )
-    (no,) = said
-    assert isinstance(no, o.OrderMergeDeclined)
 
 
 def test_a_line_named_twice_is_split_off_twice() -> None:
@@ -542,10 +541,10 @@ def test_what_is_split_off_a_held_order_is_not_released_when_it_is_paid() -> Non
 
 def test_what_several_become_is_held_by_whatever_held_one_of_them() -> None:
     soon, late = OVER, OVER + timedelta(days=1)
-    one = merged_from("1").model_copy(
+    one = merged_from("1").model_copy(update={"holds": (o.Hold(kind="fraud"), o.Hold(kind="address", until=late))})
+    two = merged_from("2").model_copy(
         update={"holds": (o.Hold(kind="fraud", until=late), o.Hold(kind="address", until=soon))}
     )
-    two = merged_from("2").model_copy(update={"holds": (o.Hold(kind="fraud"), o.Hold(kind="address", until=late))})
     scenario = OrderScenario(
         merge(one.order_id, two.order_id), answered(one.order_id, one), answered(two.order_id, two)
     )
