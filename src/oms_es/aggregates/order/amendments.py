@@ -6,6 +6,7 @@ amount differs. After the release, shares that parcels have taken are not distri
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -35,26 +36,32 @@ class Undo(NamedTuple):
     released: tuple[o.Cut, ...]
 
 
-def amend(order: Order, command: o.AmendOrder, asked: str = "") -> Iterator[o.OrderEvent]:
-    """Apply an amendment. `asked` is the channel's whole request if `command` has only the part that is left to do."""
-    assert order.content
+def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
     known = order.applied.get(command.amendment_id)
-    if done_before(known, command) or (command.keep and order.phase == "cancelled"):
-        return
+    if not done_before(known, command) and not (command.keep and order.phase == "cancelled"):
+        yield from amend_new(order, command, asked_of(command))
+
+
+def amend_new(order: Order, command: o.AmendOrder, asked: str) -> Iterator[o.OrderEvent]:
+    """Apply an amendment that was not applied before.
+
+    `asked` is the digest of the channel's whole request, of which `command` may have only the part that is left to do.
+    """
+    assert order.content
     revision = command.revision
     altered = {
         name: value
         for name, value in command.changes.items()
         if revision is None or (revision > order.revisions.get(name, 0) and revision >= order.refund_revision)
     }
-    tied = {} if revision is None else _tied(order, command, revision)
+    tied = _tied(order, command)
     altered |= tied
     same = all(getattr(order.content, name) == value for name, value in altered.items())
     if same and (revision is None or not altered or order.phase not in BEFORE_RELEASE):
         return  # a channel reports an order after every change, also when it ships
     require_before_release(order, "amended")
     after = amended(order.content, altered)
-    own = {"amendment_id": command.amendment_id, "revision": revision, "asked": asked or asked_of(command)}
+    own = {"amendment_id": command.amendment_id, "revision": revision, "asked": asked}
     yield from change(order, after, o.OrderAmended, own, altered)
     if tied:
         yield o.OrderReportDisputed(
@@ -88,14 +95,14 @@ def _short(name: str, value: Any, content: o.OrderContent) -> str:
     return f"in {value.country}" if isinstance(value, o.Address) else str(value)
 
 
-def _tied(order: Order, command: o.AmendOrder, revision: int) -> dict[str, Any]:
+def _tied(order: Order, command: o.AmendOrder) -> dict[str, Any]:
     """Return the fields that an earlier amendment of the same revision stated otherwise: either of the two may be
     newer.
     """
     return {
         name: value
         for name, value in command.changes.items()
-        if revision == order.revisions.get(name, 0) and getattr(order.content, name) != value
+        if command.revision == order.revisions.get(name, 0) and getattr(order.content, name) != value
     }
 
 
@@ -130,11 +137,9 @@ def change(
     """Set the order's content to `after`, and adjust its units and payments to it."""
     assert order.content
     bundles: Any = order.bundles
-    before_units, after_units = (money.exploded(content.demand, bundles) for content in (order.content, after))
-    skus = dict.fromkeys((*before_units, *after_units))
-    more = {sku: n for sku in skus if (n := after_units.get(sku, 0) - before_units.get(sku, 0)) > 0}
-    less = {sku: n for sku in skus if (n := before_units.get(sku, 0) - after_units.get(sku, 0)) > 0}
-    undo = _undo(order, less)
+    had, wanted = (Counter(money.exploded(content.demand, bundles)) for content in (order.content, after))
+    more = wanted - had
+    undo = _undo(order, had - wanted)
     void = _void_payments(order, after)
     changed: Any = shape(
         order_id=order.order_id,

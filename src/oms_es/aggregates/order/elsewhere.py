@@ -43,13 +43,16 @@ def record_fulfilment(order: Order, command: o.RecordFulfilment) -> Iterator[o.O
     report = fulfilment(command.fulfilment_id)
     if not done_before(order.applied.get(report), command):
         stated = {line: n + order.stated_elsewhere.get(line, 0) for line, n in units_of(command.lines).items()}
-        yield from follow(order, stated, report, command)
+        yield from follow(order, stated, report, asked_of(command), command)
 
 
 def follow(
-    order: Order, stated: Mapping[str, int], report: str, command: o.RecordFulfilment | None = None
+    order: Order, stated: Mapping[str, int], report: str, asked: str = "", command: o.RecordFulfilment | None = None
 ) -> Iterator[o.OrderEvent]:
-    """Follow up on shipped units. `stated` has, by line, the units that were shipped in all, by us and by others."""
+    """Follow up on shipped units. `stated` has, by line, the units that were shipped in all, by us and by others.
+
+    `asked` is the digest of the request, by which a repeat of the report is recognised.
+    """
     assert order.content
     known = {line: order.elsewhere.get(line, 0) + refunding.shipped_units(order, line) for line in stated}
     news = {line: n - known[line] for line, n in stated.items() if n > known[line]}
@@ -57,9 +60,11 @@ def follow(
     follows = order.content.kind == "standard" and (order.phase in BEFORE_RELEASE or order.phase == "fulfilling")
     fits = {line: n for line, more in news.items() if (n := min(more, there.get(line, 0))) > 0} if follows else {}
     if fits or (command and order.phase not in o.FINAL_PHASES):
-        yield from (_go_on_without if order.phase in BEFORE_RELEASE else _stop)(order, fits, report, command)
+        if order.phase in BEFORE_RELEASE:
+            yield from _go_on_without(order, fits, command)
+        else:
+            yield from _stop(order, fits, report, asked, command)
     if news != fits and report not in order.applied:
-        asked = asked_of(command) if command else ""
         yield _disputed(order, report, SHIPPED, {line: n - fits.get(line, 0) for line, n in news.items()}, asked)
 
 
@@ -75,7 +80,7 @@ def _still_here(order: Order) -> dict[str, int]:
 
 
 def _go_on_without(
-    order: Order, units: Mapping[str, int], _: str, command: o.RecordFulfilment | None
+    order: Order, units: Mapping[str, int], command: o.RecordFulfilment | None
 ) -> Iterator[o.OrderEvent]:
     assert order.content
     if not units:
@@ -106,12 +111,12 @@ def _nothing_left(order: Order, units: Mapping[str, int], command: o.RecordFulfi
 
 
 def _stop(
-    order: Order, units: Mapping[str, int], report: str, command: o.RecordFulfilment | None
+    order: Order, units: Mapping[str, int], report: str, asked: str, command: o.RecordFulfilment | None
 ) -> Iterator[o.OrderEvent]:
     """Ask the warehouses to stop the parcels that hold these units."""
     yield _noted(order, units, command)
     if units:
-        yield from _ask_parcels(order, report, units, SHIPPED, asked_of(command) if command else "")
+        yield from _ask_parcels(order, report, units, SHIPPED, asked)
 
 
 def _ask_parcels(
@@ -145,7 +150,7 @@ def _own(order: Order, units: Mapping[str, int], command: o.RecordFulfilment | N
 
 
 def _lines(units: Mapping[str, int]) -> tuple[o.LineUnits, ...]:
-    return tuple(o.LineUnits(line_id=line, quantity=n) for line, n in sorted(units.items()) if n > 0)
+    return tuple(o.LineUnits(line_id=line, quantity=n) for line, n in sorted(units.items()))
 
 
 def _disputed(order: Order, report: str, what: str, units: Mapping[str, int], asked: str) -> o.OrderReportDisputed:
@@ -157,16 +162,36 @@ def _disputed(order: Order, report: str, what: str, units: Mapping[str, int], as
 
 
 def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
-    """Amend an order. Shipped units that the amendment states are recorded first, as its lines still contain them."""
+    """Amend an order. Shipped units that the amendment states are recorded first, as its lines still contain them.
+
+    They are recorded, too, where the rest of the amendment comes too late: that is left to a person.
+    """
     if command.fulfilled is None:
         yield from changes.amend(order, command)
         return
     assert order.content
     if done_before(order.applied.get(command.amendment_id), command) or order.phase in ("cancelled", "cancelling"):
         return
-    for event in follow(order, units_of(command.fulfilled), command.amendment_id):
-        yield event
-        order = evolve(order, event)
+    asked = asked_of(command)
+    followed = list(follow(order, units_of(command.fulfilled), command.amendment_id, asked))
+    yield from followed
+    order = reduce(evolve, followed, order)
+    try:
+        yield from _amend_rest(order, command, asked)
+    except Refused as refused:
+        if not followed or order.phase in BEFORE_RELEASE:
+            raise
+        yield o.OrderReportDisputed(
+            order_id=order.order_id,
+            report=f"{command.amendment_id}/rest",
+            detail=refused.detail[:REPORT_CHARACTERS_MAX],
+            asked=asked,
+        )
+
+
+def _amend_rest(order: Order, command: o.AmendOrder, asked: str) -> Iterator[o.OrderEvent]:
+    """Make the changes of an amendment whose shipped units are recorded."""
+    assert order.content
     as_it_was = all(getattr(order.content, name) == value for name, value in command.changes.items())
     if as_it_was and order.phase not in BEFORE_RELEASE:
         return
@@ -176,7 +201,7 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
             changes.require_before_release(order, "amended")
             yield from _nothing_left(order, {}, None)
     elif order.phase != "completed" or not order.elsewhere:
-        yield from changes.amend(order, without, asked_of(command))
+        yield from changes.amend_new(order, without, asked)
 
 
 def _without_elsewhere(order: Order, command: o.AmendOrder) -> o.AmendOrder:
@@ -275,7 +300,7 @@ Source = Callable[[Order], Iterator[o.OrderEvent]]
 
 
 def _shipped_by_now(fulfilled: Iterable[o.LineUnits]) -> Source:
-    return lambda order: follow(order, units_of(fulfilled), PLACED_AGAIN) if fulfilled else iter(())
+    return lambda order: follow(order, units_of(fulfilled), PLACED_AGAIN)
 
 
 def _early_amendments(order: Order) -> Iterator[o.OrderEvent]:

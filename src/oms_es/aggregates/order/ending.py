@@ -25,7 +25,7 @@ def cancel_order(order: Order, command: o.CancelOrder) -> Iterator[o.OrderEvent]
         return
     if order.phase == "merged":
         raise is_merged(order)
-    if order.phase in ("shipped", "completed") or (order.shipments and not order.in_status("open", "held")):
+    if order.phase == "completed" or (order.shipments and not order.in_status("open", "held")):
         if command.reason == order.cancel_reason and order.in_status("cancelled"):
             return  # asked before: the parcels that could be stopped were stopped, and the rest had left
         raise Refused(OrderRefusal.ALREADY_SHIPPED, f"order {command.order_id} has left; ask for a return instead")

@@ -68,7 +68,7 @@ def lift_hold(order: Order, command: o.LiftLegalHold) -> Iterator[o.OrderEvent]:
 def _reasons_to_wait(order: Order) -> Iterator[str]:
     if order.phase not in o.FINAL_PHASES:
         yield f"it is {order.phase}"
-    elif parcels := order.in_status("open", "held", "dispatched"):
+    elif parcels := order.in_status("dispatched"):
         yield f"parcels {', '.join(parcels)} are under way"
     if rmas := sorted(rma_id for rma_id, asked in order.returns.items() if any(asked.open.values())):
         yield f"returns {', '.join(rmas)} are open"

@@ -37,7 +37,7 @@ def record_gone(order: Order, command: o.RecordMoneyGone) -> Iterator[o.OrderEve
     after = evolve(order, gone)
     held = list(_held(after, gone))
     more: dict[str, Any] = {"exchanges": _exchanges(order, after)}
-    if gone.of_credit and order.phase not in ("cancelled", "merged"):
+    if gone.of_credit and order.phase != "cancelled":
         lacks = missing(after, CREDIT) - missing(order, CREDIT) if held else 0
         more["left_minor"] = gone.amount_minor - lacks
     yield gone.model_copy(update=more)
@@ -89,7 +89,7 @@ def missing(order: Order, bearer: str) -> int:
     pay.
     """
     paid = _paid(order, bearer)
-    needed = _needed(order, bearer) if paid.asked else 0
+    needed = _needed(order, bearer)
     spare = paid.asked - needed
     gone = sum(event.amount_minor for event in order.gone.values() if borne_by(event) == bearer)
     return min(max(gone + min(paid.given_back, spare) - spare, 0), needed)
@@ -104,22 +104,21 @@ def _paid(order: Order, bearer: str) -> Paid:
 
 
 def _needed(order: Order, bearer: str) -> int:
-    """Return the amount that is still to be paid with it: before the release all of it (of a credit, at most the
-    order's total), then what the parcels bear that have not left.
+    """Return the amount that is still to be paid with it: before the release all of it and at most the order's total,
+    then what the parcels bear that have not left.
     """
     assert order.content
     if order.phase in BEFORE_RELEASE:
-        asked = _paid(order, bearer).asked
-        return min(asked, order.content.total_minor) if bearer == CREDIT else asked
+        return min(_paid(order, bearer).asked, order.content.total_minor)
     if order.phase != "fulfilling":
         return 0
     return sum(_charge(order, key, bearer) for key in order.in_status("open", "held"))
 
 
 def _charge(order: Order, shipment_id: str, bearer: str) -> int:
-    plan = order.plans.get(shipment_id)
-    charges = charges_of(order, plan) if plan else ()
-    if plan and bearer == CREDIT:
+    plan = order.plans[shipment_id]
+    charges = charges_of(order, plan)
+    if bearer == CREDIT:
         return max(plan.worth_minor - sum(charge.amount_minor for charge in charges), 0)
     return sum(charge.amount_minor for charge in charges if charge.payment_id == bearer)
 

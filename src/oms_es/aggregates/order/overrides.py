@@ -48,7 +48,7 @@ def _release_anyway(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderE
     overridden = _overridden(
         command,
         payments_cancelled=tuple(unpaid),
-        written_off_minor=max(money.payable(order.content) - order.written_off - secured, 0),
+        written_off_minor=max(money.payable(order.content) - secured, 0),
     )
     yield overridden
     yield from steps.proceed(evolve(order, overridden))
@@ -62,9 +62,8 @@ def _complete_anyway(order: Order, command: o.OverrideOrder) -> Iterator[o.Order
             OrderRefusal.NOT_SHIPPED,
             f"order {command.order_id} is {order.phase}; it can be completed only after it was shipped",
         )
-    overridden = _overridden(command)
-    yield overridden
-    yield steps.completed(evolve(order, overridden))
+    yield _overridden(command)
+    yield steps.completed(order)
 
 
 def _overridden(command: o.OverrideOrder, **more: Any) -> o.OrderOverridden:

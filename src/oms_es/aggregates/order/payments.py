@@ -77,7 +77,8 @@ def record_withdrawn(order: Order, command: o.RecordPaymentWithdrawn) -> Iterato
             yield o.OrderHeld(order_id=order.order_id, kind="payment", note=command.reason)
     elif order.phase == "fulfilling" and may_be_cancelled(order):
         reason = with_reason("payment", command.reason)[: o.REASON_LENGTH_MAX]
-        yield from cancel_order(order, o.CancelOrder(order_id=order.order_id, reason=reason))
+        # longer than a person's reason may be by the word before it
+        yield from cancel_order(order, o.CancelOrder.model_construct(order_id=order.order_id, reason=reason))
 
 
 def repeat_payment(order: Order, command: o.RepeatPayment) -> Iterator[o.OrderEvent]:

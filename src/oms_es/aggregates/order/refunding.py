@@ -184,7 +184,7 @@ def _paid_for(order: Order) -> dict[tuple[str, str], int]:
 
 
 def _worth_of_units(order: Order, line_id: str, already: int, given: int, quantity: int) -> int:
-    """Return what the next `quantity` units of a line are worth; the last ones take all that is left of the line.
+    """Return what the next `quantity` units of a line are worth, and at most what is left of the line.
 
     `already` units were refunded before, for the amount `given`. Raise Refused if more units would be refunded than
     shipped.
@@ -196,11 +196,8 @@ def _worth_of_units(order: Order, line_id: str, already: int, given: int, quanti
             f"{already + quantity} units of line {line_id} would be refunded and {shipped} were shipped; refund fewer",
         )
     worth = sum(share.amount_minor for share in shares)
-    left = max(worth - given, 0)
-    if already + quantity == shipped:
-        return left
     up_to, before = (-(-worth * count // shipped) for count in (already + quantity, already))  # the first ones round up
-    return min(up_to - before, left)
+    return min(up_to - before, max(worth - given, 0))
 
 
 def shipped_units(order: Order, line_id: str) -> int:
@@ -231,7 +228,7 @@ def shares_back(order: Order, shipment_id: str, items: Iterable[o.Reservation]) 
     """Return the line shares of a parcel's units that come back or are lost; shares that came back before are
     left out.
     """
-    plan = order.plans.get(shipment_id)
+    plan = order.plans[shipment_id]
     before: dict[tuple[str, str], int] = defaultdict(int)
     for event in _undelivered(order):
         for share in event.lines if event.shipment_id == shipment_id else ():
@@ -240,7 +237,7 @@ def shares_back(order: Order, shipment_id: str, items: Iterable[o.Reservation]) 
     for item in items:
         back[item.sku] += item.quantity
     found: list[o.LineShare] = []
-    for share in plan.lines if plan else ():
+    for share in plan.lines:
         known = min(before[share.line_id, share.sku], share.quantity)
         before[share.line_id, share.sku] -= known
         left = taken(share, known)[1]
@@ -286,7 +283,7 @@ def reduced(content: o.OrderContent, cancelled: Mapping[str, int], off: Sequence
         less = cancelled.get(line.line_id, 0)
         goods += less * line.unit_price_minor
         if line.quantity > less:
-            lines.append(line.model_copy(update={"quantity": line.quantity - less}) if less else line)
+            lines.append(line.model_copy(update={"quantity": line.quantity - less}))
     tax = sum(share.tax_minor for share in off)
     net = sum(share.amount_minor for share in off) - tax
     return {

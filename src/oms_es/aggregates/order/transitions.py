@@ -107,8 +107,7 @@ def proceed(order: Order) -> Iterator[o.OrderEvent]:
     if order.is_unpaid:
         return
     if order.presale_pending:
-        if order.phase != "awaiting_stock":
-            yield o.OrderPresold(order_id=order.order_id, available_by=order.content.available_by)
+        yield o.OrderPresold(order_id=order.order_id, available_by=order.content.available_by)
     elif balance := money.dues(order):
         yield o.OrderBalanceDue(
             **asking(order),
@@ -130,7 +129,7 @@ def unheld(
     yield from then(after)
     if after.phase == "held":
         yield from proceed(after)
-    elif after.phase == "fulfilling" and not after.holds:
+    elif not after.holds:
         yield from (planned(after, after.plans[key]) for key in after.in_status("held"))
 
 

@@ -69,6 +69,7 @@ def test_it_goes_on_when_all_of_the_money_is_there_again_and_not_before() -> Non
     assert (scenario.shapes(), scenario.state.phase) == (["OrderMoneyBack"], "held")
     scenario.submit(back("dispute/1"))
     assert scenario.shapes() == ["OrderMoneyBack", "OrderHoldReleased", "OrderReleased"]
+    assert scenario.only(o.OrderHoldReleased).note == "the money is there again"
     assert scenario.submit(back("dispute/1")) == []
 
 
@@ -340,6 +341,25 @@ def test_an_exchange_that_has_left_says_how_much_of_its_goods_the_credit_paid() 
         .left_minor
         == 0
     )
+
+
+def test_of_a_credit_that_is_more_than_the_exchange_costs_the_rest_may_go() -> None:
+    waiting = (granted(1100), o.HoldOrder(**OF, kind="fraud"))
+    assert OrderScenario(*waiting, credit(50)).shapes() == ["OrderMoneyGone"]
+    assert OrderScenario(*waiting, credit(51)).shapes() == ["OrderMoneyGone", "OrderHeld"]
+
+
+def test_credit_that_goes_bit_by_bit_leaves_nothing_of_it_in_goods_that_did_not_leave() -> None:
+    waiting = OrderScenario(granted(1050), o.HoldOrder(**OF, kind="fraud"), *LOCKING, credit(100))
+    more = o.RecordMoneyGone(**{**credit(50).model_dump(), "effect": "dispute/2"})
+    waiting.submit(more)
+    assert waiting.only(o.OrderMoneyGone).left_minor == 0
+
+
+def test_credit_that_goes_while_no_parcel_can_be_stopped_is_gone_with_the_goods() -> None:
+    kept = tuple(parcel(o.RecordShipmentKept, number) for number in (1, 2))
+    with_carrier = OrderScenario(granted(1050), *LOCKING, *kept, credit(1050))
+    assert (with_carrier.shapes(), with_carrier.only(o.OrderMoneyGone).left_minor) == (["OrderMoneyGone"], 1050)
 
 
 def test_only_a_part_of_an_exchange_that_its_credit_pays_is_stopped_and_its_own_payment_is_another() -> None:

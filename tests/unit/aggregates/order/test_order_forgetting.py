@@ -18,7 +18,7 @@ from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns.rma import ReturnLine
 from oms_es.schemas.values.customer import Customer
 from oms_es.schemas.values.parts import without_personal
-from order_story import FULFILLING, GONE, ID, NOON, OF, OrderScenario, dispatched, parcel, placed
+from order_story import DUE, FULFILLING, GONE, ID, NOON, OF, OrderScenario, dispatched, parcel, placed
 
 ADA = o.Address(name="Ada Lovelace", street="12 St James's Square", postal_code="SW1Y 4JH", country="GB")
 OF_ADA: Any = {"ship_to": ADA, "customer": Customer(customer_id="c-1", email="ada@example.com"), "notes": "ring"}
@@ -75,6 +75,35 @@ def test_nothing_of_a_person_stays_in_its_state_and_it_is_what_placeholders_come
     assert state == reduce(decider.evolve, [*map(without_personal, ended), FORGOTTEN], Order())
     assert state.content is not None
     assert (state.content.ship_to.country, state.phase) == ("GB", "completed")
+
+
+def test_nothing_of_a_person_stays_in_what_came_early_or_became_part_of_the_order() -> None:
+    early = o.AmendOrder(**OF, amendment_id="a", ship_to=ADA, keep=True)
+    cancelled = OrderScenario(early, placed(**OF_ADA), o.CancelOrder(**OF, reason="dear")).history
+    merge = o.MergeOrders(channel="web", merge_id="m", order_ids=(ID, "y"))
+    (part,) = OrderScenario(*of_ada(DUE)).submit(o.YieldToMerge(**OF, to_order_id=merge.order_id))
+    assert isinstance(part, o.OrderMergedInto)
+    answers = [
+        o.RecordMergeAnswer(order_id=merge.order_id, source_id=source_id, merged=merged)
+        for source_id, merged in ((ID, part), ("y", None))
+    ]
+    merged = OrderScenario(merge, *answers, o.CancelOrder(order_id=merge.order_id, reason="dear")).history
+    for history_of, order_id in ((cancelled, ID), (merged, merge.order_id)):
+        state = reduce(decider.evolve, history_of, Order())
+        assert "Ada" in repr(state)
+        (forgotten,) = decider.decide(state, o.ForgetOrder(order_id=order_id, reason="request", case_id="dsr-1"))
+        assert "Ada" not in repr(decider.evolve(state, forgotten))
+
+
+def test_it_is_said_what_and_which_cases_are_in_the_way() -> None:
+    again = RETURN.model_copy(update={"rma_id": "r-2", "lines": (ReturnLine(line_id="2", quantity=1, reason="other"),)})
+    returned = Given(decider, *history(*DELIVERED, RETURN, again))
+    returned.when(FORGET).then_refused("still_running", "yet: returns r-1, r-2 are open; end that first")
+    held = [HELD, HELD.model_copy(update={"case_id": "case-8"})]
+    cases = Given(decider, *history(*DELIVERED), *held)
+    cases.when(FORGET).then_refused("legal_hold", "cannot be forgotten: case-7, case-8 holds it; lift that first")
+    shipped = Given(decider, *history(*GONE, RETURN))
+    shipped.when(FORGET).then_refused("still_running", "yet: it is shipped; returns r-1 are open; end that first")
 
 
 @pytest.mark.parametrize(
