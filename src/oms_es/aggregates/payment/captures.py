@@ -97,7 +97,7 @@ def capture_money(
 ) -> Iterator[p.PaymentEvent]:
     key, n, known = command.capture_id, command.amount_minor, _asked_before(payment, requested, command)
     ahead = _is_paid_ahead(payment, requested, command)
-    if known == n or (ahead and known is not None and known < n):
+    if known is not None and (known <= n if ahead else known == n):
         return
     if reason := _why_not_captured(payment, requested, command, known, ahead=ahead):
         refused = p.PaymentCaptureRefused(**money(requested, n), capture_id=key, reason=reason)

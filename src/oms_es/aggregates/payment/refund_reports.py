@@ -57,7 +57,7 @@ def _check_given_back(payment: Payment, requested: p.PaymentRequested, report: p
     given = sum(
         refund.amount_minor
         for key, refund in payment.refunds.items()
-        if refund.status == "done" and not account_in(payment.effects.get(("refund", key), ""))
+        if refund.status == "done" and not account_in(payment.effects["refund", key])
     )
     if report.amount_minor is not None and report.amount_minor > given:
         known = in_words(requested, given)
@@ -96,9 +96,7 @@ def _refunded_after_all(
             f"{asked} is given back as {report.reference} after it failed, of what was taken "
             f"{in_words(requested, left)} is left"
         )
-    yield p.PaymentRefunded(
-        **money(requested, known.amount_minor), refund_id=report.part, reference=report.reference, asked=known.asked
-    )
+    yield p.PaymentRefunded(**money(requested, known.amount_minor), refund_id=report.part, reference=report.reference)
 
 
 def _left(payment: Payment) -> int:

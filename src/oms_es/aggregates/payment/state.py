@@ -41,6 +41,10 @@ class VoidOrRefund(NamedTuple):
     asked: bool = True  # False if it was done at the provider unasked
 
 
+NO_REFUND = VoidOrRefund(0, "failed")
+"""What is known of a refund that was never asked for: nothing of it counts."""
+
+
 class Dispute(NamedTuple):
     amount_minor: int
     status: Literal["open", "won", "lost"] = "open"
@@ -197,18 +201,16 @@ def _refund_changed(payment: Payment, event: Any) -> Payment:
     key, n = event.refund_id, event.amount_minor
     if isinstance(event, p.PaymentRefundRequested):
         return payment._replace(refunds=payment.refunds.insert(key, VoidOrRefund(n)), returned=payment.returned + n)
-    known = payment.refunds.get(key)
-    short = known.short_minor if known else 0
+    known = payment.refunds.get(key) or NO_REFUND
     if isinstance(event, p.PaymentRefundShort):
-        less = VoidOrRefund(known.amount_minor - n if known else 0, "in_flight", short + n)
+        less = known._replace(amount_minor=known.amount_minor - n, short_minor=known.short_minor + n)
         return payment._replace(refunds=payment.refunds.insert(key, less), returned=payment.returned - n)
     if isinstance(event, p.PaymentRefundFailed | p.PaymentRefundReversed):
-        failed = payment.refunds.insert(key, VoidOrRefund(n, "failed", short, known.asked if known else True))
+        failed = payment.refunds.insert(key, known._replace(amount_minor=n, status="failed"))
         payment = payment._replace(refunds=failed, returned=payment.returned - n)
         return _undone(payment, event)
-    done = payment.refunds.insert(key, VoidOrRefund(n, "done", short, event.asked))
-    counted = known is not None and known.status != "failed"
-    returned = payment.returned + (0 if counted else n)
+    done = payment.refunds.insert(key, known._replace(amount_minor=n, status="done", asked=event.asked))
+    returned = payment.returned + (n if known.status == "failed" else 0)
     payment = _done(payment, ("refund", key), event.reference)
     return payment._replace(refunds=done, refunded=payment.refunded + n, returned=returned)
 
