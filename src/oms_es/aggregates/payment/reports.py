@@ -167,7 +167,7 @@ def _capture(payment: Payment, requested: p.PaymentRequested, report: p.Report, 
     if payment.effects.get(("capture", key)) == reference:
         _check_repeat(payment, requested, report, payment.captures[key])
         return
-    amount, known = _own_amount(payment, report, key), payment.captures.get(key)
+    amount, known = _own_amount(payment, report), payment.captures.get(key)
     if known is None:
         yield from _taken_unasked(payment, requested, report, key, reference, amount)
         return
@@ -217,11 +217,11 @@ def _taken_under(payment: Payment, charge: str) -> dict[str, int]:
     return {name: payment.captures[name].amount_minor for kind, name in _under(payment, charge) if kind == "capture"}
 
 
-def _own_amount(payment: Payment, report: p.Report, key: str) -> int | None:
+def _own_amount(payment: Payment, report: p.Report) -> int | None:
+    """Return the amount of a capture that is news; a cumulative report includes the others of its charge."""
     if report.amount_minor is None or not report.cumulative:
         return report.amount_minor
-    others = _taken_under(payment, report.reference)
-    return report.amount_minor - sum(amount for name, amount in others.items() if name != key)
+    return report.amount_minor - sum(_taken_under(payment, report.reference).values())
 
 
 def _check_repeat(payment: Payment, requested: p.PaymentRequested, report: p.Report, capture: Capture) -> None:

@@ -41,7 +41,7 @@ def of_order(part: o.OrderMergedInto, order_id: str, **more: Any) -> o.OrderMerg
     return part.model_copy(update={"order_id": order_id, "content": part.content.model_copy(update=more)})
 
 
-def test_what_did_not_come_of_several_reservations_is_sought_one_after_the_other_and_the_last_request_has_all() -> None:
+def test_what_did_not_come_of_several_reservations_is_asked_for_one_by_one_and_the_last_request_has_all() -> None:
     parted = OrderScenario(*DUE, SPLIT).only(o.OrderSplit)
     short = [
         o.RecordShortage(

@@ -47,6 +47,11 @@ def test_what_a_callback_will_report_is_awaited_once() -> None:
     Given(decider, *CAPTURE, awaited()).when(PENDING).then()
 
 
+def test_the_gateway_that_has_the_payment_is_asked() -> None:
+    of_stripe = (REQUESTED.model_copy(update={"gateway": "stripe"}), *CAPTURE[1:])
+    Given(decider, *of_stripe).when(PENDING).then(awaited(gateway="stripe"))
+
+
 def test_what_a_callback_reported_before_is_not_awaited() -> None:
     Given(decider, *CAPTURE, CAPTURED).when(PENDING).then()
 
@@ -66,6 +71,7 @@ def test_an_answer_that_came_meanwhile_is_not_asked_for() -> None:
 def test_after_so_many_questions_in_vain_a_person_finds_out() -> None:
     vain = [event for n in range(1, CHASES_MAX + 1) for event in (awaited(n), chased(n))]
     unknown = p.PaymentUnanswered(**EUR, operation="capture", part="s1")
+    Given(decider, *CAPTURE, *vain[:-2]).when(PENDING).then(awaited(CHASES_MAX))
     Given(decider, *CAPTURE, *vain).when(PENDING).then(SETTLED, unknown)
     Given(decider, *CAPTURE, *vain, SETTLED, unknown).when(PENDING).then()
     reported = p.RecordCapture(**PAY, capture_id="s1", reference="cap")

@@ -204,6 +204,22 @@ def test_what_was_taken_unasked_pays_for_parcels_also_when_the_rest_was_released
     assert refused.reason == "payment o.1 holds no money to take; request a new payment"
 
 
+def test_of_what_was_taken_unasked_and_is_not_needed_the_last_cent_goes_back_and_nothing_twice() -> None:
+    void = p.VoidPayment(**PAY)
+    refund = refund_requested(1, "o.1/unused")
+    held(taken_unasked(100), applied(99)).when(void).then(refund)
+    held(taken_unasked(100), applied(60), refund_requested(39)).when(void).then(refund)
+    disputed = p.PaymentDisputeOpened(**EUR, dispute_id="d", amount_minor=39, reason="x")
+    held(taken_unasked(100), applied(60), disputed).when(void).then(refund)
+    held(taken_unasked(100), applied(60), refund_requested(40)).when(void).then()
+
+
+def test_a_request_that_is_repeated_under_other_routes_is_the_same_request() -> None:
+    elsewhere = REQUESTED.model_copy(update={"gateway": "stripe"})
+    again = p.RequestPayment(**EUR, amount_minor=100, payment_token="tok", gateway="alipay")
+    Given(decider, elsewhere).when(again).then()
+
+
 def test_what_a_provider_holds_no_longer_expires_once_for_all_captures() -> None:
     def again(n: int, key: str) -> p.PaymentReauthorizationRequested:
         return p.PaymentReauthorizationRequested(
