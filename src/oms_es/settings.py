@@ -93,9 +93,15 @@ class Settings(BaseSettings):
         "`wechatpay` and `alipay`, separated by commas; a payment is sent to the gateway that a route "
         "names, else to the provider of its token",
     )
-    warehouse: Literal["commands"] | None = Field(
+    warehouse: Literal["commands", "files"] | None = Field(
         default=None,
-        description="`commands`: people or a warehouse system pack and record parcels by command, without a gateway",
+        description="The gateway to warehouses, instead of the one of OMS_GATEWAYS: `files`: requests to pick, and "
+        "answers, are files in OMS_WAREHOUSE_FOLDER; or `commands`: people or a warehouse system see the requests in "
+        "`pick_requests`, and answer by command",
+    )
+    warehouse_folder: Path | None = Field(
+        default=None,
+        description="Folder for the files of warehouses, one folder in it for each location; needed for `files`",
     )
     carriers: Literal["commands", "easypost"] | None = Field(
         default=None,

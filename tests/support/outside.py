@@ -8,7 +8,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from oms_es.gateways.warehouse import SimulatedWarehouse
+from oms_es.gateways.simulated.warehouse import SimulatedWarehouse
 from oms_es.kernel import Command, Event, GatewayUnavailable, Recorded
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p

@@ -21,7 +21,7 @@ from oms_es.gateways.simulated.carrier import SimulatedCarrier
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, SqlEffectStore
 from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
-from oms_es.gateways.warehouse import SimulatedWarehouse
+from oms_es.gateways.simulated.warehouse import SimulatedWarehouse
 from oms_es.kernel import (
     Gateway,
     GatewayUnavailable,

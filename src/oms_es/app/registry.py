@@ -29,7 +29,7 @@ from oms_es.consumers.stock import replenisher, serial_keeper, stock_allocator, 
 from oms_es.gateways.callbacks import CALLBACKS
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
-from oms_es.gateways.warehouse import SimulatedWarehouse
+from oms_es.gateways.simulated.warehouse import SimulatedWarehouse
 from oms_es.kernel import (
     Consumer,
     Decider,
@@ -86,7 +86,7 @@ from oms_es.projections.order import (
 from oms_es.projections.payment import deposits, payment_references, payments, provider_reports
 from oms_es.projections.privacy import forgotten_orders, legal_holds
 from oms_es.projections.returns import feedback_scores, return_policies, returns
-from oms_es.projections.shipment import shipments, tracking_numbers, tracking_reports
+from oms_es.projections.shipment import pick_requests, shipments, tracking_numbers, tracking_reports
 from oms_es.projections.stock import inbounds, replenishments, serial_numbers, stock_levels, stock_places
 from oms_es.store.encoding import command_codec
 
@@ -173,6 +173,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     delivery_options.projection,
     gateway_routes.projection,
     shipments.projection,
+    pick_requests.projection,
     tracking_numbers.projection,
     tracking_reports.projection,
     payment_references.projection,

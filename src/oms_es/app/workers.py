@@ -15,6 +15,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PROJECTIONS, Runtime, parser_of
+from oms_es.app.connecting.warehouse_answers import WarehouseAnswers
 from oms_es.app.engine import CHAINS, projections_looked_up
 from oms_es.app.privacy.forgetter import FOR_EVER, Forgetter, Periods
 from oms_es.channels import dialect_of
@@ -73,6 +74,7 @@ CHANNEL_ORDERS_ROLE = "channel_orders"
 TICKER_ROLE = "ticker"
 SEALER_ROLE = Sealer.name
 FORGETTER_ROLE = Forgetter.name
+WAREHOUSE_ANSWERS_ROLE = WarehouseAnswers.name
 STATES = (
     State(order_status.projection.table, ORDER_STATUS, "OrderStatus", str(order_status.__doc__)),
     State(stock_levels.projection.table, STOCK_LEVELS, "StockLevel", str(stock_levels.__doc__)),
@@ -95,13 +97,21 @@ INTERESTS: Mapping[str, frozenset[type[Event]]] = {
 TOPICS_OF: Mapping[str, Sequence[str]] = {
     role: sorted({EVENT_TOPICS[CATEGORY_OF[event]] for event in events}) for role, events in INTERESTS.items()
 }
-ROLES = (*INTERESTS, *CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, TICKER_ROLE, SEALER_ROLE, FORGETTER_ROLE)
+ROLES = (
+    *INTERESTS,
+    *CALLBACK_ROLES,
+    WAREHOUSE_ANSWERS_ROLE,
+    CHANNEL_ORDERS_ROLE,
+    TICKER_ROLE,
+    SEALER_ROLE,
+    FORGETTER_ROLE,
+)
 GROUPS_OF_ROLES: Mapping[str, Sequence[str]] = {
     "consumers": [consumer.name for consumer in CONSUMERS],
     "projections": [projection.name for projection in PROJECTIONS],
     "facts": [projection.name for projection in PROJECTIONS if projection.name in LOOKED_UP],
     "people": [projection.name for projection in PROJECTIONS if projection.name not in LOOKED_UP],
-    "gateways": [*(gateway.name for gateway in GATEWAYS), *CALLBACK_ROLES],
+    "gateways": [*(gateway.name for gateway in GATEWAYS), *CALLBACK_ROLES, WAREHOUSE_ANSWERS_ROLE],
     "all": ROLES,
 }
 """Names that stand for several roles. Consumers decide from the looked-up read models; those for people are
@@ -330,6 +340,8 @@ class Workers(Runtime):
             return self.sealer
         if role == FORGETTER_ROLE:
             return Forgetter(self, self.periods)
+        if role == WAREHOUSE_ANSWERS_ROLE:
+            return self.warehouse_answers(self.log)
         if role in CALLBACK_ROLES:
             (source,) = (source for source in self.external_systems.callbacks if source.name == role)
             return self.follow(source, self.log)

@@ -13,7 +13,7 @@ import typer
 from oms_es import rendering as display
 from oms_es.app import PARSERS, Engine, bulk_commands
 from oms_es.app.connecting.polling import HOURS_MAX, poll, subscribe
-from oms_es.app.connecting.providers import subscriber_of, trackings_of
+from oms_es.app.connecting.providers import NotSetUp, answers_folder, subscriber_of, trackings_of
 from oms_es.channels import DIALECTS
 from oms_es.cli.terminal import Json, print_json, say, set_up, writing
 from oms_es.database.selection import database
@@ -132,6 +132,23 @@ def poll_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
         raise GatewayUnavailable(f"for {polled.unanswered} parcels the carrier gave no answer: run it again later")
     if polled.rejected:
         say("see why with `oms-es dead-letters list`")
+        raise typer.Exit(Code.BURIED)
+
+
+def collect_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
+    """Take in the answers of warehouses that lie in OMS_WAREHOUSE_FOLDER, and move their files. An engine that runs
+    with this setting does so by itself. An answer that is known already changes nothing."""
+    settings = set_up("error")
+    if not answers_folder(settings):
+        raise NotSetUp("no warehouse exchanges files; set OMS_WAREHOUSE=files and OMS_WAREHOUSE_FOLDER")
+    with writing(settings, run=not no_run) as engine:
+        collected = engine.warehouse_answers(engine.log).collect_all()
+    if json:
+        print_json(collected._asdict())
+    else:
+        typer.echo(", ".join(f"{name} {count}" for name, count in collected._asdict().items()))
+    if collected.rejected:
+        say("the reason lies beside each file in `rejected`; see also `oms-es exceptions list`")
         raise typer.Exit(Code.BURIED)
 
 
@@ -262,7 +279,8 @@ def report(tally: Tally, *, json: bool, hint: str, shown: Sequence[str] = SHOWN)
         raise typer.Exit(Code.BURIED)
 
 
-callbacks_app = typer.Typer(help="Reports of payment providers and carriers.", no_args_is_help=True)
+callbacks_app = typer.Typer(help="Reports of payment providers, carriers and warehouses.", no_args_is_help=True)
 callbacks_app.command("import")(import_callbacks)
 callbacks_app.command("poll")(poll_callbacks)
+callbacks_app.command("collect")(collect_callbacks)
 callbacks_app.command("subscribe")(subscribe_callbacks)

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from oms_es import rendering as display
 from oms_es.app import PROJECTIONS, Engine, Runtime, migrate
-from oms_es.app.connecting.providers import connected_roles, gateways_of
+from oms_es.app.connecting.providers import answers_folder, connected_roles, gateways_of
 from oms_es.app.invoicing.pdf import FONTS
 from oms_es.app.workers import GROUPS_OF_ROLES, PUBLISHED_READ_MODELS
 from oms_es.database.directories import default_home
@@ -204,7 +204,11 @@ def is_simulated(settings: Settings) -> bool:
 
 def external(settings: Settings) -> dict[str, Any]:
     """Return the engine's parameters for gateways: simulated or connected ones."""
-    return {"simulated": is_simulated(settings), "connected": gateways_of(settings)}
+    return {
+        "simulated": is_simulated(settings),
+        "connected": gateways_of(settings),
+        "warehouse_folder": answers_folder(settings),
+    }
 
 
 def reached(settings: Settings) -> frozenset[str]:

@@ -49,11 +49,13 @@ SETTLES: Mapping[str, tuple[str, ...]] = {
     "payment_unanswered": ("order.hold", "order.retry-payment"),
     "payment_contradiction": ("order.hold", "order.refund"),
     "unmatched_report": (),
+    "not_picked": ("order.cancel-lines", "shipment.pack", "stock.count", "order.cancel"),
     "booking_failed": ("shipment.book", "order.cancel"),
     "dispatch_overdue": ("shipment.pack", "shipment.book", "shipment.declare-lost"),
     "parcel_silent": ("shipment.declare-lost", "shipment.record-collection"),
     "delivery_exception": ("shipment.declare-lost", "shipment.record-collection"),
     "cancellation_unanswered": ("shipment.cancel-booking", "shipment.book"),
+    "warehouse_contradiction": ("shipment.pack", "stock.count", "order.cancel"),
     "carrier_contradiction": ("shipment.record-collection", "shipment.declare-lost"),
     "returned_to_sender": ("order.refund", "order.cancel"),
     "number_shared": (),
@@ -85,7 +87,14 @@ ENDS: Mapping[str, str] = {
 SHAPES: Mapping[str, re.Pattern[str]] = {
     **{
         kind: re.compile(r"[^/]+/(?P<shipment>.+)", re.DOTALL)
-        for kind in ("booking_failed", "dispatch_overdue", "parcel_silent", "cancellation_unanswered")
+        for kind in (
+            "not_picked",
+            "warehouse_contradiction",
+            "booking_failed",
+            "dispatch_overdue",
+            "parcel_silent",
+            "cancellation_unanswered",
+        )
     },
     "carrier_contradiction": re.compile(r"[^/]+/(?P<shipment>.+)", re.DOTALL),
     "delivery_exception": re.compile(r"[^/]+/(?P<shipment>[^/]+)(?:/.*)?", re.DOTALL),

@@ -1,4 +1,4 @@
-"""Dialects of payment providers and carriers: each turns bytes into a command, or raises BadInput with the reason.
+"""Dialects of payment providers, carriers and warehouses: each turns bytes into a command, or raises BadInput.
 
 CALLBACKS registers each dialect once: `callbacks import` and the replay of dead letters take them from there.
 """
@@ -15,6 +15,7 @@ from oms_es.gateways.payment import port as payment
 from oms_es.gateways.payment import stripe
 from oms_es.gateways.payment.alipay import dialect as alipay
 from oms_es.gateways.payment.wechatpay import dialect as wechatpay
+from oms_es.gateways.warehouse import port as warehouse
 from oms_es.kernel import Command
 from oms_es.schemas.sent import check_sent
 
@@ -38,4 +39,5 @@ CALLBACKS: dict[str, Parse] = {
     "carrier_callback": _checked(carrier.parse_callback),
     "easypost_tracker": _checked(easypost.parse_tracker),
     "kuaidi100": _checked(kuaidi100.parse_push),
+    warehouse.DIALECT: _checked(warehouse.parse_answer),
 }

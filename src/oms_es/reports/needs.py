@@ -61,6 +61,8 @@ WORDS: Mapping[str, Words] = {
     "parcel_without_rate": Words(
         "warehouse", "parcel {shipment} has no carrier whose rates serve it: book it with one"
     ),
+    "parcel_short": Words("support", "parcel {shipment} was picked short at {location}: decide about what is missing"),
+    "parcel_rejected": Words("support", "parcel {shipment} was rejected by the warehouse {location}"),
     "parcel_booked": Words("warehouse", "parcel {shipment} is booked, and has not left {location}"),
     "parcel_booking": Words("carrier", "parcel {shipment} waits for the carrier's answer"),
     "parcel_given_back": Words("warehouse", "parcel {shipment} is given back by its carrier: book it again"),
@@ -189,6 +191,8 @@ def _parcel(shipment_id: str, parcel: shipment_state.Shipment) -> Need:
         (parcel.booking == "requested", "booking"),
         (parcel.booking in ("cancelling", "cancelled"), "given_back"),
         (parcel.packed is not None, "packed"),
+        (parcel.answered is not None and parcel.answered.outcome == "short", "short"),
+        (parcel.answered is not None, "rejected"),
     )
     step = next((code for holds, code in steps if holds), "to_pack")
     return Need(f"parcel_{step}", {"shipment": shipment_id, "location": parcel.requested.location})

@@ -38,6 +38,7 @@ MODULES: tuple[ModuleType, ...] = (
     payment.answers,
     shipment.booking,
     shipment.freight,
+    shipment.picking,
     shipment.transport,
     location,
     numbering,

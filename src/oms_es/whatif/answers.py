@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from oms_es.gateways.warehouse import SimulatedWarehouse
+from oms_es.gateways.simulated.warehouse import SimulatedWarehouse
 from oms_es.kernel import Command, Event, Recorded
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh

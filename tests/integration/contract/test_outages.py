@@ -25,7 +25,7 @@ from oms_es.gateways.breaker import Breaker, Limits
 from oms_es.gateways.carrier.port import Booking, Cancellation, CarrierGateway, Consent, Parcel, StillAlone, alone
 from oms_es.gateways.payment.port import Answer, Ask, PaymentGateway
 from oms_es.gateways.payment.routing import Providers
-from oms_es.gateways.warehouse import SimulatedWarehouse
+from oms_es.gateways.simulated.warehouse import SimulatedWarehouse
 from oms_es.kernel import Gateway, GatewayUnavailable
 from oms_es.processing import gateway_worker
 from oms_es.processing.gateway_worker import GatewayWorker

@@ -14,7 +14,7 @@ from integration.contract.test_kafka_chains import an_order
 from integration.contract.test_kafka_input import producer, turn_until
 from oms_es.app import CONSUMERS, migrate
 from oms_es.app.workers import LOOKED_UP, Workers
-from oms_es.gateways.warehouse import SimulatedWarehouse
+from oms_es.gateways.simulated.warehouse import SimulatedWarehouse
 from oms_es.kafka.client import Config, TopicPartition
 from oms_es.kafka.cloudevents import partition_for_stream
 from oms_es.kafka.groups import group_worker, shared_reader

@@ -284,6 +284,13 @@ CARTONED = tuple(
 )
 
 
+PICKED = tuple(
+    tuple(sh.PickedUnits(sku=sku, quantity=quantity) for sku, quantity in units.items())
+    for units in ({}, {}, {"A": 2}, {"A": 1}, {"A": 3}, {"B": 1})
+)
+ANSWERED = (sh.ShipmentPacked, sh.ShipmentPickedShort, sh.ShipmentPickRejected, sh.ShipmentPickDisputed)
+
+
 def shipment_commands() -> Callable[[shipment_state.Shipment], Strategy]:
     of: Any = {"shipment_id": st.just("o.1")}
     requests = st.builds(
@@ -310,6 +317,17 @@ def shipment_commands() -> Callable[[shipment_state.Shipment], Strategy]:
     )
     bookings = st.one_of(
         st.builds(sh.PackShipment, **of, weight_grams=quantities),
+        st.builds(
+            sh.AnswerPick,
+            **of,
+            answer_id=st.sampled_from(["a1", "a2", "a3"]),
+            outcome=st.sampled_from(["packed", "packed", "short", "rejected"]),
+            answered_at=moments,
+            picked=st.sampled_from(PICKED),
+            weight_grams=st.sampled_from([None, 500, 500, 700]),
+            reason=st.sampled_from(["", "not there", "not there"]),
+            location=st.sampled_from([None, None, "berlin", "paris"]),
+        ),
         st.builds(sh.BookShipment, **of),
         st.builds(sh.DeferBooking, **of, rule_version=words),
         st.builds(
@@ -357,6 +375,9 @@ def shipment_holds(state: shipment_state.Shipment, history: Sequence[Event]) -> 
     assert happened(history, sh.ShipmentBooked) <= 1 + happened(history, sh.ShipmentBookingCancelled)
     assert happened(history, sh.ShipmentCancelled) + happened(history, sh.ShipmentDispatched) <= 1
     assert happened(history, sh.ShipmentDispatched) <= happened(history, sh.ShipmentBookingRequested)
+    answers = [event.answer for event in history if isinstance(event, ANSWERED) and event.answer]
+    assert len(answers) == len({*answers}) == len(state.answers), "an answer counts once"
+    assert state.answered is None or state.answered in state.answers
     bills = [event for event in history if isinstance(event, sh.ShipmentFreightBilled)]
     assert {bill.bill_id: (bill.amount_minor, bill.currency) for bill in bills} == dict(state.bills)
     assert len(bills) == len(state.bills)
@@ -1348,6 +1369,7 @@ def other_than(value: Any) -> Any:
 
 
 REFERENCES = {
+    "AnswerPick.answer_id": "its whole content is in the event, and the state compares it",
     "RecordFreightBill.bill_id": "its whole content is in the event, and the state compares it",
     "CancelInbound.inbound_id": "names what is expected",
     "ReceiveInbound.inbound_id": "names what has come",

@@ -125,6 +125,7 @@ ALSO_BY_HAND = {
     "ReserveStock": "shops hold units for a basket",
     "ReleaseStock": "shops let go of a basket's units",
     "PackShipment": "whoever packs says so, where no warehouse is connected",
+    "AnswerPick": "a warehouse system gives it over HTTP as well as in files",
     "BookShipment": "a person books what no published rates serve",
     "DisableSubscription": "a person ends it, and so does the sender whose receiver is gone",
     "AttachDocument": "people attach what they were sent, and what is issued here is attached as well",

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from oms_es.aggregates.shipment.freight import record_freight_bill
+from oms_es.aggregates.shipment.picking import answer_pick, pack
 from oms_es.aggregates.shipment.state import WHOLE, Shipment, evolve, ids_of
 from oms_es.aggregates.shipment.transport import (
     chase_cancellation,
@@ -82,34 +83,6 @@ def _units(items: tuple[Reservation, ...]) -> Counter[tuple[str, str, str]]:
 
 def _contents(requested: sh.ShipmentRequested) -> sh.ShipmentRequested:
     return requested.model_copy(update={"cartons": (), "carton_rule": ""})
-
-
-def _pack(shipment: Shipment, requested: sh.ShipmentRequested, command: sh.PackShipment) -> Iterator[sh.ShipmentEvent]:
-    if shipment.cancelled or shipment.packed:
-        return
-    planned = {carton.carton_id: carton for carton in requested.cartons}
-    if command.cartons and {carton.carton_id for carton in command.cartons} != planned.keys():
-        raise Refused(
-            ShipmentRefusal.UNKNOWN_CARTON,
-            f"shipment {command.shipment_id} is planned in the cartons {sorted(planned)}; weigh these, or leave out "
-            "the cartons",
-        )
-    yield sh.ShipmentPacked(
-        **ids_of(requested),
-        weight_grams=command.weight_grams,
-        cartons=tuple(
-            sh.CartonWeight(
-                carton_id=weighed.carton_id,
-                weight_grams=weighed.weight_grams,
-                volume_ml=weighed.volume_ml or planned[weighed.carton_id].volume_ml,
-            )
-            for weighed in command.cartons or requested.cartons
-        ),
-        location=requested.location,
-        ship_to=requested.ship_to,
-        delivery_option=requested.delivery_option,
-        pickup=requested.pickup,
-    )
 
 
 def _book(shipment: Shipment, requested: sh.ShipmentRequested, command: sh.BookShipment) -> Iterator[sh.ShipmentEvent]:
@@ -273,7 +246,8 @@ def _cancelled(requested: sh.ShipmentRequested) -> sh.ShipmentCancelled:
 
 
 DECISIONS: dict[type[sh.ShipmentCommand], Any] = {
-    sh.PackShipment: _pack,
+    sh.PackShipment: pack,
+    sh.AnswerPick: answer_pick,
     sh.BookShipment: _book,
     sh.DeferBooking: _defer,
     sh.RecordBooking: _record_booking,
@@ -302,6 +276,9 @@ decider = Decider(
     emits=(
         sh.ShipmentRequested,
         sh.ShipmentPacked,
+        sh.ShipmentPickedShort,
+        sh.ShipmentPickRejected,
+        sh.ShipmentPickDisputed,
         sh.ShipmentBookingRequested,
         sh.ShipmentBookingDeferred,
         sh.ShipmentBooked,

@@ -21,6 +21,8 @@ NOTHING_SEEN = CartonTracking()
 class Shipment(NamedTuple):
     requested: sh.ShipmentRequested | None = None
     packed: sh.ShipmentPacked | None = None
+    answers: HashTrieSet[sh.PickAnswer] = HashTrieSet()  # of the warehouse, also those that contradict
+    answered: sh.PickAnswer | None = None  # the one that counts
     booking: Literal["none", "deferred", "requested", "failed", "booked", "cancelling", "cancelled"] = "none"
     tracking: tuple[str, str] | None = None  # carrier, tracking number
     numbers: HashTrieMap[str, str] = HashTrieMap()  # by tracking number, the carton id
@@ -70,8 +72,14 @@ def evolve(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
     match event:
         case sh.ShipmentRequested():
             return shipment._replace(requested=event)
-        case sh.ShipmentPacked():
+        case sh.ShipmentPacked(answer=None):
             return shipment._replace(packed=event)
+        case sh.ShipmentPacked(answer=answer):
+            return _answered(shipment, answer)._replace(packed=event)
+        case sh.ShipmentPickedShort(answer=answer) | sh.ShipmentPickRejected(answer=answer):
+            return _answered(shipment, answer)
+        case sh.ShipmentPickDisputed(answer=answer):
+            return shipment._replace(answers=shipment.answers.insert(answer))
         case sh.ShipmentDispatched(dispatched_at=left_at):
             return shipment._replace(dispatched=True, left_at=left_at)
         case sh.ShipmentDispatchOverdue():
@@ -97,6 +105,11 @@ def evolve(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
         case sh.ShipmentCancellationRefused():
             return shipment._replace(kept=True, stopping=False)
     return _booked(_on_its_way(shipment, event), event)
+
+
+def _answered(shipment: Shipment, answer: sh.PickAnswer | None) -> Shipment:
+    assert answer
+    return shipment._replace(answers=shipment.answers.insert(answer), answered=answer)
 
 
 def _booked(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 
+from oms_es.app.connecting.warehouse_answers import ROLE as ANSWERS_ROLE
 from oms_es.app.invoicing.issuing import InvoicingGateway
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
@@ -30,7 +32,9 @@ from oms_es.gateways.payment.wechatpay import signing
 from oms_es.gateways.payment.wechatpay.client import Client
 from oms_es.gateways.payment.wechatpay.notices import WeChatPayNotices
 from oms_es.gateways.payment.wechatpay.provider import WeChatPayProvider
-from oms_es.gateways.warehouse import SimulatedWarehouse
+from oms_es.gateways.warehouse.folder import FolderWarehouse
+from oms_es.gateways.warehouse.port import INTENTS as WAREHOUSE_INTENTS
+from oms_es.gateways.warehouse.port import NAME as WAREHOUSE
 from oms_es.kernel import Gateway
 from oms_es.settings import Settings
 
@@ -47,10 +51,16 @@ def connected_roles(settings: Settings) -> frozenset[str]:
     """Return the gateway roles whose external system is connected without simulators."""
     there = {
         PaymentGateway.name: settings.payments,
-        SimulatedWarehouse.name: settings.warehouse,
+        WAREHOUSE: settings.warehouse,
+        ANSWERS_ROLE: answers_folder(settings),
         CarrierGateway.name: settings.carriers,
     }
     return frozenset(name for name, provider in there.items() if provider) | {InvoicingGateway.name}
+
+
+def answers_folder(settings: Settings) -> Path | None:
+    """Return the folder in which warehouses answer, or None."""
+    return settings.warehouse_folder if settings.warehouse == "files" else None
 
 
 def gateways_of(settings: Settings) -> Sequence[Gateway]:
@@ -65,7 +75,11 @@ def _gateways(settings: Settings) -> Iterator[Gateway]:
         guarded = Providers(providers, {name: Breaker(name, limits) for name in providers})
         yield PaymentGateway(guarded, now=lambda: datetime.now(UTC))
     if settings.warehouse == "commands":
-        yield ByCommand(SimulatedWarehouse.name, SimulatedWarehouse.intents)
+        yield ByCommand(WAREHOUSE, WAREHOUSE_INTENTS)
+    elif settings.warehouse == "files":
+        if not settings.warehouse_folder:
+            raise NotSetUp("warehouses exchange files, and there is no folder; set OMS_WAREHOUSE_FOLDER")
+        yield FolderWarehouse(settings.warehouse_folder)
     if settings.carriers == "commands":
         yield ByCommand(CarrierGateway.name, CarrierGateway.intents)
     elif settings.carriers:

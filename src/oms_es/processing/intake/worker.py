@@ -56,6 +56,8 @@ class Arrival(NamedTuple):
     position: int
     payload: bytes
     headers: Sequence[Header] = ()
+    place: str = ""
+    """Where people find it, if not at its position."""
 
 
 class Source(Protocol):
@@ -170,6 +172,8 @@ class Intake:
         self.seen = 0
         self.on_outcomes: Callable[[Sequence[Outcome]], None] = lambda _outcomes: None
         """Given what came of each arrival, to be counted."""
+        self.on_dead_letters: Callable[[Sequence[DeadLetter]], None] = lambda _dead_letters: None
+        """Given what could not be used, once it is stored."""
 
     def seek(self) -> None:
         self.seen = self.store.recorder.position(self.name) if self.tracked else 0
@@ -224,6 +228,7 @@ class Intake:
         recorded = self.store.execute([(Cause(self.name), commands) for commands in given], advance, dead_letters)
         self.feed.notify_appended(recorded)
         self.on_outcomes(list(_outcomes(given, recorded, self.store.came_to)))
+        self.on_dead_letters(dead_letters)
         self.seen = position
         for dead_letter in dead_letters:
             metrics.DEAD_LETTERS.labels(dead_letter.source.partition("@")[0]).inc()
@@ -231,7 +236,7 @@ class Intake:
         return IntakeResult(len(given), len(dead_letters))
 
     def _dead_letter(self, arrival: Arrival, error: Exception) -> DeadLetter:
-        place = str(arrival.position)
+        place = arrival.place or str(arrival.position)
         return dead_letter_of(error, self.name, place, self.dialect, arrival.payload, arrival.headers)
 
 

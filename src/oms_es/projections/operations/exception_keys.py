@@ -129,6 +129,8 @@ UNBOOKED = key_of_exception("booking_failed", "shipment_id")
 
 SILENT = key_of_exception("parcel_silent", "shipment_id")
 
+NOT_PICKED = key_of_exception("not_picked", "shipment_id")
+
 NOT_LEFT = key_of_exception("dispatch_overdue", "shipment_id")
 
 

@@ -21,6 +21,7 @@ from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA, money_of
 from oms_es.projections.operations.exception_keys import (
     NOT_LEFT,
+    NOT_PICKED,
     SILENT,
     UNBOOKED,
     Keys,
@@ -215,6 +216,20 @@ def on_shipment_exception_raised(
     return {**fresh, "raised_at": row["raised_at"]} if row else fresh
 
 
+@projection.on(sh.ShipmentPickedShort, sh.ShipmentPickRejected, keys=NOT_PICKED)
+def on_shipment_picked_short_or_rejected(
+    row: Row | None, event: sh.ShipmentPickedShort | sh.ShipmentPickRejected, recorded: Recorded, key: Key
+) -> Row:
+    """Raise one exception for the request; the latest answer that counts says which."""
+    where = {"location": event.location, "reason": event.answer.reason}
+    if isinstance(event, sh.ShipmentPickRejected):
+        what = said("ShipmentPickRejected", **where)
+    else:
+        missing = ", ".join(f"{units.quantity} x {units.sku}" for units in event.missing)
+        what = said("ShipmentPickedShort", missing=missing, **where)
+    return again(row, recorded, what) if row else raised(key, recorded, what)
+
+
 @projection.on(sh.ShipmentReturnedToSender, keys=key_of_returned_shipment)
 def on_shipment_returned_to_sender(
     _row: Row | None, event: sh.ShipmentReturnedToSender, recorded: Recorded, key: Key
@@ -293,6 +308,7 @@ RAISED_BY: dict[type[Event], Keys] = {
     sh.ShipmentBookingCancelled: UNBOOKED,
     sh.ShipmentFellSilent: SILENT,
     sh.ShipmentDispatchOverdue: NOT_LEFT,
+    sh.ShipmentPickDisputed: key_of_exception("warehouse_contradiction", "shipment_id"),
     sh.ShipmentReportDisputed: key_of_exception("carrier_contradiction", "shipment_id"),
     sub.SubscriptionDisabled: key_of_receiver,
     s.StockReservationBroken: key_of_promise,
@@ -310,7 +326,8 @@ SETTLED_BY: dict[type[Event], Keys] = {
     p.PaymentReportSettled: key_of_kept,
     v.ProviderReportMatched: key_of_report,
     **dict.fromkeys((sh.ShipmentBooked, sh.ShipmentBookingCancellationRefused), UNBOOKED),
-    **dict.fromkeys((sh.ShipmentDispatched, sh.ShipmentCancelled), each_of(UNBOOKED, NOT_LEFT)),
+    **dict.fromkeys((sh.ShipmentDispatched, sh.ShipmentCancelled), each_of(UNBOOKED, NOT_LEFT, NOT_PICKED)),
+    sh.ShipmentPacked: NOT_PICKED,
     sh.ShipmentExceptionSettled: key_of_shipment,
     **dict.fromkeys((sh.ShipmentHeardOf, sh.ShipmentLost), SILENT),
     se.SerialsLeft: key_of_numbers,

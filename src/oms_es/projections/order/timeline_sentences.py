@@ -139,6 +139,9 @@ TEMPLATES: Mapping[type[Event], str] = {
     p.PaymentDisputeLost: "dispute about {money} lost",
     sh.ShipmentRequested: "requested from {location}",
     sh.ShipmentPacked: "packed, {weight_grams} g",
+    sh.ShipmentPickedShort: "picked short, {missing} not found: {because}",
+    sh.ShipmentPickRejected: "the warehouse rejects it: {because}",
+    sh.ShipmentPickDisputed: "the warehouse contradicts: {detail}",
     sh.ShipmentBookingRequested: "booking requested from the carrier",
     sh.ShipmentBooked: "booked with {carrier}, {tracking_number}",
     sh.ShipmentBookingFailed: "the carrier refused: {reason}",
@@ -215,6 +218,10 @@ def _tracking_event(event: sh.ShipmentMilestoneReached) -> str:
     return " ".join(part for part in (event.carton_id, event.status, own, event.detail) if part)
 
 
+def _missing(event: sh.ShipmentPickedShort) -> str:
+    return ", ".join(f"{units.quantity} x {units.sku}" for units in event.missing)
+
+
 def _credit(event: x.OrderExchangeCredited) -> str:
     return to_text(event.content.credit_minor, event.content.currency)
 
@@ -239,6 +246,8 @@ COMPUTED: Mapping[str, Callable[[Any], object]] = MappingProxyType(
         "count": lambda event: len(event.carton_ids),
         "reasons": lambda event: event.reasons[0],
         "action": attrgetter("kind"),
+        "missing": _missing,
+        "because": attrgetter("answer.reason"),
         "planned_id": attrgetter("plan.shipment_id"),
         "media_type": attrgetter("document.media_type"),
         "until": partial(_at, "until", MINUTE),

@@ -51,6 +51,15 @@ from oms_es.schemas.shipment.booking import ShipmentPacked as ShipmentPacked
 from oms_es.schemas.shipment.booking import ShipmentRequested as ShipmentRequested
 from oms_es.schemas.shipment.freight import RecordFreightBill as RecordFreightBill
 from oms_es.schemas.shipment.freight import ShipmentFreightBilled as ShipmentFreightBilled
+from oms_es.schemas.shipment.picking import ANSWERS_MAX as ANSWERS_MAX
+from oms_es.schemas.shipment.picking import AnswerPick as AnswerPick
+from oms_es.schemas.shipment.picking import PickAnswer as PickAnswer
+from oms_es.schemas.shipment.picking import PickedUnits as PickedUnits
+from oms_es.schemas.shipment.picking import PickOutcome as PickOutcome
+from oms_es.schemas.shipment.picking import ShipmentPickDisputed as ShipmentPickDisputed
+from oms_es.schemas.shipment.picking import ShipmentPickedShort as ShipmentPickedShort
+from oms_es.schemas.shipment.picking import ShipmentPickRejected as ShipmentPickRejected
+from oms_es.schemas.shipment.picking import units_of as units_of
 from oms_es.schemas.shipment.transport import ChaseDispatch as ChaseDispatch
 from oms_es.schemas.shipment.transport import DeclareLost as DeclareLost
 from oms_es.schemas.shipment.transport import RecordCollection as RecordCollection

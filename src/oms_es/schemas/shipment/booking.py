@@ -19,6 +19,7 @@ from oms_es.schemas.shipment.base import (
     ShipmentCommand,
     ShipmentEvent,
 )
+from oms_es.schemas.shipment.picking import PickAnswer
 from oms_es.schemas.values.personal import PERSONAL
 from oms_es.schemas.values.types import (
     NAMED_OR_NOT,
@@ -130,7 +131,10 @@ class ShipmentRequested(ShipmentEvent):
 
 
 class ShipmentPacked(ShipmentEvent):
-    """The shipment was packed. Its location and address are repeated for the choice of the carrier."""
+    """The shipment was packed. Its location and address are repeated for the choice of the carrier.
+
+    `answer`: the warehouse's answer that said so; None if a person did.
+    """
 
     weight_grams: int
     cartons: tuple[CartonWeight, ...] = ()
@@ -138,6 +142,7 @@ class ShipmentPacked(ShipmentEvent):
     ship_to: Annotated[Address | None, PERSONAL] = None
     delivery_option: str = "standard"
     pickup: bool = False
+    answer: PickAnswer | None = None
 
 
 class ShipmentBookingRequested(ShipmentEvent, CarrierChoice):

@@ -24,6 +24,11 @@ class ShipmentRefusal(Refusal):
         "The shipment was requested with other contents.",
         "Use another shipment_id.",
     )
+    ANSWER_INCOMPLETE = (
+        "answer_incomplete",
+        "The warehouse's answer lacks the weight of what is packed, or the reason why it is not.",
+        "Send the answer again with it.",
+    )
     BILLED_OTHERWISE = (
         "billed_otherwise",
         "The bill is known with another amount, or the shipment is billed in another currency.",
@@ -78,6 +83,11 @@ class ShipmentRefusal(Refusal):
         "other_number",
         "The shipment does not travel under this tracking number.",
         "Ask the carrier which parcel has this number.",
+    )
+    TOO_MANY_ANSWERS = (
+        "too_many_answers",
+        "The warehouse has answered as often as one request keeps answers.",
+        "Pack the shipment by hand, or cancel it.",
     )
     TOO_MANY_BILLS = (
         "too_many_bills",

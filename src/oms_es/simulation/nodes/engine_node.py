@@ -10,7 +10,6 @@ from pydantic_core import to_json
 
 from oms_es.app import PARSERS
 from oms_es.app.invoicing.issuing import InvoicingGateway
-from oms_es.gateways import warehouse
 from oms_es.gateways.breaker import Breaker, Limits
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
@@ -19,6 +18,7 @@ from oms_es.gateways.simulated.carrier import SimulatedCarrier
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
+from oms_es.gateways.simulated.warehouse import SimulatedWarehouse
 from oms_es.kafka.cloudevents import CloudEventsCodec
 from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable, Lookup, Recorded
 from oms_es.memory.database import Database
@@ -183,7 +183,7 @@ class EngineNode(DecidingNode):
         )
         return (
             payment_provider.PaymentGateway(self._payment_provider(effect_store, chaos)),
-            warehouse.SimulatedWarehouse(),
+            SimulatedWarehouse(),
             carrier.CarrierGateway(sends),
             self._invoicing(),
         )

@@ -148,6 +148,13 @@ def _seen(said: Fields, run: Sequence[Recorded]) -> Iterator[Fields]:
         yield said | {"milestone_id": said["report"], "status": status, "detail": ""}
 
 
+def _answered(_said: Fields, run: Sequence[Recorded]) -> Iterator[Fields]:
+    first = run[0].event
+    kinds = sh.ShipmentPacked | sh.ShipmentPickedShort | sh.ShipmentPickRejected | sh.ShipmentPickDisputed
+    if isinstance(first, kinds) and first.answer:
+        yield {"shipment_id": first.shipment_id, **dict(first.answer)}
+
+
 def _assigned(said: Fields, run: Sequence[Recorded]) -> Iterator[Fields]:
     sourced = next((r.event for r in run if isinstance(r.event, o.OrderSourced)), None)
     yield said | {"assignments": sourced.assignments if sourced else ()}
@@ -173,6 +180,7 @@ READINGS: Mapping[type[Command], Reading] = {
     RequestReturn: _returned,
     s.SetChannelShare: _share,
     s.ReleaseStock: _released,
+    sh.AnswerPick: _answered,
     sh.RecordCollection: _collected,
     sh.RecordMilestone: _seen,
 }

@@ -10,13 +10,14 @@ from datetime import datetime
 from itertools import groupby
 from typing import Literal, NamedTuple
 
+from oms_es.app.connecting.warehouse_answers import ROLE as ANSWERS_ROLE
 from oms_es.app.registry import GATEWAYS
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.kernel import Recorded
 from oms_es.whatif.reliving.outside import Given, Recovery, is_from_outside, is_tick
 
 Kind = Literal["input", "answer", "tick", "end"]
-ANSWERING = frozenset({*(gateway.name for gateway in GATEWAYS), PAYMENT_CALLBACKS, CARRIER_CALLBACKS})
+ANSWERING = frozenset({*(gateway.name for gateway in GATEWAYS), PAYMENT_CALLBACKS, CARRIER_CALLBACKS, ANSWERS_ROLE})
 """The actors in the loop that report what the outside world answers."""
 
 

@@ -1,16 +1,17 @@
 """A simulated warehouse that packs every parcel at once, in the place of a connected warehouse system.
 
-Reads    ShipmentRequested
+Reads    ShipmentRequested, ShipmentCancelled
 Emits    PackShipment, RecordCollection
 Decides  the parcel's weight: of its cartons, if it is planned in cartons, else from its units. A customer
-         who collects a parcel is assumed to be at the counter already.
+         who collects a parcel is assumed to be at the counter already. A cancelled parcel needs no answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from oms_es.kernel import INTENTS_MAX, Command, Event, Recorded
+from oms_es.gateways.warehouse.port import INTENTS, NAME
+from oms_es.kernel import INTENTS_MAX, Command, Recorded
 from oms_es.schemas.shipment import PackShipment, RecordCollection, ShipmentRequested
 
 UNIT_GRAMS = 400
@@ -18,8 +19,8 @@ BOX_GRAMS = 150
 
 
 class SimulatedWarehouse:
-    name = "warehouse"
-    intents: frozenset[type[Event]] = frozenset({ShipmentRequested})
+    name = NAME
+    intents = INTENTS
     batch_max = INTENTS_MAX
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
@@ -28,7 +29,8 @@ class SimulatedWarehouse:
 
 def _served(intent: Recorded) -> Iterator[Command]:
     event = intent.event
-    assert isinstance(event, ShipmentRequested)
+    if not isinstance(event, ShipmentRequested):
+        return
     yield _packed(event)
     if event.pickup:
         yield RecordCollection(shipment_id=event.shipment_id, collected_at=intent.recorded_at)
