@@ -78,8 +78,7 @@ class Settings(BaseSettings):
         default=100_000,
         ge=1,
         le=1_000_000,
-        description="The longest history, in events, that `POST /v1/what-if` replays in the server's memory: "
-        "about 6 KB per event",
+        description="The longest history, in events of about 6 KB, that `POST /v1/what-if` replays in memory",
     )
     gateways: Literal["none", "simulated"] = Field(
         default="none",
@@ -95,13 +94,11 @@ class Settings(BaseSettings):
     )
     warehouse: Literal["commands", "files"] | None = Field(
         default=None,
-        description="The gateway to warehouses, instead of the one of OMS_GATEWAYS: `files`: requests to pick, and "
-        "answers, are files in OMS_WAREHOUSE_FOLDER; or `commands`: people or a warehouse system see the requests in "
-        "`pick_requests`, and answer by command",
+        description="The gateway to warehouses, instead of the one of OMS_GATEWAYS: `files` in OMS_WAREHOUSE_FOLDER; "
+        "or `commands`: people or a warehouse system list `pick_requests`, and answer by command",
     )
     warehouse_folder: Path | None = Field(
-        default=None,
-        description="Folder for the files of warehouses, one folder in it for each location; needed for `files`",
+        default=None, description="Folder for the files of warehouses, with one folder for each location"
     )
     carriers: Literal["commands", "easypost"] | None = Field(
         default=None,
@@ -215,8 +212,7 @@ class Settings(BaseSettings):
     )
     invoice_font: Path | None = Field(
         default=None,
-        description="A TrueType font with the letters of everyone who is sent invoices; without it, those of Latin are "
-        "drawn, and others as a question mark",
+        description="A TrueType font with the letters of everyone who is sent invoices; by default of Latin only",
     )
     document_folder: Path | None = Field(
         default=None,
@@ -353,8 +349,8 @@ class Settings(BaseSettings):
     )
     webhook_networks: str = Field(
         default="",
-        description="Networks to which webhooks are sent although they are not public, separated by commas, such as "
-        "10.1.0.0/16; TLS is not required there",
+        description="Networks to which webhooks are sent although not public, and without TLS, such as 10.1.0.0/16; "
+        "separated by commas",
     )
     metrics_host: str = Field(default="127.0.0.1", description="The address of /metrics, /livez and /readyz")
     metrics_port: int | None = Field(

@@ -18,6 +18,7 @@ from oms_es.gateways.payment import stripe_shapes
 from oms_es.gateways.payment.alipay import dialect as alipay
 from oms_es.gateways.payment.wechatpay import dialect as wechatpay
 from oms_es.schemas.order import PlaceOrder
+from oms_es.schemas.shipment import AnswerPick
 from oms_es.simulation.requests.inputs import Inputs
 
 
@@ -59,6 +60,7 @@ SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
     "payment_callback": (payment_provider.Callback,),
     "carrier_callback": (carrier.Callback,),
     "easypost_tracker": (easypost.Tracker, easypost.Webhook),
+    "pick_answer": (AnswerPick,),
     "kuaidi100": (Kuaidi100Push, Kuaidi100Result),
     "alipay": (alipay.Notice,),
     "wechatpay": (WeChatPayPaid, WeChatPayRefunded),

@@ -3,14 +3,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import psycopg
 from pydantic import ValidationError
 
-from oms_es.app.connecting.warehouse_answers import WarehouseAnswers
 from oms_es.app.external_systems import Connected, ExternalSystems, OnKafka, SimulatedSystems, Unconnected
 from oms_es.app.invoicing.kept import gateway_on
 from oms_es.app.migration import migrate
@@ -92,7 +90,6 @@ class Runtime:
     providers, used in place of simulators. `answers_soon`: a caller waits for the answer, so that an outage of the
     database becomes an error after seconds. `cache_bytes_max`: the size of the caches of streams, rows and events, as
     `store/caching.py` estimates it. `log_key`: signs checkpoints of the log; without it, the key in the database does.
-    `warehouse_folder`: where warehouses that exchange files put their answers.
     """
 
     def __init__(
@@ -110,14 +107,12 @@ class Runtime:
         answers_soon: bool = False,
         log_key: SignerKey | None = None,
         cache_bytes_max: int = CACHE_BYTES_MAX,
-        warehouse_folder: Path | None = None,
     ) -> None:
         patience = SOON if answers_soon else PATIENT
         self.database_url = database_url
         self.consumers: Sequence[Consumer] = CONSUMERS
         self.clock = clock
         self.batch_max = batch_max
-        self.warehouse_folder = warehouse_folder
         self.datastore = datastore_of(database_url, connect_seconds_max=patience.connect_seconds_max)
         self.recorder = Recorder(self.datastore)
         self.subject_keys = SqlSubjectKeys(self.datastore.cursor)
@@ -176,9 +171,6 @@ class Runtime:
 
     def follow(self, source: Source, feed: Feed) -> IntakeWorker:
         return IntakeWorker(source, parser_of(source.dialect), self.store, feed)
-
-    def warehouse_answers(self, feed: Feed) -> WarehouseAnswers:
-        return WarehouseAnswers(self.warehouse_folder, self.store, feed)
 
     def rebuild(self, projection: Projection, *, published: bool = False) -> Rebuild:
         return Rebuild(projection, self.database_url, self.recorder, self.store.codec, self.rows, published=published)
@@ -306,7 +298,6 @@ class Engine(Runtime):
                 *consumer_workers,
                 *(self.gateway_worker(gateway, self.log) for gateway in reached),
                 *(self.follow(source, self.log) for source in self.external_systems.callbacks),
-                *([self.warehouse_answers(self.log)] if self.warehouse_folder else ()),
                 *second,
                 *self.projection_workers,
                 self.ticker(self.log),

@@ -7,10 +7,11 @@ the positions and the read models.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
@@ -118,32 +119,12 @@ GROUPS_OF_ROLES: Mapping[str, Sequence[str]] = {
 only shown."""
 
 
-class NoGateways(OmsError):
-    """Only gateway roles were named, and no gateways are configured."""
-
-    code = "no_gateways"
-    exit_code = Code.USAGE
-    status = HTTPStatus.BAD_REQUEST
-
-
 class UnknownRole(OmsError):
     """No role has this name."""
 
     code = "unknown_role"
     exit_code = Code.USAGE
     status = HTTPStatus.BAD_REQUEST
-
-
-def roles_that_run(roles: Sequence[str], connected: Collection[str]) -> list[str]:
-    """Return the roles without gateways that are not `connected`. Raise NoGateways if none is left."""
-    out_of_reach = set(GROUPS_OF_ROLES["gateways"]).difference(connected)
-    running = [role for role in roles if role not in out_of_reach]
-    if not running:
-        raise NoGateways(
-            f"{', '.join(roles)} reach a payment provider, a carrier or a warehouse, and none is connected; "
-            "OMS_PAYMENTS=stripe connects one; for trying things out, OMS_GATEWAYS=simulated runs simulators"
-        )
-    return running
 
 
 def roles_of(names: Iterable[str]) -> list[str]:
@@ -186,15 +167,18 @@ class Workers(Runtime):
         session_seconds: float = SESSION_SECONDS,
         channels: Mapping[str, str] | None = None,
         periods: Periods = FOR_EVER,
+        warehouse_folder: Path | None = None,
         **options: Any,
     ) -> None:
         """`channels`: channels with a topic of their own, each with its dialect; these topics are read beside the
-        common one. `periods`: how long the role `forgetting` lets personal data be kept."""
+        common one. `periods`: how long the role `forgetting` lets personal data be kept.
+        `warehouse_folder`: where the role `warehouse_answers` finds answers."""
         super().__init__(database_url, **options)
         self.dialects = dialects(channels)
         self.kafka = kafka
         self.session_seconds = session_seconds
         self.periods = periods
+        self.warehouse_folder = warehouse_folder
         self.cloudevents = CloudEventsCodec(VOCABULARY, keys=self.subject_keys)
         self.watermark = Watermark(self.recorder, TOPICS_OF)
         self._covered: dict[frozenset[str], int] = {}
@@ -341,7 +325,7 @@ class Workers(Runtime):
         if role == FORGETTER_ROLE:
             return Forgetter(self, self.periods)
         if role == WAREHOUSE_ANSWERS_ROLE:
-            return self.warehouse_answers(self.log)
+            return WarehouseAnswers(self.warehouse_folder, self.store)
         if role in CALLBACK_ROLES:
             (source,) = (source for source in self.external_systems.callbacks if source.name == role)
             return self.follow(source, self.log)

@@ -19,6 +19,7 @@ from pydantic_core import to_json
 from oms_es import rendering as display
 from oms_es.app import PROJECTIONS, Engine, Runtime, migrate
 from oms_es.app.connecting.providers import answers_folder, connected_roles, gateways_of
+from oms_es.app.connecting.warehouse_answers import answering
 from oms_es.app.invoicing.pdf import FONTS
 from oms_es.app.workers import GROUPS_OF_ROLES, PUBLISHED_READ_MODELS
 from oms_es.database.directories import default_home
@@ -139,6 +140,7 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
             **external(settings),
             treatments=treatments_of(settings),
             log_key=log_key_of(settings),
+            beside=answering(answers_folder(settings)),
         )
         with opened(engine):
             yield engine
@@ -204,11 +206,7 @@ def is_simulated(settings: Settings) -> bool:
 
 def external(settings: Settings) -> dict[str, Any]:
     """Return the engine's parameters for gateways: simulated or connected ones."""
-    return {
-        "simulated": is_simulated(settings),
-        "connected": gateways_of(settings),
-        "warehouse_folder": answers_folder(settings),
-    }
+    return {"simulated": is_simulated(settings), "connected": gateways_of(settings)}
 
 
 def reached(settings: Settings) -> frozenset[str]:

@@ -14,7 +14,8 @@ import pytest
 
 from conftest import reachable_directory
 from oms_es.app import Engine, migrate
-from oms_es.app.workers import GROUPS_OF_ROLES, ROLES, NoGateways, roles_that_run
+from oms_es.app.connecting.reach import NoGateways, roles_that_run
+from oms_es.app.workers import GROUPS_OF_ROLES, ROLES
 from oms_es.cli.main import main
 from oms_es.exit_codes import Code
 from oms_es.gateways.loopback.stripe_books import StripeBooks

@@ -16,6 +16,7 @@ PAGES = (
     "tutorial.md",
     "howto/first-steps.md",
     "howto/work-in-a-warehouse.md",
+    "howto/connect-a-warehouse.md",
     "howto/forecast.md",
     "howto/try-rules-on-history.md",
     "howto/forget-a-person.md",

@@ -8,21 +8,22 @@ with the reason beside it, as does one that contradicts what is known.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import structlog
 from pydantic_core import from_json, to_json
 
+from oms_es.app.engine import Runtime
 from oms_es.gateways.warehouse.folder import DONE, REJECTED, answer_files, move_whole, write_whole
 from oms_es.gateways.warehouse.port import DIALECT, parse_answer
 from oms_es.processing.intake.worker import Arrival, Intake, Outcome
-from oms_es.processing.readers import NothingToSave
+from oms_es.processing.readers import NothingToSave, Worker
 from oms_es.schemas.shipment import ShipmentPickDisputed
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.dead_letters import DeadLetter
-from oms_es.store.log import Feed
+from oms_es.store.log import NullFeed
 from oms_es.store.store import Store
 
 ROLE = "warehouse_answers"
@@ -52,10 +53,10 @@ class WarehouseAnswers(NothingToSave):
     name = ROLE
     batch_max = FILES_MAX
 
-    def __init__(self, folder: Path | None, store: Store, feed: Feed, timing: Timing = SYSTEM_TIMING) -> None:
+    def __init__(self, folder: Path | None, store: Store, timing: Timing = SYSTEM_TIMING) -> None:
         self.folder = folder
         self.timing = timing
-        self.intake = Intake(ROLE, DIALECT, parse_answer, store, feed, tracked=False)
+        self.intake = Intake(ROLE, DIALECT, parse_answer, store, NullFeed(), tracked=False)
         self.intake.on_outcomes = self._note_outcomes
         self.intake.on_dead_letters = self._note_dead_letters
         self._looked = -LOOK_SECONDS
@@ -145,3 +146,8 @@ def _read(content: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return answer if isinstance(answer, dict) else None
+
+
+def answering(folder: Path | None) -> Callable[[Runtime], Sequence[Worker]]:
+    """Return what makes the worker for an engine; without a folder it has none."""
+    return lambda runtime: [WarehouseAnswers(folder, runtime.store)] if folder else []

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -13,9 +13,12 @@ import structlog
 import typer
 
 from oms_es.app import Engine, Runtime
+from oms_es.app.connecting.providers import answers_folder
+from oms_es.app.connecting.reach import roles_that_run
+from oms_es.app.connecting.warehouse_answers import answering
 from oms_es.app.deliveries import Deliverer, stored
 from oms_es.app.privacy.forgetter import Periods, keeping
-from oms_es.app.workers import Workers, roles_of, roles_that_run
+from oms_es.app.workers import Workers, roles_of
 from oms_es.cli.operator.topics import kafka_of
 from oms_es.cli.terminal import (
     HINT_OF_GATEWAYS,
@@ -35,6 +38,7 @@ from oms_es.processing import metrics
 from oms_es.processing.ending import ending_within
 from oms_es.processing.garbage import collect_seldom
 from oms_es.processing.loop import stopping_on_signals
+from oms_es.processing.readers import Worker
 from oms_es.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -42,6 +46,12 @@ IN_THE_CLEAR = (
     "personal data is stored in the clear: give OMS_DATA_KEY_FILE or OMS_DATA_KEY and migrate again to encrypt what "
     "comes from then on"
 )
+
+
+def participants(settings: Settings) -> Callable[[Runtime], Sequence[Worker]]:
+    """Return what makes the workers that an engine has beside its readers: they forget, and take in files."""
+    makers = (keeping(Periods.of(settings)), answering(answers_folder(settings)))
+    return lambda runtime: [worker for make in makers for worker in make(runtime)]
 
 
 def run_engine() -> None:
@@ -58,7 +68,7 @@ def run_engine() -> None:
             batch_max=settings.batch_max,
             poll_seconds=settings.poll_seconds,
             log_key=log_key_of(settings),
-            beside=keeping(Periods.of(settings)),
+            beside=participants(settings),
         )
         engine.loop.ends_when_stopped = settings.on_stopped != "go_on"
         watched = metrics.served(settings.metrics_host, settings.metrics_port, engine.health())
@@ -118,6 +128,7 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
         session_seconds=settings.kafka_session_seconds,
         channels=settings.own_topics,
         periods=Periods.of(settings),
+        warehouse_folder=answers_folder(settings),
         batch_max=settings.batch_max,
         treatments=treatments_of(settings),
         log_key=log_key_of(settings),

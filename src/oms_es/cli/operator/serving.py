@@ -16,8 +16,8 @@ from oms_es import console
 from oms_es import rendering as display
 from oms_es.app import PROJECTIONS, Engine, Runtime
 from oms_es.app.connecting.providers import openers_of
-from oms_es.app.privacy.forgetter import Periods, keeping
 from oms_es.cli.desk.single import order_named
+from oms_es.cli.operator.running import participants
 from oms_es.cli.operator.status import interests_of
 from oms_es.cli.terminal import (
     Json,
@@ -131,7 +131,7 @@ def running_beside(settings: Settings, place: Database) -> Iterator[Engine]:
         batch_max=settings.batch_max,
         poll_seconds=settings.poll_seconds,
         log_key=log_key_of(settings),
-        beside=keeping(Periods.of(settings)),
+        beside=participants(settings),
     )
     with ending_within(stopping, ENDING_SECONDS), opened(engine):
         engine.require_the_log()

@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from oms_es import rendering as display
-from oms_es.app.workers import INTERESTS, roles_that_run
+from oms_es.app.connecting.reach import roles_that_run
+from oms_es.app.workers import INTERESTS
 from oms_es.cli.terminal import Json, print_json, reached, reading, say, set_up
 from oms_es.database.selection import engine_of
 from oms_es.exit_codes import Code

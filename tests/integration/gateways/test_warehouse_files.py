@@ -1,0 +1,322 @@
+"""A warehouse system that exchanges files: requests appear whole and once, and answers count once, also when processes
+are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any
+
+import psycopg
+import pytest
+
+from oms_es.app import Engine, migrate
+from oms_es.app.connecting import warehouse_answers
+from oms_es.app.connecting.providers import answers_folder, gateways_of
+from oms_es.app.connecting.warehouse_answers import FILE_BYTES_MAX, LOOK_SECONDS, UNFINISHED_SECONDS, answering
+from oms_es.cli.main import main
+from oms_es.exit_codes import Code
+from oms_es.gateways.warehouse import folder
+from oms_es.processing.intake.worker import Intake
+from oms_es.settings import Settings
+
+ORDER: dict[str, Any] = {
+    "channel": "web",
+    "placed_at": "2026-01-01T12:00:00Z",
+    "currency": "EUR",
+    "lines": [{"line_id": "1", "sku": "A", "quantity": 3, "unit_price_minor": 300}],
+    "ship_to": {"name": "Ann", "street": "1 Main St", "city": "Bonn", "postal_code": "53111", "country": "DE"},
+}
+Hook = Callable[[], None]
+
+
+class Warehouse:
+    """The folder of berlin, as its system sees it, and the process that shares it."""
+
+    def __init__(self, database_url: str, root: Path) -> None:
+        self.database_url = database_url
+        self.root = root
+        self.place = root / "berlin"
+
+    def names(self, *folders: str) -> list[str]:
+        """The files that a warehouse's system may read."""
+        return sorted(
+            path.name for name in folders for path in (self.place / name).iterdir() if not path.name.startswith(".")
+        )
+
+    def request(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.place / "requests" / name).read_bytes())
+        return found
+
+    def take(self, name: str) -> dict[str, Any]:
+        request = self.request(name)
+        (self.place / "requests" / name).rename(self.place / "taken" / name)
+        return request
+
+    def answer(self, name: str, content: bytes | dict[str, Any], age_seconds: float = 0.0) -> Path:
+        path = self.place / "answers" / f"{name}.json"
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        at = time.time() - age_seconds
+        os.utime(path, (at, at))
+        return path
+
+    def run(self, hook: Hook = lambda: None) -> int:
+        """Run the engine in a process of its own until it is at rest or dead, and return how it ended."""
+        child = os.fork()
+        if not child:
+            with suppress(BaseException):
+                settings = Settings()
+                hook()
+                with Engine(
+                    self.database_url, connected=gateways_of(settings), beside=answering(answers_folder(settings))
+                ) as engine:
+                    engine.settle()
+                    os._exit(0)
+            os._exit(1)
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status)
+
+    def events(self, kind: str) -> int:
+        with psycopg.connect(self.database_url) as connection:
+            row = connection.execute("SELECT count(*) FROM oms_events WHERE topic LIKE %s", [f"%{kind}"]).fetchone()
+        return row[0] if row else 0
+
+
+@pytest.fixture
+def warehouse(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    migrate(database_url)
+    root = tmp_path / "warehouses"
+    for name, value in {
+        "DATABASE_URL": database_url,
+        "GATEWAYS": "simulated",
+        "WAREHOUSE": "files",
+        "WAREHOUSE_FOLDER": str(root),
+    }.items():
+        monkeypatch.setenv(f"OMS_{name}", value)
+    assert main(["location", "open", "berlin", "--country", "DE"]) == Code.OK
+    assert main(["stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "50"]) == Code.OK
+    return Warehouse(database_url, root)
+
+
+def imported(tmp_path: Path, *names: str) -> None:
+    orders = tmp_path / f"{names[0]}.jsonl"
+    orders.write_text("\n".join(json.dumps({**ORDER, "external_id": name}) for name in names))
+    assert main(["orders", "import", str(orders), "--no-run"]) == Code.OK
+
+
+def shown(capsys: pytest.CaptureFixture[str], *words: str, code: Code = Code.OK) -> Any:
+    capsys.readouterr()
+    assert main([*words, "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def collected(warehouse: Warehouse, capsys: pytest.CaptureFixture[str], code: Code = Code.OK) -> dict[str, int]:
+    """Take in the answers, and run the engine until it is at rest."""
+    counts = shown(capsys, "callbacks", "collect", code=code)
+    assert warehouse.run() == 0
+    return {name: count for name, count in counts.items() if count}
+
+
+def packed(request: dict[str, Any], answer_id: str = "1", **more: Any) -> dict[str, Any]:
+    return {
+        "shipment_id": request["shipment_id"],
+        "answer_id": answer_id,
+        "outcome": "packed",
+        "answered_at": "2026-01-01T13:00:00Z",
+        "picked": request["items"],
+        "weight_grams": 950,
+        **more,
+    }
+
+
+def killed_while(owner: Any, name: str, *, after: bool) -> Hook:
+    """Have the process die when it calls a function: before it does anything, or once it has."""
+
+    def hook() -> None:
+        real = getattr(owner, name)
+
+        def dies(*given: Any) -> None:
+            if after:
+                real(*given)
+            os.kill(os.getpid(), SIGKILL)
+
+        setattr(owner, name, dies)
+
+    return hook
+
+
+def killed_half_written() -> None:
+    """Have the process die in the middle of a file."""
+
+    def dies(_handle: int) -> None:
+        os.kill(os.getpid(), SIGKILL)
+
+    folder.os.fsync = dies  # type: ignore[attr-defined] # of this process, which ends here
+
+
+def test_a_request_is_there_once_and_whole_and_its_answer_counts_once_when_processes_are_killed(
+    warehouse: Warehouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(tmp_path, "1")
+    assert warehouse.run(killed_half_written) == -SIGKILL
+    assert warehouse.names("requests", "taken") == [], "what is half written has no name that is read"
+    assert warehouse.run(killed_while(folder, "write_whole", after=True)) == -SIGKILL
+    (name,) = warehouse.names("requests")
+    request = warehouse.take(name)
+    assert request["items"] == [{"sku": "A", "quantity": 3}]
+    assert request["ship_to"]["city"] == "Bonn"
+    assert warehouse.run() == 0
+    assert warehouse.names("requests", "taken") == [name], "written, not recorded, and taken: it is not asked again"
+    warehouse.answer("first", packed(request))
+    assert warehouse.run(killed_while(Intake, "take", after=False)) == -SIGKILL
+    assert (warehouse.names("answers"), warehouse.events("ShipmentPacked")) == (["first.json"], 0)
+    assert warehouse.run(killed_while(warehouse_answers, "move_whole", after=False)) == -SIGKILL
+    assert (warehouse.names("answers"), warehouse.events("ShipmentPacked")) == (["first.json"], 1)
+    assert collected(warehouse, capsys) == {"repeated": 1}
+    assert (warehouse.names("answers", "rejected"), warehouse.names("done")) == ([], ["first.json"])
+    assert warehouse.events("ShipmentPacked") == 1
+    assert shown(capsys, "order", "show", "web/1")["order"]["phase"] == "completed"
+    assert main(["verify"]) == Code.OK
+
+
+def test_a_short_pick_is_shown_to_a_person_and_the_rest_is_asked_for_again(
+    warehouse: Warehouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(tmp_path, "1")
+    assert warehouse.run() == 0
+    (name,) = warehouse.names("requests")
+    short = packed(warehouse.take(name), outcome="short", weight_grams=None, reason="one is broken")
+    warehouse.answer("short", {**short, "picked": [{"sku": "A", "quantity": 2}]})
+    assert collected(warehouse, capsys) == {"taken": 1}
+    (exception,) = shown(capsys, "exceptions", "list")["exceptions"]
+    assert (exception["kind"], exception["detail"].split(";")[0]) == (
+        "not_picked",
+        "1 x A not found at berlin: one is broken",
+    )
+    (row,) = rows(warehouse, "SELECT status, missing, reason FROM pick_requests")
+    assert row == ("short", [{"sku": "A", "quantity": 1}], "one is broken")
+    cut = ["--cancellation-id", "c", "--lines", '[{"line_id": "1", "quantity": 1}]', "--reason", "broken"]
+    assert main(["order", "cancel-lines", "web/1", *cut]) == Code.OK
+    assert warehouse.run() == 0
+    cancel, rest = warehouse.names("requests")
+    assert warehouse.take(cancel)["type"] == "cancel"
+    assert cancel == name.replace("pick-", "cancel-")
+    again = warehouse.take(rest)
+    assert again["items"] == [{"sku": "A", "quantity": 2}]
+    assert shown(capsys, "exceptions", "list")["exceptions"] == []
+    warehouse.answer("crossed", packed(short | {"items": [{"sku": "A", "quantity": 3}]}, "late"))
+    assert collected(warehouse, capsys, Code.BURIED) == {"rejected": 1}
+    assert "was cancelled: have it unpacked" in (warehouse.place / "rejected/crossed.json.reason.txt").read_text()
+    warehouse.answer("rest", packed(again))
+    assert collected(warehouse, capsys) == {"taken": 1}
+    assert shown(capsys, "order", "show", "web/1")["order"]["phase"] == "completed"
+    assert [one["kind"] for one in shown(capsys, "exceptions", "list")["exceptions"]] == ["warehouse_contradiction"]
+    assert [status for (status,) in rows(warehouse, "SELECT status FROM pick_requests ORDER BY requested_at")] == [
+        "cancelled",
+        "dispatched",
+    ]
+    assert main(["verify"]) == Code.OK
+
+
+def rows(warehouse: Warehouse, query: str) -> list[Any]:
+    with psycopg.connect(warehouse.database_url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def test_what_cannot_be_used_is_rejected_with_its_reason_and_delays_nothing(
+    warehouse: Warehouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(tmp_path, "1", "2")
+    assert warehouse.run() == 0
+    first, second = (warehouse.take(name) for name in warehouse.names("requests"))
+    bad: dict[str, tuple[bytes | dict[str, Any], str]] = {
+        "a-stranger": (packed({**first, "shipment_id": "stranger"}), "there is no shipment stranger"),
+        "b-too-many": (packed(first, "b", picked=[{"sku": "A", "quantity": 4}]), "4 x A were picked"),
+        "c-other": (packed(first, "c", picked=[{"sku": "B", "quantity": 1}]), "1 x B were picked"),
+        "d-no-weight": (packed(first, "d", weight_grams=None), "without weight_grams"),
+        "e-not-json": (b'{"shipment_id": ', "answer"),
+        "f-a-list": (b"[1]", "answer"),
+        "g-too-large": (b" " * (FILE_BYTES_MAX + 1), "answer"),
+        "h-outcome": (packed(first, "h", outcome="lost"), "outcome"),
+    }
+    for name, (content, _) in bad.items():
+        warehouse.answer(name, content, age_seconds=UNFINISHED_SECONDS * 2)
+    warehouse.answer("z-good", packed(second))
+    warehouse.answer("half", b'{"shipment_id": ')
+    (warehouse.place / "answers/.half.json").write_bytes(b'{"shipment_id": "')
+    (warehouse.place / "answers/half.tmp").write_bytes(b'{"shipment_id": "')
+    assert collected(warehouse, capsys, Code.BURIED) == {"taken": 1, "rejected": len(bad), "unfinished": 1}
+    assert warehouse.names("answers") == ["half.json", "half.tmp"]
+    for name, (_, why) in bad.items():
+        assert why in (warehouse.place / "rejected" / f"{name}.json.reason.txt").read_text(), name
+    letters = shown(capsys, "dead-letters", "list")
+    assert {letter["place"] for letter in letters} == {f"berlin/{name}.json" for name in bad if name[0] not in "bc"}
+    assert [one["kind"] for one in shown(capsys, "exceptions", "list")["exceptions"]] == ["warehouse_contradiction"]
+    warehouse.answer("half", packed(first, "whole"))
+    assert collected(warehouse, capsys) == {"taken": 1}
+    assert rows(warehouse, "SELECT DISTINCT phase FROM order_status") == [("completed",)]
+
+
+def test_another_location_does_not_answer_for_this_one(
+    warehouse: Warehouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(tmp_path, "1")
+    assert warehouse.run() == 0
+    (name,) = warehouse.names("requests")
+    request = warehouse.take(name)
+    (warehouse.root / "paris/answers").mkdir(parents=True)
+    for place in folder.FOLDERS:
+        (warehouse.root / "paris" / place).mkdir(exist_ok=True)
+    elsewhere = warehouse.root / "paris/answers/1.json"
+    elsewhere.write_text(json.dumps(packed(request, location="berlin")))
+    assert collected(warehouse, capsys, Code.BURIED) == {"rejected": 1}
+    assert "paris answers, and berlin was asked" in (warehouse.root / "paris/rejected/1.json.reason.txt").read_text()
+    warehouse.answer("2", packed(request, "2"))
+    warehouse.answer("1", packed(request, "2"))
+    assert collected(warehouse, capsys) == {"taken": 1, "repeated": 1}
+    assert warehouse.names("done") == ["1.json", "2.json"]
+
+
+def test_a_folder_that_cannot_be_written_holds_the_requests_and_an_engine_takes_answers_by_itself(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    warehouse.root.write_text("a file in the place of the folder")
+    imported(tmp_path, "1")
+    settings = Settings()
+    with Engine(
+        warehouse.database_url, connected=gateways_of(settings), beside=answering(answers_folder(settings))
+    ) as engine:
+        for _ in range(20):
+            engine.loop.iterate()
+        assert engine.loop.paused() == ["warehouse"]
+        warehouse.root.unlink()
+        until(engine, lambda: warehouse.root.exists() and bool(warehouse.names("requests")))
+        (name,) = warehouse.names("requests")
+        warehouse.answer("1", packed(warehouse.take(name)))
+        began = time.monotonic()
+        until(engine, lambda: warehouse.names("done") == ["1.json"])
+        assert time.monotonic() - began < LOOK_SECONDS + 10
+
+
+def until(engine: Engine, reached: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not reached() and time.monotonic() < end:
+        engine.loop.iterate()
+        time.sleep(0.01)
+    assert reached()
+
+
+def test_settings_that_are_missing_are_named(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OMS_WAREHOUSE_FOLDER")
+    assert main(["callbacks", "collect"]) == Code.USAGE
+    assert "set OMS_WAREHOUSE=files and OMS_WAREHOUSE_FOLDER" in capsys.readouterr().err
+    assert main(["orders", "retry-sourcing", "web/1"]) == Code.USAGE
+    assert main(["stock", "receive", "A", "berlin", "--receipt-id", "r2", "--quantity", "1"]) == Code.USAGE
+    assert "set OMS_WAREHOUSE_FOLDER" in capsys.readouterr().err
