@@ -1244,6 +1244,7 @@ LAWS = (
                 "cancelled",
                 "unknown_carton",
                 "other_number",
+                "answer_incomplete",
                 "billed_otherwise",
             }
         ),
