@@ -76,7 +76,7 @@ table = Table(
 """`detail` is the sentence made of the code in `says` and the parameters. An exception is open since `raised_at`; one
 that a person resolved at `last_raised_at` or later keeps its row, and is not listed any more."""
 
-projection = Projection(table, version=16)
+projection = Projection(table, version=17)
 
 SOUGHT = said("OrderSourcingRequested")
 CONFLICT = said("DuplicateConflictFound")
