@@ -9,19 +9,11 @@ from typing import Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from oms_es.patterns import CHANNELS, ISSUER, ISSUERS, some_of
 from oms_es.schemas.catalog.routes import PAYMENT_GATEWAYS
 
 CANONICAL = "canonical"
-CHANNEL = r"[a-z0-9][a-z0-9._-]{0,63}(=[a-z_]{1,64})?"
-CHANNELS = rf"^$|^{CHANNEL}(,{CHANNEL})*$"
-"""Names of channels as orders have them, with which a topic may end; the dialect follows after =."""
-
-ISSUER = r"(https://[^\s,#?]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/[^\s,#?]*)?)"
-ISSUERS = rf"^$|^{ISSUER}(,{ISSUER})*$"
-"""URLs of issuers: with TLS, except on this machine."""
 DEAD_LETTERS = ".dlq"
-PROVIDER = f"({'|'.join(PAYMENT_GATEWAYS)})"
-PROVIDERS = rf"^{PROVIDER}(,{PROVIDER})*$"
 
 BATCH_MAX_MAX = 10_000
 CACHE_BYTES_MAX_MAX = 1_099_511_627_776
@@ -87,7 +79,7 @@ class Settings(BaseSettings):
     )
     payments: str | None = Field(
         default=None,
-        pattern=PROVIDERS,
+        pattern=some_of(PAYMENT_GATEWAYS),
         description="The payment providers, instead of the one of OMS_GATEWAYS: `stripe`, "
         "`wechatpay` and `alipay`, separated by commas; a payment is sent to the gateway that a route "
         "names, else to the provider of its token",
