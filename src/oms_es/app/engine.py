@@ -1,3 +1,8 @@
+"""The engine in one process: the loop with every consumer, projection and gateway, and ways to give it commands.
+
+Invariant: a command is answered when its events are committed; the loop does what follows from them.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Kafka, by way of kafka-python, which has no types: this module and the others named `kafka_…` alone know it.
+"""A client of Kafka, on top of kafka-python, which has no types: only modules of the package `kafka` use that library.
 
 Invariant: `publish` returns only when the broker has acknowledged every message; after any other end the producer is
 thrown away, because it is not known which of them arrived.

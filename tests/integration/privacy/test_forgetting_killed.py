@@ -167,7 +167,7 @@ def test_who_is_killed_while_changing_the_key_leaves_all_readable(
             assert placed.ship_to == address  # type: ignore[attr-defined] # placed
     with connected(url) as rows:
         done = rotation.rotate(rows, new)
-        assert (done.to, done.let_go) == (new, [old])
+        assert (done.to, done.unneeded) == (new, [old])
         assert rotation.standing(rows) == (new, [], 4)
     assert {row["wrapped_by"] for row in rows_of(url, "oms_subject_keys")} == {new}
     assert_right(engine)

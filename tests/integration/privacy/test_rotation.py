@@ -82,7 +82,7 @@ def test_while_another_process_writes_none_of_its_keys_is_left_behind(
         engine.submit("test", [an_order(str(number), ("A", 1), notes="ring twice")])
         engine.submit("test", [AddNote(order_id=order_id_of("web", "0"), note_id=str(number), note_text="twice")])
     thread.join()
-    assert [one.let_go for one in rotated] == [[id_of(OLD)]]
+    assert [one.unneeded for one in rotated] == [[id_of(OLD)]]
     assert wrapped_by(engine.database_url) == {id_of(NEW)}
     engine.settle()
     assert verify(engine.database_url, DECIDERS, PROJECTIONS, Codec(EVENTS)).passed

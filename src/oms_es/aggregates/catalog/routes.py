@@ -1,4 +1,7 @@
-"""The versions of the routes to gateways."""
+"""The versions of the routes to gateways.
+
+Invariant: the content of a version never changes, and the version published last is in force; `versions` has the rules.
+"""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def rotate(*, json: Json = False) -> None:
         print_json(done._asdict())
         return
     typer.echo(f"{done.wrapped:,} keys are now wrapped with {done.to}")
-    for one in done.let_go:
+    for one in done.unneeded:
         say(f"nothing here needs the key {one} any more; backups from before do")
 
 

@@ -1,6 +1,7 @@
-"""Wrapping the keys of orders with another key, while the engine runs. No event changes.
+"""Rotation of the wrapping key: the keys of orders are wrapped with another key, while the engine runs.
 
-Invariant: every key is wrapped by a key that the database names; the one before is let go of when nothing needs it.
+Invariant: every key of an order is wrapped by a key whose id is in the database; the id of the previous one is removed
+only when no key of an order needs it. No event changes.
 """
 
 from __future__ import annotations
@@ -28,15 +29,17 @@ FROM unnest(%s::text[], %s::bytea[]) AS fresh(subject, wrapped) WHERE kept.subje
 
 
 class Rotated(NamedTuple):
-    """`wrapped`: keys of orders that another key had wrapped. `let_go`: keys that nothing here needs any more."""
+    """`wrapped`: how many keys of orders were wrapped again. `unneeded`: ids of wrapping keys that none needs any more."""
 
     to: str
     wrapped: int
-    let_go: list[str]
+    unneeded: list[str]
 
 
 class Standing(NamedTuple):
-    """`wraps_with`: empty where personal data is stored in the clear. `orders`: that have a key."""
+    """`wraps_with`: the id of the current wrapping key; empty if personal data is stored in the clear. `others`: ids of
+    former ones that are still needed. `orders`: how many orders have a key.
+    """
 
     wraps_with: str
     others: list[str]
@@ -53,7 +56,10 @@ def standing(rows: Rows) -> Standing:
 
 
 def rotate(rows: Rows, to: str) -> Rotated:
-    """Every process must hold the key by now. Raises NoDataKey, also where one of those before is not held."""
+    """Wrap all keys with the key of this id, which every process must hold by now.
+
+    Raise NoDataKey if this process lacks it, or a former key that is still needed.
+    """
     now = standing(rows)
     before = [one for one in (now.wraps_with, *now.others) if one not in ("", to)]
     for one in (to, *before):
