@@ -29,7 +29,7 @@ FROM unnest(%s::text[], %s::bytea[]) AS fresh(subject, wrapped) WHERE kept.subje
 
 
 class Rotated(NamedTuple):
-    """`wrapped`: how many keys of orders were wrapped again. `unneeded`: ids of wrapping keys that none needs any more."""
+    """`wrapped`: how many keys of orders were wrapped again. `unneeded`: ids of wrapping keys no longer needed."""
 
     to: str
     wrapped: int
