@@ -1,7 +1,4 @@
-"""The engine in one process: the loop with every consumer, projection and gateway, and ways to give it commands.
-
-Invariant: a command is answered when its events are committed; the loop does what follows from them.
-"""
+"""The engine in one process: a loop with every consumer, projection and gateway, and ways to give it commands."""
 
 from __future__ import annotations
 
