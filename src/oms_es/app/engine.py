@@ -27,7 +27,6 @@ from oms_es.processing.gateway_worker import GatewayWorker, answers
 from oms_es.processing.intake.screening import Screening, Treatments
 from oms_es.processing.intake.worker import Intake, IntakeWorker, Source
 from oms_es.processing.loop import POLL_SECONDS, Loop
-from oms_es.processing.metrics import Health
 from oms_es.processing.read_models.connections import Connections
 from oms_es.processing.read_models.lookups import LookupSource
 from oms_es.processing.read_models.model import ReadModel
@@ -56,7 +55,6 @@ from oms_es.store.caching import CACHE_BYTES_MAX, Shares
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import WINDOW_MAX, AppendListener, Feed, Log
 from oms_es.store.privacy import subject_keys
-from oms_es.store.privacy.subject_keys import SqlSubjectKeys
 from oms_es.store.recorder import CONNECT_SECONDS_MAX, Recorder, datastore_of
 from oms_es.store.sealing.seals import SqlSealing
 from oms_es.store.store import ATTEMPTS_MAX, OUTAGES, Batch, Store
@@ -117,7 +115,7 @@ class Runtime:
         self.batch_max = batch_max
         self.datastore = datastore_of(database_url, connect_seconds_max=patience.connect_seconds_max)
         self.recorder = Recorder(self.datastore)
-        self.subject_keys = SqlSubjectKeys(self.datastore.cursor)
+        self.subject_keys = subject_keys.SqlSubjectKeys(self.datastore.cursor)
         self.shares = Shares.of(cache_bytes_max)
         self.store = Store(
             DECIDERS,
@@ -346,11 +344,11 @@ class Engine(Runtime):
         self.log.notify_appended(recorded)
         return recorded
 
-    def health(self) -> Health:
+    def health(self) -> metrics.Health:
         """Return the health checks for the supervisor and monitors, and watch how far each reader is behind."""
         for reader in self.loop.readers():
             self._watch(reader)
-        return Health(lambda: self.loop.last_iteration_at, self._not_ready)
+        return metrics.Health(lambda: self.loop.last_iteration_at, self._not_ready)
 
     def _watch(self, reader: FeedReader) -> None:
         metrics.POSITION.labels(reader.role, LOG_PLACE).set_function(lambda: reader.seen)
