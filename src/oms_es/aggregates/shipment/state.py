@@ -94,8 +94,6 @@ def evolve(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
             return shipment._replace(bills=shipment.bills.insert(bill_id, (amount_minor, currency)))
         case sh.ShipmentBookingRequested():
             return shipment._replace(booking="requested")
-        case sh.ShipmentBooked():
-            return _booked(shipment, event)
         case sh.ShipmentReportDisputed(report=report):
             return shipment._replace(disputed=shipment.disputed.insert(report))
         case sh.ShipmentCancellationRequested():

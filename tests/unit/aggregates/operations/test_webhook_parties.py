@@ -88,6 +88,9 @@ def test_a_connection_is_opened_once_and_with_a_channel_where_it_needs_one() -> 
             {"name": "x", "dialect": dialect, "channel": channel, "secret_id": ONE}
         )
         Given(connection.decider).when(command).then_refused("channel_needed")
+    for dialect in ("woocommerce", "canonical"):
+        fields: Any = {"name": "x", "dialect": dialect, "channel": "web", "secret_id": ONE}
+        Given(connection.decider).when(con.OpenConnection(**fields)).then(con.ConnectionOpened(**fields))
 
 
 def test_a_connection_is_rotated_disabled_and_enabled() -> None:
