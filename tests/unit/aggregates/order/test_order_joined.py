@@ -60,6 +60,14 @@ def test_what_did_not_come_of_several_reservations_is_asked_for_one_by_one_and_t
     assert second.excluded == {"A": ("berlin",), "B": ("paris",)}
 
 
+def test_units_that_came_from_another_order_are_released_like_others() -> None:
+    fewer = o.CancelOrderLines(**OF, cancellation_id="c", lines=units(_2=1), reason="too many")
+    begun = begun_by_split()
+    begun.submit(fewer.model_copy(update={"order_id": begun.state.order_id}))
+    (cut,) = begun.only(o.OrderLinesCancelled).released
+    assert (cut.sku, cut.location, cut.quantity, cut.remaining) == ("B", "paris", 1, 0)
+
+
 def test_a_hold_without_a_note_says_only_that_it_came_with_the_units() -> None:
     parted = OrderScenario(*DUE, o.HoldOrder(**OF, kind="fraud"), SPLIT).only(o.OrderSplit)
     (begin,) = order_joiner.consumer.react(parted)

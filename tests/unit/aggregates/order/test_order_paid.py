@@ -133,6 +133,17 @@ def test_units_of_one_line_that_are_named_one_by_one_are_worth_what_was_paid_for
     assert [allocation.amount_minor for allocation in part.allocations] == [67, 67, 66]
 
 
+def test_a_unit_is_worth_at_most_what_amounts_of_the_same_refund_leave_of_its_line() -> None:
+    amounts = tuple(o.RefundLine(line_id="1", amount_minor=n) for n in (400, 190))
+    unit = o.RefundLine(line_id="1", quantity=1)
+    (part,) = (
+        OrderScenario(*GONE, o.RefundOrder(**OF, refund_id="f", lines=(*amounts, unit)))
+        .only(o.OrderRefundRequested)
+        .parts
+    )
+    assert [allocation.amount_minor for allocation in part.allocations] == [400, 190, 10]
+
+
 def test_a_credit_that_is_left_names_its_customer() -> None:
     exchange = granted(1100)
     ada = exchange.content.model_copy(update={"customer": Customer(customer_id="c-1")})

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from oms_es.aggregates.order.decider import decider
 from oms_es.kernel import Command, Refused
 from oms_es.schemas import order as o
 from order_story import (
@@ -65,6 +66,14 @@ def test_an_update_is_one_update_before_and_after_the_release() -> None:
         scenario = OrderScenario(*begin, updated("a", units(_1=1), *lines))
         assert scenario.submit(updated("a", units(_1=1), *lines)) == []
         known_otherwise(scenario, updated("a", units(_1=2)))
+
+
+def test_a_dispute_of_an_earlier_release_without_a_digest_leaves_that_of_its_report() -> None:
+    noted = OrderScenario(*DUE, shipped(_1=1))
+    dispute = o.OrderReportDisputed(**OF, report="fulfilment/f", detail="x")
+    noted.state = decider.evolve(noted.state, dispute)
+    assert noted.submit(shipped(_1=1)) == []
+    known_otherwise(noted, shipped(_1=2))
 
 
 def test_a_refund_that_was_left_to_a_person_is_known_again() -> None:

@@ -291,3 +291,39 @@ def test_of_a_lock_that_is_there_only_what_fits_stays() -> None:
     _, state = history(*story)
     assert {(sku, at): n for (_, sku, at), n in state.allocated.items()} == {("A", "berlin"): 1}
     assert {(sku, at): n for (_, sku, at), n in state.requested.items()} == {("A", "rome"): 1, ("B", "paris"): 1}
+
+
+# --- what an answer is for
+
+
+def test_what_rules_excluded_is_recorded_with_the_answer() -> None:
+    why = {"rome": "closed on that day"}
+    answer = source(1, A2, B1).model_copy(update={"ruled_out": why})
+    given_order(PLACED).when(answer).then(sourced(1, A2, B1).model_copy(update={"ruled_out": why}))
+
+
+def test_bundles_are_taken_apart_for_the_attempt_that_asked_and_only_while_it_waits() -> None:
+    apart = o.ExplodeBundles(**OF, attempt=1, bundles={"A": {"CUP": 2}})
+    given_order(PLACED).when(apart.model_copy(update={"attempt": 2})).then()
+    waiting = o.OrderBackordered(**OF, attempt=1, demand={"A": 2, "B": 1}, placed_at=NOON)
+    given_order(PLACED, waiting).when(apart.model_copy(update={"attempt": 2})).then()
+
+
+def test_units_of_several_reservations_at_one_location_count_together() -> None:
+    one_each = (("A", "berlin", 1), ("A", "berlin", 1))
+    story = (PLACE, source(1, one_each[0], B1, backordered={"A": 1}), o.RetrySourcing(**OF), source(2, one_each[1]))
+    events, _ = history(*story)
+    given_order(*events).when(assign(A2, B1)).then()
+
+
+def test_a_person_cannot_assign_more_than_was_ordered_over_several_locations() -> None:
+    given_order(*SOURCED).when(assign(A2, ("A", "rome", 1), B1)).then_refused("too_many_units")
+
+
+def test_what_waits_of_a_presale_says_that_it_is_one() -> None:
+    presale = PLACE.model_copy(update={"kind": "presale", "deposit_minor": 100, "available_by": NOON})
+    events, _ = history(presale, source(1, A2, backordered={"B": 1}))
+    waits = events[-1]
+    assert isinstance(waits, o.OrderBackordered)
+    assert waits.terms
+    assert waits.terms.kind == "presale"
