@@ -2,7 +2,7 @@
 
 A seed means a scenario only as long as the drawing and the playing of scenarios stay the same. Both have changed since
 the first six were found: these no longer meet what they found, and are kept like any other seed. What they found has a
-guard whose removal is noticed (simulation/guards.py), or a test by its name.
+guard whose removal is noticed (simulation/guards/table.py), or a test by its name.
 """
 
 from __future__ import annotations

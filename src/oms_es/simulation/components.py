@@ -12,6 +12,7 @@ from typing import Any
 
 from oms_es.app import DECIDERS, PARSERS
 from oms_es.app.deliveries import Deliverer
+from oms_es.channels.signatures import Verifier, verify_standard
 from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.kafka.groups.feeds import PartitionFeed
 from oms_es.kafka.relay.event_publisher import EventPublisher
@@ -19,6 +20,7 @@ from oms_es.kernel import Command, Decider, Row
 from oms_es.memory.database import Database
 from oms_es.memory.recording import MemoryAnswers, MemoryRecorder, MemoryRows
 from oms_es.processing.committer import Answering
+from oms_es.processing.intake.webhooks import keep
 from oms_es.processing.intake.worker import Intake, Parser
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.readers import ConsumerWorker
@@ -27,6 +29,7 @@ from oms_es.simulation.world.deliveries import MemoryDeliveries
 from oms_es.simulation.world.external_systems import MemoryEffectStore
 from oms_es.simulation.world.relay_store import MemoryLeadership, MemoryRelayStore
 from oms_es.simulation.world.sealed_log import MemorySealing
+from oms_es.store.dead_letters import DeadLetter
 from oms_es.store.store import Store
 
 
@@ -54,6 +57,8 @@ class Components:
     deciders: tuple[Decider[Any], ...] = DECIDERS
     due: Callable[[Iterable[Row], datetime], Iterable[Command]] = due_commands
     orders: Parser = PARSERS["canonical"]
+    verifier: Verifier = verify_standard
+    keep: Callable[[Any, DeadLetter], None] = keep
 
 
 WHOLE = Components()

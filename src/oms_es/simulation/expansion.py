@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from random import Random
 
 from oms_es.schemas.operations.subscription import OpenSubscription
+from oms_es.schemas.order import OrderLine, PlaceOrder
 from oms_es.simulation.requests.life_goods import bills
 from oms_es.simulation.requests.life_money import receipts, routes
 from oms_es.simulation.requests.rounds import contradictions, lived
-from oms_es.simulation.requests.workload import FLASH_UNITS, asked, drawn
+from oms_es.simulation.requests.workload import ADDRESS, EPOCH, FLASH_UNITS, SKUS, asked, drawn
 from oms_es.simulation.scenario import (
     MINUTES,
     ON_ALL,
@@ -20,6 +21,7 @@ from oms_es.simulation.scenario import (
     ON_KAFKA,
     Action,
     Fault,
+    Forged,
     Profile,
     Scenario,
     Topology,
@@ -46,6 +48,24 @@ SUBSCRIBING = tuple(
     )
 )
 """Subscriptions that are opened before anything else."""
+
+FORGING = (
+    Action(
+        0.0,
+        0,
+        Forged(
+            PlaceOrder(
+                channel="shop",
+                external_id="FORGED",
+                placed_at=EPOCH,
+                currency="EUR",
+                lines=(OrderLine(line_id="1", sku=SKUS[0], quantity=1, unit_price_minor=0),),
+                ship_to=ADDRESS,
+            )
+        ),
+    ),
+)
+"""A webhook that is signed with another secret than the connection's."""
 
 
 def expand(seed: int, profile: Profile, minutes: float = MINUTES) -> Scenario:
@@ -78,7 +98,11 @@ def expand(seed: int, profile: Profile, minutes: float = MINUTES) -> Scenario:
         batch_max=chance.choice((1, 5, 500, 500)) if profile.units < FLASH_UNITS else 500,
         skews=tuple(chance.uniform(-1.0, 1.0) * profile.skew_seconds for _ in range(nodes)),
         world=world,
-        actions=(*(SUBSCRIBING if senders else ()), *_actions(chance, profile, seconds, clients, seed)),
+        actions=(
+            *(SUBSCRIBING if senders else ()),
+            *(FORGING if servers else ()),
+            *_actions(chance, profile, seconds, clients, seed),
+        ),
         faults=tuple(sorted(_faults(chance, profile, seconds, topology, nodes + clients + servers + senders))),
         servers=servers,
         senders=senders,

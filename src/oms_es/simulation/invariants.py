@@ -32,7 +32,7 @@ from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.simulation.checks.forgotten_people import ForgottenPeople
 from oms_es.simulation.checks.unpaid_goods import UnpaidGoods
-from oms_es.simulation.scenario import Action, OutsideCallback
+from oms_es.simulation.scenario import Action, Forged, OutsideCallback
 from oms_es.simulation.world.external_systems import FIRST
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.sealing.seals import Head
@@ -182,7 +182,7 @@ class Watch:
     def accepted(self, action: Action, database: Database) -> None:
         """Verify what a client's request was accepted for: a repetition of it now would change nothing."""
         ask = action.ask
-        if isinstance(ask, bytes | PlaceOrder):
+        if isinstance(ask, bytes | PlaceOrder | Forged):
             self.kept(action, database)
             return
         if not isinstance(ask, OutsideCallback):
@@ -196,9 +196,19 @@ class Watch:
             if left := list(decider.decide(self._state(ask.stream), ask)):
                 raise Violation("nothing accepted is lost", f"{asked} would still bring about {left}")
 
+    def taken(self, work: Work) -> None:
+        """Verify what a webhook was answered for: repeated now, it would change nothing."""
+        self.note("taken", work.cause.actor)
+        if not isinstance(work.command, PlaceOrder):
+            self._ended(work.command, work.cause.actor)
+
     def kept(self, action: Action, database: Database) -> None:
-        """Verify that input from a channel has become an order or a dead letter."""
+        """Verify that input from a channel has become an order or a dead letter, and nothing if it was forged."""
         ask = action.ask
+        if isinstance(ask, Forged):
+            if self._is_placed(ask.order) or any(b"FORGED" in payload for _, payload in database.dead_letters):
+                raise Violation("nothing is kept of a webhook that is not signed", str(action))
+            return
         if isinstance(ask, PlaceOrder):
             found = self._is_placed(ask)
         else:

@@ -197,6 +197,9 @@ class Play:
         elif not isinstance(answer, (Refused, Busy, *UNANSWERED)):
             self.stopped("a server", answer)
 
+    def taken(self, work: Work) -> None:
+        self.watch.taken(work)
+
     def accepted(self, action: Action) -> None:
         """Check what was accepted, if it can be checked now.
 
@@ -204,8 +207,8 @@ class Play:
         is given: before the client receives it, other nodes may run.
         """
         is_placed = isinstance(action.ask, PlaceOrder)
-        if self.servers and isinstance(action.ask, Command):
-            if is_placed:
+        if self.servers:
+            if is_placed or not isinstance(action.ask, Command):
                 self.watch.accepted(action, self.database)
         elif self.scenario.topology != "workers" or not (is_placed or isinstance(action.ask, bytes)):
             self.watch.accepted(action, self.database)
@@ -248,6 +251,8 @@ class Play:
         self.settling = True
         for node in self.everybody:
             node.calm()
+        for server in self.servers:
+            server.skew_seconds = 0.0  # one whose clock is far off refuses every signed webhook
         self._send_again()
         self.database.away_until = self.broker.away_until = self.outside.away_until = 0.0
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from oms_es.kernel import Command
+from oms_es.schemas.order import PlaceOrder
 
 MINUTES = 10.0
 Topology = Literal["engine", "engines", "workers"]
@@ -64,7 +65,13 @@ class OutsideCallback(NamedTuple):
     payload: bytes
 
 
-Ask = Command | bytes | OutsideCallback
+class Forged(NamedTuple):
+    """A webhook with an order that is signed with another secret."""
+
+    order: PlaceOrder
+
+
+Ask = Command | bytes | OutsideCallback | Forged
 
 
 class Action(NamedTuple):
@@ -131,7 +138,7 @@ class Profile:
     mended: tuple[int, int] = (0, 0)
     """Smallest and largest number of rows that are changed by hand and rebuilt later."""
     doors: float = 0.3
-    """The share of seeds in which clients use servers, and webhooks are sent."""
+    """The share of seeds in which clients use servers, and webhooks are sent and received."""
     written: float = 0.1
     """The share of seeds that write events as JSON and read them back, as the real engine does."""
 

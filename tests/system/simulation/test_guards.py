@@ -8,7 +8,7 @@ import pytest
 
 from oms_es.simulation.campaign import campaign, failure
 from oms_es.simulation.components import WHOLE
-from oms_es.simulation.guards import GUARDS, Guard
+from oms_es.simulation.guards.table import GUARDS, Guard
 from oms_es.simulation.logging_off import quiet
 from oms_es.simulation.scenario import PROFILES
 

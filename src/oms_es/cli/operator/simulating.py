@@ -15,7 +15,7 @@ from oms_es.cli.terminal import (
 from oms_es.exit_codes import Code
 from oms_es.simulation.campaign import campaign, failure, soaking, story
 from oms_es.simulation.components import WHOLE
-from oms_es.simulation.guards import BY_NAME, missed
+from oms_es.simulation.guards.table import BY_NAME, missed
 from oms_es.simulation.logging_off import quiet
 from oms_es.simulation.run import Outcome
 from oms_es.simulation.scenario import MINUTES, PROFILES

@@ -28,17 +28,11 @@ from oms_es.gateways.notices import CannotDecide, Forged, NotForUs
 from oms_es.http.requests import JSON, Asked
 from oms_es.http.routing import Body, Route
 from oms_es.http.services import Services
-from oms_es.kernel import Skipped
-from oms_es.processing import aside, metrics
-from oms_es.processing.committer import Busy, Work
-from oms_es.processing.intake.worker import dead_letter_of, understood
+from oms_es.processing.intake.webhooks import Webhook, keep
 from oms_es.reports.queries import Connection as Rows
 from oms_es.schemas.values.webhooks import PARTY_PATTERN
-from oms_es.store.dead_letters import DeadLetter, add_dead_letters
-from oms_es.store.encoding.codec import Cause
 from oms_es.store.http import webhook_secrets
 from oms_es.store.recorder import EVENTS, event_row
-from oms_es.store.store import OUTAGES
 
 BYTES_MAX = 2_000_000
 OPENED = frozenset({"wechatpay", "alipay", "kuaidi100"})
@@ -98,20 +92,16 @@ async def _taken(asked: Asked, connection: Connection, headers: Headers, body: b
     dialect = SENDERS[connection.dialect].dialect_of(headers, connection.channel)
     if dialect is None:
         return _answered(asked, 202, "ignored")
-    source = f"webhook:{connection.name}"
+    kept = [(one, value.encode("latin-1")) for one, value in headers if one in KEPT_HEADERS]
+    webhook = Webhook(f"webhook:{connection.name}", asked.request_id, dialect, body, kept)
+    committer = asked.services.committer
     try:
-        command = understood(parser_of(dialect), body)
-        done = await asked.services.committer.commit(Work(Cause(source), command, lambda: None))
-    except OUTAGES:
-        raise
-    except Busy:
-        raise
-    except Skipped:
-        return _answered(asked, 200, "ignored")
+        done = await committer.commit(webhook.work(parser_of(dialect)))
     except Exception as error:  # noqa: BLE001 - whatever a message does to us, its sender is not to be asked again
-        kept = [(one, value.encode("latin-1")) for one, value in headers if one in KEPT_HEADERS]
-        dead_letter = dead_letter_of(error, source, asked.request_id, dialect, body, kept)
-        await asked.services.committer.ask(partial(keep, asked.services, dead_letter))
+        dead_letter = webhook.dead_letter(error)
+        if dead_letter is None:
+            return _answered(asked, 200, "ignored")
+        await committer.ask(partial(keep, asked.services.parts.recorder, dead_letter))
         return _answered(asked, 202, "kept")
     return _answered(asked, 200, "taken" if done.position is not None else "repeated")
 
@@ -141,14 +131,6 @@ def _verify(connection: Connection, good: Sequence[str], headers: Headers, body:
     if not connection.name or connection.is_disabled:
         raise BadSignature
     VERIFIERS[connection.dialect](headers, body, good, datetime.now(UTC).timestamp())
-
-
-def keep(services: Services, dead_letter: DeadLetter) -> None:
-    """Store a dead letter, in the store's thread. Once this returns, it is durable and the sender may forget it."""
-    with services.parts.recorder.datastore.transaction(commit=True) as curs:
-        add_dead_letters(curs, [dead_letter])
-    metrics.DEAD_LETTERS.labels(dead_letter.source).inc()
-    aside.log_dead_letter(dead_letter)
 
 
 def _answered(asked: Asked, status: int, outcome: str) -> Response:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
+from oms_es.channels.signatures import BadSignature, standard_signature
 from oms_es.kafka.client import Outgoing, TopicPartition, partition_of
 from oms_es.kernel import Command, GatewayUnavailable, Refused
 from oms_es.processing.committer import Busy, Key, Work
+from oms_es.processing.intake.webhooks import Webhook
 from oms_es.processing.intake.worker import Arrival
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS
-from oms_es.simulation.nodes.doors import Reply
-from oms_es.simulation.nodes.engine_node import RETRY_SECONDS, UNANSWERED, DecidingNode, Ground
-from oms_es.simulation.scenario import Action, OutsideCallback
+from oms_es.simulation.nodes.doors import WEBHOOK_SECRETS, Reply
+from oms_es.simulation.nodes.engine_node import DIALECTS, RETRY_SECONDS, UNANSWERED, DecidingNode, Ground
+from oms_es.simulation.scenario import Action, Ask, Forged, OutsideCallback
 from oms_es.simulation.world.broker import MemoryPublisher
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import NullFeed
 
+POSTING_CHANNEL = "shop"
+"""The channel whose orders come as webhooks where there are servers."""
+FORGED_SECRET = "whsec_" + b64encode(b"of somebody else".ljust(32)).decode()
 ANSWER_SECONDS_MAX = 30.0
 """How long a client waits for a server before it sends the request again."""
 
@@ -54,6 +60,9 @@ class Client(DecidingNode):
 
     def _ask(self, action: Action, store: Any, intake: Any, producer: MemoryPublisher | None) -> None:
         ask = action.ask
+        if self.simulation.servers and (posted := self._webhook(ask)):
+            self._post(posted, is_forged=isinstance(ask, Forged))
+            return
         if isinstance(ask, OutsideCallback):
             self.simulation.outside.deliver(ask.source, ask.payload)
             return
@@ -70,7 +79,7 @@ class Client(DecidingNode):
             except Exception as error:  # noqa: BLE001 - whatever it is, it is not an answer
                 self.simulation.stopped(self.name, error)
             return
-        payload = ask if isinstance(ask, bytes) else ask.model_dump_json(exclude_defaults=True).encode()
+        payload = _payload(ask)
         if producer is None:
             intake.take([Arrival(self.next + 1, payload)])
             return
@@ -92,6 +101,45 @@ class Client(DecidingNode):
             raise GatewayUnavailable("no answer")
         if isinstance(reply.answer, UNANSWERED):
             raise reply.answer
+
+    def _webhook(self, ask: Ask) -> Webhook | None:
+        """Return what is sent as a webhook: what cannot be used, callbacks, and the orders of one of the channels."""
+        source, place = f"webhook:{self.name}", str(self.next)
+        if isinstance(ask, OutsideCallback):
+            return Webhook(source, place, DIALECTS[ask.source], ask.payload)
+        if isinstance(ask, Command) and not (isinstance(ask, PlaceOrder) and ask.channel == POSTING_CHANNEL):
+            return None
+        return Webhook(source, place, "canonical", _payload(ask))
+
+    def _post(self, webhook: Webhook, *, is_forged: bool) -> None:
+        """Send a webhook, signed anew each time. Raise one of UNANSWERED if it has to be sent again."""
+        ground = self.simulation
+        self.touch(GatewayUnavailable)
+        secret = FORGED_SECRET if is_forged else ground.chance.choice(WEBHOOK_SECRETS)
+        message_id, seconds = f"{self.number}-{self.next}", int(self.clock().timestamp())
+        headers = (
+            ("webhook-id", message_id),
+            ("webhook-timestamp", str(seconds)),
+            ("webhook-signature", standard_signature(message_id, seconds, webhook.body, [secret])),
+        )
+        reply = Reply(self, webhook, headers)
+        if ground.chance.choice(ground.servers).receive(webhook, reply):
+            self.wait(ANSWER_SECONDS_MAX)
+        self.touched(GatewayUnavailable)
+        if is_forged and isinstance(reply.answer, BadSignature):
+            return
+        if reply.answer is None or isinstance(reply.answer, (Busy, BadSignature)):
+            raise GatewayUnavailable("no answer, or none that ends it")
+        if isinstance(reply.answer, UNANSWERED):
+            raise reply.answer
+
+
+def _payload(ask: Ask) -> bytes:
+    assert not isinstance(ask, OutsideCallback)
+    if isinstance(ask, bytes):
+        return ask
+    order = ask.order if isinstance(ask, Forged) else ask
+    return order.model_dump_json(exclude_defaults=True).encode()
 
 
 def clients_of(ground: Ground) -> list[Client]:

@@ -24,6 +24,7 @@ from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable, 
 from oms_es.memory.database import Database
 from oms_es.memory.lookups import MemoryLookups
 from oms_es.processing.committer import Answer, Work
+from oms_es.processing.intake.webhooks import Webhook
 from oms_es.processing.intake.worker import IntakeWorker, Limit
 from oms_es.processing.ticker import Ticker
 from oms_es.projections.operations import deadlines
@@ -76,6 +77,7 @@ class Server(Protocol):
     """The interface of a server for clients."""
 
     def ask(self, work: Work, reply: Any) -> bool: ...
+    def receive(self, webhook: Webhook, reply: Any) -> bool: ...
 
 
 class Ground(Simulation, Protocol):
@@ -99,6 +101,9 @@ class Ground(Simulation, Protocol):
 
     def answered(self, work: Work, answer: Answer) -> None:
         """Note that a server has the answer to a request."""
+
+    def taken(self, work: Work) -> None:
+        """Note that a server has committed the command of a webhook."""
 
     def accepted(self, action: Action) -> None:
         """Note that a client got the answer that its request is done."""

@@ -10,15 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from oms_es.aggregates.payment.state import Payment
 from oms_es.kernel import Decider
-from oms_es.schemas.order import OrderHeld
-from oms_es.schemas.payment import PaymentRequested, RecordReport
 from oms_es.simulation.campaign import campaign
 from oms_es.simulation.components import WHOLE, Components
-from oms_es.simulation.removals import (
-    AllAtOnce,
-    AnswersAnyway,
+from oms_es.simulation.guards.removals import (
     AnyGeneration,
     AnyGreater,
     AsksEarly,
@@ -27,12 +22,9 @@ from oms_es.simulation.removals import (
     BelievesTheEnd,
     BelievesTheRelay,
     CommittedFacts,
-    DoneBeforehand,
     Everyone,
     ForgetfulEffectStore,
-    ForgetsAnswers,
     HoldsNothing,
-    MovesFirst,
     NeverOvertaken,
     NoFence,
     NoLock,
@@ -45,6 +37,20 @@ from oms_es.simulation.removals import (
     TrustsMessages,
     Unbounded,
     Whole,
+)
+from oms_es.simulation.guards.removals_at_the_edges import (
+    AllAtOnce,
+    AnswersAnyway,
+    DoneBeforehand,
+    ForgetsAnswers,
+    KeepsLater,
+    MovesFirst,
+    believes_every_signature,
+)
+from oms_es.simulation.guards.removed_rules import (
+    believes_early_failures,
+    believes_every_amount,
+    forgets_its_gateway,
     forgets_what_is_held,
     hears_nothing_early,
     keeps_no_report,
@@ -53,6 +59,7 @@ from oms_es.simulation.removals import (
     presells_anything,
     promises_anything,
     remembers_whom_it_forgot,
+    ships_without_money,
     takes_every_report,
 )
 from oms_es.simulation.scenario import PROFILES
@@ -66,49 +73,6 @@ class Guard(NamedTuple):
     breaks: str
     without: Callable[[Components], Components]
     profile: str = "stormy"
-
-
-def believes_every_amount(decider: Decider[Any]) -> Decider[Any]:
-    """Remove the check of a report's amount and currency: they are taken to be the requested ones."""
-
-    def decide(state: Payment, command: Any) -> Iterable[Any]:
-        if isinstance(command, RecordReport) and command.operation in ("authorize", "capture"):
-            command = command.model_copy(update={"amount_minor": None, "currency": None})
-        return decider.decide(state, command)
-
-    return replace(decider, decide=decide)
-
-
-def believes_early_failures(decider: Decider[Any]) -> Decider[Any]:
-    """Remove the memory that a failure was reported before the request for it."""
-
-    def evolve(state: Payment, event: Any) -> Payment:
-        forgetful = event.model_copy(update={"early": False}) if hasattr(event, "early") else event
-        evolved: Payment = decider.evolve(state, forgetful)
-        return evolved
-
-    return replace(decider, evolve=evolve)
-
-
-def forgets_its_gateway(decider: Decider[Any]) -> Decider[Any]:
-    """Remove the gateway from every intent but the first of a payment."""
-
-    def decide(state: Payment, command: Any) -> Iterable[Any]:
-        for event in decider.decide(state, command):
-            first = isinstance(event, PaymentRequested) or not hasattr(event, "gateway")
-            yield event if first else event.model_copy(update={"gateway": ""})
-
-    return replace(decider, decide=decide)
-
-
-def ships_without_money(decider: Decider[Any]) -> Decider[Any]:
-    """Remove the hold of an order whose money is gone: its goods are shipped all the same."""
-
-    def decide(state: Any, command: Any) -> Iterable[Any]:
-        events = decider.decide(state, command)
-        return [event for event in events if not (isinstance(event, OrderHeld) and event.effect)]
-
-    return replace(decider, decide=decide)
 
 
 def _with(change: Callable[[Decider[Any]], Decider[Any]], category: str) -> Callable[[Components], Components]:
@@ -157,6 +121,18 @@ GUARDS: tuple[Guard, ...] = (
         "`processing/committer.py`",
         "a caller is answered that an order is taken, and it is nowhere",
         lambda components: replace(components, answering=AnswersAnyway),
+    ),
+    Guard(
+        "a dead letter is stored before the sender of a webhook is answered",
+        "`processing/intake/webhooks.py`",
+        "a webhook that could not be used is answered for and nowhere, and its sender never sends it again",
+        lambda components: replace(components, keep=KeepsLater()),
+    ),
+    Guard(
+        "signature of a webhook",
+        "`channels/signatures.py`",
+        "goods are sent for an order that someone without the connection's secret made up",
+        lambda components: replace(components, verifier=believes_every_signature),
     ),
     Guard(
         "deliveries in the transaction of a subscription's position",

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
-from itertools import count
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from rpds import HashTrieMap
-
-from oms_es.aggregates.payment.state import Payment
-from oms_es.aggregates.stock import decider as stock
-from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.gateways.simulated.effects import Effect, PendingCallback
 from oms_es.kafka.cloudevents import position_of
 from oms_es.kafka.groups.feeds import PartitionFeed
 from oms_es.kafka.relay.event_publisher import RELAYED_MAX, EventPublisher
-from oms_es.kernel import Command, Decider, Recorded, Refused, Row
+from oms_es.kernel import Recorded, Refused
 from oms_es.memory.database import Database, Session
-from oms_es.memory.recording import MemoryAnswers, MemoryRecorder, MemoryRows, Transaction
+from oms_es.memory.recording import MemoryRecorder, MemoryRows, Transaction
 from oms_es.processing.chain import Links
-from oms_es.processing.committer import Answer, Answering, Done, Work
 from oms_es.processing.intake.worker import Arrival, Intake, IntakeResult
 from oms_es.processing.read_models.lookups import Finder
 from oms_es.processing.read_models.model import ReadModel, Staged
 from oms_es.processing.readers import ConsumerWorker
-from oms_es.schemas.order import ForgetOrder, PlaceOrder, RecordReservation
-from oms_es.schemas.stock import ExpireReservation
-from oms_es.simulation.components import Components
 from oms_es.simulation.nodes.engine_node import EngineNode
 from oms_es.simulation.nodes.interruptible import AwakeChain, AwakeGroupChain
-from oms_es.simulation.world.deliveries import MemoryDeliveries
 from oms_es.simulation.world.external_systems import MemoryEffectStore
 from oms_es.simulation.world.relay_store import MemoryLeadership, MemoryRelayStore, Saved
 from oms_es.simulation.world.sealed_log import MemorySealing
-from oms_es.store.http.subscriptions import Delivery, Progress
-from oms_es.store.http.tables import Kept
 from oms_es.store.recorder import Advance, EventRow
-from oms_es.store.store import OUTAGES, Store
+from oms_es.store.store import Store
 
 
 class AnyGreater(Database):
@@ -256,138 +241,3 @@ class SavesFirst(EventPublisher):
         self.producer.publish(messages)
         self._last, self.position = last, position
         return len(messages)
-
-
-def nothing_expires(rows: Iterable[Row], now: datetime) -> Iterator[Command]:
-    return (command for command in due_commands(rows, now) if not isinstance(command, ExpireReservation))
-
-
-def numbered(components: Components) -> Components:
-    """Give every copy of an order an id of its own."""
-    numbers = count(1)
-
-    def parse(payload: bytes) -> Command:
-        order = components.orders(payload)
-        assert isinstance(order, PlaceOrder)
-        order.__dict__["order_id"] = f"order-number-{next(numbers)}"
-        return order
-
-    return replace(components, orders=parse)
-
-
-def promises_anything(decider: Decider[Any]) -> Decider[Any]:
-    """Remove the check that enough stock is available."""
-
-    def decide(state: stock.Stock, command: Any) -> Iterable[Any]:
-        return decider.decide(state._replace(policy=state.policy._replace(safety_stock=-1_000_000)), command)
-
-    return replace(decider, decide=decide)
-
-
-def presells_anything(decider: Decider[Any]) -> Decider[Any]:
-    """Remove the limit on how much may be sold before it exists."""
-
-    def decide(state: stock.Stock, command: Any) -> Iterable[Any]:
-        return decider.decide(state._replace(policy=state.policy._replace(presale_limit=1_000_000)), command)
-
-    return replace(decider, decide=decide)
-
-
-def forgets_what_is_held(decider: Decider[Any]) -> Decider[Any]:
-    """Remove the check that no case holds an order which is to be forgotten."""
-
-    def decide(state: Any, command: Any) -> Iterable[Any]:
-        held = isinstance(command, ForgetOrder)
-        return decider.decide(state._replace(legal_holds=HashTrieMap()) if held else state, command)
-
-    return replace(decider, decide=decide)
-
-
-def remembers_whom_it_forgot(decider: Decider[Any]) -> Decider[Any]:
-    """Remove what an order that was forgotten no longer takes: it decides as any other."""
-
-    def decide(state: Any, command: Any) -> Iterable[Any]:
-        return decider.decide(state._replace(forgotten=False), command)
-
-    return replace(decider, decide=decide)
-
-
-def keeps_no_report(decider: Decider[Any]) -> Decider[Any]:
-    """Remove the storage of reports that come before their order: they are ignored."""
-
-    def decide(state: Any, command: Any) -> Iterable[Any]:
-        return () if state.placed is None and getattr(command, "keep", False) else decider.decide(state, command)
-
-    return replace(decider, decide=decide)
-
-
-def hears_nothing_early(decider: Decider[Any]) -> Decider[Any]:
-    """Remove the report of a reservation that is transferred to an order which has not begun."""
-
-    def decide(state: Any, command: Any) -> Iterable[Any]:
-        if isinstance(command, RecordReservation) and state.placed is None:
-            return ()
-        return decider.decide(state, command)
-
-    return replace(decider, decide=decide)
-
-
-def takes_every_report(decider: Decider[Any]) -> Decider[Any]:
-    """Remove the recognition of known provider references: each report counts as another effect."""
-
-    def decide(state: Payment, command: Any) -> Iterable[Any]:
-        blind = state._replace(effects=type(state.effects)(), references=type(state.references)())
-        return decider.decide(blind if type(command).__name__.startswith("Record") else state, command)
-
-    return replace(decider, decide=decide)
-
-
-class ForgetsAnswers(MemoryAnswers):
-    """Answers that are not stored: a repeated request is decided again."""
-
-    def under(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Kept]:
-        super().under(keys)
-        return {}
-
-    def keep(self, transaction: Transaction, kept: Sequence[Kept], now: datetime) -> None:
-        """Store nothing."""
-
-
-class AnswersAnyway(Answering):
-    """Answering that hides from callers that the database did not answer."""
-
-    def answers(self, works: Sequence[Work]) -> Sequence[Answer]:
-        found = super().answers(works)
-        return [
-            Done(work.command.stream, 0, None, None) if isinstance(answer, OUTAGES) else answer
-            for work, answer in zip(works, found, strict=True)
-        ]
-
-
-class MovesFirst(MemoryDeliveries):
-    """Deliveries whose subscription's position moves before they exist."""
-
-    def add(self, before: Progress, due: Sequence[tuple[int, str, str]], position: int, now: datetime) -> bool:
-        known = self.database.progress[before.name]
-        self.database.progress[before.name] = known._replace(position=position)
-        self.touch()
-        self.database.progress[before.name] = known
-        return super().add(before, due, position, now)
-
-
-class DoneBeforehand(MemoryDeliveries):
-    """Deliveries that are marked as done before they are sent."""
-
-    def due(self, name: str, now: datetime, limit: int) -> list[Delivery]:
-        found = super().due(name, now, limit)
-        for delivery in found:
-            self.note_delivered(delivery, 0, now)
-        return found
-
-
-class AllAtOnce(MemoryDeliveries):
-    """Deliveries of an order that are all sent at once, whether or not the one before has arrived."""
-
-    def due(self, name: str, now: datetime, limit: int) -> list[Delivery]:
-        self.touch()
-        return sorted((one for one in self.waiting(name) if one.due_at <= now), key=lambda one: one.position)[:limit]
