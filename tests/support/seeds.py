@@ -34,6 +34,7 @@ CORPUS = (
         "the simulation's own: a carrier that gives back a parcel that it had fetched reports no more of it",
     ),
     Found(279, "life", "the simulated carrier's: of two parcels under one number, cancelling one silenced the other"),
+    Found(321, "life", "the simulation's own: a group left alone what its gateway held until the engine had gone on"),
     Found(
         7248, "stormy", "input that was fetched while the database was away was dropped, and nobody fetched it again"
     ),

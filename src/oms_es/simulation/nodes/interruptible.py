@@ -242,7 +242,9 @@ class AwakeGroup(GroupWorker):
             taken = super().step()
         else:
             taken = sum([self._step(topic_partition, share) for topic_partition, share in self.tasks.items()])
-        if not taken:
+        if not taken and not any(
+            isinstance(share, EventTask) and share.reader.is_due() for share in self.tasks.values()
+        ):
             self.moves = moves
             self.still = not any(share.waiting() for share in self.tasks.values())
         return taken
