@@ -112,7 +112,7 @@ class Client(DecidingNode):
         return Webhook(source, place, "canonical", _payload(ask))
 
     def _post(self, webhook: Webhook, *, is_forged: bool) -> None:
-        """Send a webhook, signed anew each time. Raise one of UNANSWERED if it has to be sent again."""
+        """Send a webhook, with a new signature each time. Raise one of UNANSWERED if it has to be sent again."""
         ground = self.simulation
         self.touch(GatewayUnavailable)
         secret = FORGED_SECRET if is_forged else ground.chance.choice(WEBHOOK_SECRETS)
