@@ -24,7 +24,7 @@ from oms_es.store.log import NullFeed
 
 POSTING_CHANNEL = "shop"
 """The channel whose orders come as webhooks where there are servers."""
-FORGED_SECRET = "whsec_" + b64encode(b"of somebody else".ljust(32)).decode()
+FORGED_SECRET = "whsec_" + b64encode(b"of another".ljust(32)).decode()
 ANSWER_SECONDS_MAX = 30.0
 """How long a client waits for a server before it sends the request again."""
 
