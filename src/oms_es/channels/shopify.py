@@ -66,7 +66,7 @@ def parse(line: bytes | str) -> PlaceOrder | CancelOrder:
 
 @or_bad_input
 def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder | HoldOrder:
-    """Parse an update: an amendment, a cancellation, or a hold if the authorisation expired.
+    """Parse an update: an amendment, a cancellation, or a hold if the authorisation expired or nothing is left to ship.
 
     Raise BadInput if it is not valid.
     """
@@ -75,9 +75,10 @@ def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder | HoldOrder:
         return _cancelled(order)
     order.check_real()
     if order.financial_status == EXPIRED:
-        note = "its authorisation lapsed, or its payment failed, in the shop"
-        return HoldOrder(order_id=order_id_of(CHANNEL, str(order.id)), kind="manual", note=note)
+        return _held(order, "its authorisation lapsed, or its payment failed, in the shop")
     order.check_paid()
+    if order.is_emptied:
+        return _held(order, "nothing that is shipped is left of it in the shop; what is left is still charged")
     order.check_by_line()
     if order.updated_at is None:
         raise BadInput(Input.NOT_DATED, f"order {order.id} does not say when it was updated; send updated_at with it")
@@ -170,6 +171,10 @@ def _over(order: ShopifyOrder, reason: str) -> PlaceOrder | CancelOrder:
     return placed.model_copy(update={"cancelled": reason[:TEXT_LENGTH_MAX], "fulfilled": (), "revision": None})
 
 
+def _held(order: ShopifyOrder, note: str) -> HoldOrder:
+    return HoldOrder(order_id=order_id_of(CHANNEL, str(order.id)), kind="manual", note=note)
+
+
 def _cancelled(order: ShopifyOrder) -> CancelOrder:
     reason = order.ended or order.cancel_reason or "cancelled in the shop"
     return CancelOrder(**_named(order.id), reason=reason[:TEXT_LENGTH_MAX])
@@ -214,8 +219,9 @@ def _charges(order: ShopifyOrder) -> dict[str, int]:
     """Return shipping with all charges besides the goods, taxes on top of the prices, and the discount, so that the
     parts sum to the total.
 
-    A tip is a line in some orders and listed besides the lines in others; the stated total shows which. Money that the
-    shop gave back without removing units is not charged here: it is a discount.
+    A tip is a line in some orders and listed besides the lines in others, and the price of shipping is stated before or
+    after its discount; the stated total shows which. Money that the shop gave back without removing units is not
+    charged here: it is a discount.
     """
     currency = order.currency
     lines = sum(order.left(item) * _price(item, currency) for item in order.line_items)
@@ -226,11 +232,17 @@ def _charges(order: ShopifyOrder) -> dict[str, int]:
     if not order.duties_included:
         tax += minor_of("total_duties_set", _amount(order.duties_now), currency)
     discount = minor_of("total_discounts", order.discounts_now, currency)
+    besides = minor_of("order_adjustments.amount", order.given_back_besides, currency)
+    discount, shipping = discount + max(besides, 0), shipping + max(-besides, 0)
     parts = lines + shipping + tax - discount
     stated = parts if order.total_now is None else minor_of("total_price", order.total_now, currency)
-    tip = minor_of("total_tip_received", order.total_tip_received, currency)
-    if tip > 0 and parts + tip == stated:
-        shipping += tip
+    more = (
+        minor_of("total_tip_received", order.total_tip_received, currency),
+        minor_of("shipping_lines.discount_allocations.amount", order.shipping_discounts, currency),
+    )
+    unstated = next((sum(some) for some in (more[:1], more[1:], more) if parts + sum(some) == stated), 0)
+    if unstated > 0:
+        shipping += unstated
     elif order.refunds and discount + parts - stated >= 0:
         discount += parts - stated
     elif parts != stated:

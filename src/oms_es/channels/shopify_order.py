@@ -20,6 +20,7 @@ NOTHING = Decimal(0)
 NOT_SENT = frozenset({"cancelled", "error", "failure"})
 """Statuses of a fulfilment with which nothing was sent."""
 PICKUPS = frozenset({"pickup", "pick_up", "pick-up", "local_pickup", "local-pickup", "local pickup"})
+SHIPPING_REFUND = "shipping_refund"
 EXPIRED = "expired"
 """Nothing was captured by the payment provider's deadline; some providers report a failed payment in this way."""
 REASON_UNSAID = "cancelled in the shop"
@@ -48,15 +49,24 @@ class Item(Open):
     fulfillable_quantity: int | None = None
     fulfillment_status: str | None = None
     price: Decimal
+    gift_card: bool | None = None
     requires_shipping: bool | None = None
 
     @property
     def shipped(self) -> bool:
-        return self.requires_shipping is not False and self.fulfillment_status != "not_eligible"
+        needed = not self.gift_card if self.requires_shipping is None else self.requires_shipping
+        return needed and self.fulfillment_status != "not_eligible"
+
+
+class Allocation(Open):
+    """A part of a discount, of one line."""
+
+    amount: Decimal
 
 
 class ShippingLine(Open):
     price: Decimal
+    discount_allocations: tuple[Allocation, ...] = ()
     code: str | None = None
     delivery_category: str | None = None
     is_removed: bool = False
@@ -100,13 +110,33 @@ class RefundedItem(Open):
 
 
 class Adjustment(Open):
+    """What a refund changes besides units, without its tax; negative if it is given back."""
+
     kind: str | None = None
     amount: Decimal = NOTHING
+    tax_amount: Decimal | None = None
+
+
+class Transaction(Open):
+    kind: str | None = None
+    status: str | None = None
+    amount: Decimal = NOTHING
+    currency: str | None = None
 
 
 class Refund(Open):
     refund_line_items: tuple[RefundedItem, ...] = ()
     order_adjustments: tuple[Adjustment, ...] = ()
+    transactions: tuple[Transaction, ...] = ()
+
+    @property
+    def is_money_alone(self) -> bool:
+        return not self.refund_line_items and not self.order_adjustments
+
+    def money(self, currency: str) -> Decimal:
+        """Return what the provider gave back."""
+        done = (one for one in self.transactions if (one.kind, one.status) == ("refund", "success"))
+        return sum((one.amount for one in done if one.currency in (None, currency)), NOTHING)
 
 
 class RefundSent(Refund):
@@ -205,7 +235,8 @@ class ShopifyOrder(Open):
     def tax_now(self) -> Decimal:
         if self.current_total_tax is not None:
             return self.current_total_tax
-        return (self.total_tax or NOTHING) - sum((item.total_tax or NOTHING for item in self.refunded_items), NOTHING)
+        left = (self.total_tax or NOTHING) - sum((item.total_tax or NOTHING for item in self.refunded_items), NOTHING)
+        return left + sum((one.tax_amount or NOTHING for one in self.adjustments), NOTHING)
 
     @property
     def discounts_now(self) -> Decimal:
@@ -223,14 +254,34 @@ class ShopifyOrder(Open):
     def shipping_now(self) -> Decimal:
         if self.current_shipping_price_set is not None:
             return self.current_shipping_price_set.shop_money.amount
-        given_back = sum(
-            abs(adjusted.amount)
-            for refund in self.refunds
-            for adjusted in refund.order_adjustments
-            if adjusted.kind == "shipping_refund"
-        )
         asked = sum((line.price for line in self.shipping_lines if not line.is_removed), NOTHING)
-        return max(asked - given_back, NOTHING)
+        return max(asked - abs(self._adjusted(of_shipping=True)), NOTHING)
+
+    @property
+    def shipping_discounts(self) -> Decimal:
+        """The discounts of shipping, which newer versions take from its current price and count as discounts, too."""
+        lines = (line for line in self.shipping_lines if not line.is_removed)
+        return sum((part.amount for line in lines for part in line.discount_allocations), NOTHING)
+
+    @property
+    def given_back_besides(self) -> Decimal:
+        """What was given back besides units and shipping, where the current total does not say it; negative if it was
+        less than the price of the units.
+        """
+        if self.current_total_price is not None:
+            return NOTHING
+        money = sum((refund.money(self.currency) for refund in self.refunds if refund.is_money_alone), NOTHING)
+        return money - self._adjusted(of_shipping=False)
+
+    def _adjusted(self, *, of_shipping: bool) -> Decimal:
+        found = [one for one in self.adjustments if (one.kind == SHIPPING_REFUND) is of_shipping]
+        taxes = sum((one.tax_amount or NOTHING for one in found), NOTHING) if self.taxes_included else NOTHING
+        return taxes + sum((one.amount for one in found), NOTHING)
+
+    @property
+    def adjustments(self) -> Iterator[Adjustment]:
+        for refund in self.refunds:
+            yield from refund.order_adjustments
 
     @property
     def refunded_items(self) -> Iterator[RefundedItem]:
@@ -264,6 +315,11 @@ class ShopifyOrder(Open):
     def goods(self) -> list[Item]:
         """The lines that are shipped and have units left."""
         return [item for item in self.line_items if item.shipped and self.left(item)]
+
+    @property
+    def is_emptied(self) -> bool:
+        """Return whether the order had lines that are shipped, and none of them has units left."""
+        return not self.goods and any(item.shipped and item.quantity for item in self.line_items)
 
     @property
     def ended(self) -> str | None:

@@ -86,10 +86,10 @@ def update_parser(channel: str) -> Parsed:
         if order.status in OVER:
             return _cancelled(order, channel)
         if order.status == FAILED:
-            return HoldOrder(
-                order_id=order_id_of(channel, str(order.id)), kind="manual", note="its payment failed in the shop"
-            )
+            return _held(order, channel, "its payment failed in the shop")
         order.check_units_known()
+        if not order.goods:
+            return _held(order, channel, "no line with units is left of it in the shop")
         if order.modified is None:
             raise BadInput(
                 Input.NOT_DATED, f"order {order.id} does not say when it changed; send date_modified_gmt with it"
@@ -162,6 +162,10 @@ def _over(order: WooOrder, channel: str) -> PlaceOrder | CancelOrder:
     except BadInput:
         return _cancelled(order, channel)
     return placed.model_copy(update={"cancelled": _reason(order), "fulfilled": (), "revision": None})
+
+
+def _held(order: WooOrder, channel: str, note: str) -> HoldOrder:
+    return HoldOrder(order_id=order_id_of(channel, str(order.id)), kind="manual", note=note)
 
 
 def _cancelled(order: WooOrder, channel: str) -> CancelOrder:

@@ -101,6 +101,11 @@ class Input(InputProblem):
         "A text contains the character NUL.",
         "Leave the character out and send the message again.",
     )
+    OTHER_ACCOUNT = (
+        "other_account",
+        "A callback of a payment provider is about another account's money.",
+        "Let the provider send events of your own account only.",
+    )
     OTHER_CHANNEL = (
         "other_channel",
         "The message names a channel that does not write to this topic.",

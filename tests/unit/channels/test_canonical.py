@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -172,6 +173,24 @@ def test_numbers_beyond_what_a_database_keeps_are_refused(changes: dict[str, Any
 def test_the_greatest_numbers_are_taken() -> None:
     line = LINE | {"quantity": LINE_UNITS_MAX, "unit_price_minor": AMOUNT_MINOR_MAX // LINE_UNITS_MAX}
     assert parse(json.dumps(ORDER | {"lines": [line]})).demand == {"mug": LINE_UNITS_MAX}
+
+
+@pytest.mark.parametrize("written", ["20260105", "2026", "0", "-5", "1767601800", "1767601800.5", 1767601800, ""])
+def test_a_number_is_no_time_though_seconds_since_1970_could_be_read_of_it(written: str | int) -> None:
+    with pytest.raises(BadInput, match="placed_at: a date with its time and offset is expected|valid datetime"):
+        read(json.dumps(ORDER | {"placed_at": written}))
+
+
+@pytest.mark.parametrize("written", ["2026-01-05T09:30:00+01:00", "2026-01-05t08:30z", "2026-01-05 14:15:00+05:45"])
+def test_a_time_is_read_as_the_standards_write_it(written: str) -> None:
+    at = read(json.dumps(ORDER | {"placed_at": written}))
+    assert isinstance(at, PlaceOrder)
+    assert at.placed_at.astimezone(UTC) == datetime(2026, 1, 5, 8, 30, tzinfo=UTC)
+
+
+def test_a_time_that_is_none_says_what_of_it_is_wrong() -> None:
+    with pytest.raises(BadInput, match="hour value is outside expected range"):
+        read(json.dumps(ORDER | {"placed_at": "2026-01-05T24:00:00Z"}))
 
 
 def test_a_nul_character_is_refused() -> None:

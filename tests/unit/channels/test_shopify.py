@@ -135,6 +135,12 @@ def test_goods_that_are_not_shipped_are_charged_and_not_stocked() -> None:
     assert (order.shipping_minor, order.total_minor) == (5000, 6000)
 
 
+def test_a_gift_card_is_shipped_only_if_the_shop_says_so() -> None:
+    unstated = {name: value for name, value in item(2, gift_card=True).items() if name != "requires_shipping"}
+    assert parse(payload("20.00", line_items=[item(), unstated])).demand == {"SKU-1": 1}
+    assert parse(payload("20.00", line_items=[item(), item(2, gift_card=True)])).demand == {"SKU-1": 1, "SKU-2": 1}
+
+
 def test_an_order_of_nothing_but_gift_cards_needs_nothing_from_here() -> None:
     assert refusal(payload(line_items=[item(requires_shipping=False)])).reason == "nothing_to_ship"
     assert refusal(payload(line_items=[])).reason == "nothing_to_ship"
@@ -387,6 +393,60 @@ def test_money_that_went_back_without_units_is_not_charged() -> None:
     assert (order.demand, order.total_minor, order.discount_minor) == ({"SKU-1": 1}, 750, 250)
 
 
+def money(amount: str) -> dict[str, Any]:
+    return {"shop_money": {"amount": amount, "currency_code": "EUR"}}
+
+
+@pytest.mark.parametrize(("off", "stated"), [("5.00", "0.00"), ("2.50", "2.50"), ("2.50", "5.00")])
+def test_a_discount_of_shipping_counts_once_whether_its_price_is_stated_before_it_or_after(
+    off: str, stated: str
+) -> None:
+    line = {"price": "5.00", "discounted_price": stated, "discount_allocations": [{"amount": off}]}
+    total = str(Decimal(15) - Decimal(off))
+    now = {"current_total_price": total, "current_total_discounts": off, "current_shipping_price_set": money(stated)}
+    order = parse(payload(total, shipping_lines=[line], total_discounts=off, **now))
+    assert (order.shipping_minor, order.discount_minor) == (500, to_minor(off, "EUR"))
+    assert order.total_minor == to_minor(total, "EUR")
+    older = parse(payload(total, shipping_lines=[line], total_discounts=off))
+    assert older.total_minor == order.total_minor
+
+
+def test_a_discount_of_shipping_explains_no_other_total() -> None:
+    line = {"price": "5.00", "discount_allocations": [{"amount": "5.00"}]}
+    now = {"current_total_price": "11.00", "current_shipping_price_set": money("0.00")}
+    assert refusal(payload("11.00", shipping_lines=[line], total_discounts="5.00", **now)).reason == "total_mismatch"
+
+
+WITHHELD = {"refund_line_items": [{"line_item_id": 1, "quantity": 1, "restock_type": "cancel"}]}
+
+
+@pytest.mark.parametrize(
+    ("given_back", "total_minor"),
+    [
+        ({"order_adjustments": [{"kind": "refund_discrepancy", "amount": "-3.00"}]}, 2200),
+        ({"transactions": [{"kind": "refund", "status": "success", "amount": "3.00", "currency": "EUR"}]}, 2200),
+        ({"transactions": [{"kind": "refund", "status": "failure", "amount": "3.00"}]}, 2500),
+        ({"transactions": [{"kind": "refund", "status": "success", "amount": "3.00", "currency": "USD"}]}, 2500),
+        ({"order_adjustments": [{"kind": "shipping_refund", "amount": "-4.20", "tax_amount": "-0.80"}]}, 2000),
+        (WITHHELD | {"order_adjustments": [{"kind": "refund_discrepancy", "amount": "2.00"}]}, 1700),
+    ],
+)
+def test_older_versions_say_with_a_refund_what_was_given_back_besides_units(
+    given_back: dict[str, Any], total_minor: int
+) -> None:
+    lines = [{name: value for name, value in item(quantity=2).items() if name != "current_quantity"}]
+    reported = refund(**{"order_adjustments": [], **given_back})
+    order = parse(payload("25.00", line_items=lines, shipping_lines=[{"price": "5.00"}], refunds=[reported]))
+    assert order.total_minor == total_minor
+
+
+def test_a_refund_of_shipping_gives_its_tax_back_too() -> None:
+    back = refund(order_adjustments=[{"kind": "shipping_refund", "amount": "-5.00", "tax_amount": "-0.95"}])
+    taxed = {"taxes_included": False, "total_tax": "2.85", "shipping_lines": [{"price": "5.00"}]}
+    order = parse(payload("17.85", refunds=[back], **taxed))
+    assert (order.shipping_minor, order.tax_minor, order.total_minor) == (0, 190, 1190)
+
+
 def test_a_unit_that_was_sent_and_came_back_is_none_that_was_sent() -> None:
     line = {name: value for name, value in item(quantity=2).items() if name != "current_quantity"}
     back = refund({"line_item_id": 1, "quantity": 1, "restock_type": "return"})
@@ -532,6 +592,16 @@ def test_an_update_of_a_cancelled_order_or_of_one_without_units_is_a_cancellatio
     nothing_left = updated("0.00", line_items=[item(current_quantity=0)])
     assert parse_updated(nothing_left) == off.model_copy(update={"reason": REASON_UNSAID})
     assert parse_cancelled(payload(cancel_reason="customer")) == off
+
+
+def test_an_update_that_leaves_nothing_to_ship_and_something_to_charge_holds_the_order() -> None:
+    card = item(2, price="50.00", requires_shipping=False)
+    held = parse_updated(updated("50.00", line_items=[item(current_quantity=0), card]))
+    assert isinstance(held, HoldOrder)
+    assert (held.order_id, held.kind) == (order_id_of("shopify", "4711"), "manual")
+    assert isinstance(parse_updated(updated("60.00", line_items=[item(), card])), AmendOrder)
+    with pytest.raises(BadInput, match="nothing_to_ship"):
+        parse_updated(updated("50.00", line_items=[card]))
 
 
 def test_an_update_that_does_not_add_up_or_has_no_date_is_refused() -> None:

@@ -158,6 +158,14 @@ def test_what_failed_is_not_placed_and_is_held_where_it_is_known() -> None:
     assert held.order_id == order_id_of("woocommerce", "4711")
 
 
+def test_an_update_of_which_no_goods_are_left_holds_the_order() -> None:
+    emptied = payload("5.00", line_items=[], fee_lines=[{"total": "5.00"}])
+    held = DIALECTS["woocommerce_updated"](emptied)
+    assert isinstance(held, HoldOrder)
+    assert held.order_id == order_id_of("woocommerce", "4711")
+    assert refusal(emptied).reason == "nothing_to_ship"
+
+
 @pytest.mark.parametrize("dialect", ["woocommerce", "woocommerce_updated"])
 def test_drafts_are_skipped_and_unknown_states_refused(dialect: str) -> None:
     with pytest.raises(Skipped):

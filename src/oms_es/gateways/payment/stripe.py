@@ -6,7 +6,8 @@ Decides  nothing. The `metadata` of an object name its payment, and its capture 
          `capture_id` or `refund_id`; the requests that made it set them. Objects made in the dashboard have no such
          metadata, and disputes never have: these belong to the payment whose intent or charge they name. Several
          events report one effect under one reference, so that it is recorded once. Amounts are Stripe's, converted
-         to minor units of ISO 4217 (stripe_amounts.py).
+         to minor units of ISO 4217 (stripe_amounts.py). Events of connected accounts are refused: their holders write
+         any metadata, and would pay our orders with it.
 """
 
 from __future__ import annotations
@@ -133,6 +134,12 @@ def parse_event(payload: bytes) -> Command:
     try:
         event = Webhook.model_validate_json(payload)
         shape, read = _reader_of(event.type)
+        if event.account is not None:
+            raise BadInput(
+                Input.OTHER_ACCOUNT,
+                "it is an event of a connected account, whose money is not ours; "
+                "let the webhook send events of your own account only",
+            )
         try:
             return read(shape.model_validate(event.data.object), event.type)
         except ValidationError as error:

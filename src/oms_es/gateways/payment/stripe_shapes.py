@@ -101,6 +101,9 @@ class Content(Open):
 
 
 class Webhook(Open):
+    """An event. `account` names a connected account, and is missing for events of the webhook's own account."""
+
     object: Literal["event"] = "event"
+    account: str | None = None
     type: Name
     data: Content

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 from unicodedata import normalize
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints, TypeAdapter
 
 from oms_es.door import AtTheDoor
 from oms_es.schemas.values.cards import has_card_number, looks_like_a_card_number, masked
@@ -206,9 +206,23 @@ def _within_the_calendar(moment: datetime) -> datetime:
     return moment
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(expressible), AtTheDoor(_within_the_calendar)]
-"""A point in time with its offset; one without an offset is refused. An offset of 16 hours and more is converted to
-UTC."""
+WRITTEN = TypeAdapter(AwareDatetime)
+
+
+def _as_written(value: object) -> object:
+    """Return the value, a text as its time. Raise ValueError for a number: "20260105" means a day, and would be read as
+    seconds since 1970.
+    """
+    if isinstance(value, int | float) or (isinstance(value, str) and ":" not in value):
+        raise ValueError("a date with its time and offset is expected, such as 2026-01-05T09:30:00+01:00")
+    return WRITTEN.validate_strings(value, strict=True) if isinstance(value, str) else value
+
+
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_as_written), AfterValidator(expressible), AtTheDoor(_within_the_calendar)
+]
+"""A point in time with its offset; one without an offset, or a number of seconds, is refused. An offset of 16 hours and
+more is converted to UTC."""
 
 AmountMinor = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
 """Money in minor units of its currency (cents, yen, fils): never a fraction, never a float."""

@@ -283,6 +283,16 @@ def test_what_is_not_known_or_makes_no_sense_says_what_to_do() -> None:
         assert refusal(nonsense).reason == "bad_callback"
 
 
+def test_an_event_of_a_connected_account_pays_for_nothing_whatever_its_metadata_name() -> None:
+    ours = event("payment_intent.succeeded", TAKEN)
+    assert isinstance(parse_event(ours), p.RecordReport)
+    theirs = json.dumps(json.loads(ours) | {"account": "acct_1"}).encode()
+    assert refusal(theirs).reason == "other_account"
+    skipped = json.loads(event("payout.paid", {"id": "po_1"})) | {"account": "acct_1"}
+    with pytest.raises(Skipped):
+        parse_event(json.dumps(skipped).encode())
+
+
 def test_a_card_number_in_the_place_of_a_reference_is_refused_and_not_repeated() -> None:
     for metadata in (OURS, {}):
         refused = refusal(
