@@ -287,7 +287,10 @@ class EmbeddedPostgres:
         log.debug("embedded_postgres_started", cluster=str(self.cluster))
 
     def _stop_server(self) -> None:
-        """Stop the server. It is no error if none runs: it may have been killed."""
+        """Stop the server. It is no error if none runs: it may have been killed, or ended while its cluster was made,
+        which then holds the lock."""
+        if not self.cluster.exists():
+            return
         stopped, said = True, ""
         if self._server_lives():
             stopped, said = self._pg_ctl("stop", STOP_SECONDS_MAX, "--mode", "fast")

@@ -48,7 +48,7 @@ class Database(NamedTuple):
 def database(settings: Settings, part: Part) -> Iterator[Database]:
     """Open the database of the settings. Raise NoDatabase, EngineRunning or EmbeddedError."""
     if settings.database_url:
-        yield Database(_checked(settings.database_url), "the server of OMS_DATABASE_URL", alone=False)
+        yield Database(checked(settings.database_url), "the server of OMS_DATABASE_URL", alone=False)
         return
     home = settings.home or default_home()
     if part == "reader" and not (home / "password").exists():
@@ -66,13 +66,13 @@ def engine_of(settings: Settings) -> str | None:
     return None if settings.database_url else engine_pid(settings.home or default_home())
 
 
-def _checked(url: str) -> str:
+def checked(url: str, setting: str = "OMS_DATABASE_URL") -> str:
     """Return the URL, or raise NoDatabase without repeating the URL: it may contain a password."""
     try:
         conninfo_to_dict(url)
     except ProgrammingError:
         raise NoDatabase(
-            "OMS_DATABASE_URL is no connection string; write it as postgresql://user@host:5432/database"
+            f"{setting} is no connection string; write it as postgresql://user@host:5432/database"
         ) from None
     return url
 

@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from oms_es.cli.main import main
 from oms_es.exit_codes import Code
 
-OMS = (sys.executable, "-c", "import sys; from oms_es.cli.main import main; sys.exit(main())")
+OMS = (sys.executable, "-m", "oms_es")
 Said = tuple[int, str, str]
 DOCUMENT = "a\n" * 200
 CASES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -84,6 +84,35 @@ def test_a_database_that_cannot_be_had_is_said_without_its_password(
     assert (code, out) == (expected, ""), err
     assert not any(word in err for word in ("unexpected", "Traceback", "secret"))
     assert "OMS_DATABASE_URL" in err
+
+
+@pytest.mark.parametrize("url", ["postgresql://nobody:secret@127.0.0.1:1/x", "nonsense"])
+def test_a_login_for_queries_that_is_not_let_in_is_said_by_its_own_setting(
+    reported: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("OMS_SQL_DATABASE_URL", url)
+    code, out, err = reported("sql", "SELECT 1")
+    assert (code, out, err.count("\n")) == (Code.NO_DATABASE, "", 1)
+    assert "OMS_SQL_DATABASE_URL" in err
+    assert not any(word in err for word in (" OMS_DATABASE_URL", "unexpected", "secret"))
+
+
+INTERRUPTED_IMPORT = """
+import builtins, signal
+real = builtins.__import__
+def importing(name, *rest, **more):
+    if name == "typer":
+        signal.raise_signal(signal.SIGINT)
+    return real(name, *rest, **more)
+builtins.__import__ = importing
+from oms_es.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_ends_the_command_without_a_traceback_also_while_it_is_imported() -> None:
+    ended = subprocess.run([sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (128 + signal.SIGINT, b"", b"")
 
 
 def test_a_pool_that_waited_says_why_no_one_let_it_in(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -21,7 +22,7 @@ import pytest
 
 from conftest import reachable_directory
 from oms_es.database import binaries, directories, embedded
-from oms_es.database.directories import EmbeddedError, EngineRunning, default_home
+from oms_es.database.directories import EmbeddedError, EngineRunning, Lock, default_home
 from oms_es.database.embedded import EmbeddedPostgres
 
 PATIENCE_SECONDS = 30.0
@@ -235,6 +236,18 @@ def test_a_kill_during_initdb_leaves_nothing_half(directory: Path) -> None:
     with EmbeddedPostgres(home).open(exclusive=True) as database:
         assert answer(database.url) == 1
     assert list(home.glob("initdb-*")) == []
+
+
+def test_what_is_ended_while_its_cluster_is_made_has_no_server_to_stop(directory: Path) -> None:
+    """initdb, which goes on for a moment, inherited the lock of the server."""
+    server = EmbeddedPostgres(directory)
+    server.place.mkdir(parents=True, exist_ok=True)
+    making = Lock(server.place / "server.lock")
+    assert making.take(fcntl.LOCK_EX)
+    try:
+        server._stop_server()
+    finally:
+        making.drop()
 
 
 def test_many_at_once_start_one_server(directory: Path) -> None:

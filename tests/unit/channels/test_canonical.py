@@ -177,7 +177,7 @@ def test_the_greatest_numbers_are_taken() -> None:
 
 @pytest.mark.parametrize("written", ["20260105", "2026", "0", "-5", "1767601800", "1767601800.5", 1767601800, ""])
 def test_a_number_is_no_time_though_seconds_since_1970_could_be_read_of_it(written: str | int) -> None:
-    with pytest.raises(BadInput, match="placed_at: a date with its time and offset is expected|valid datetime"):
+    with pytest.raises(BadInput, match=r"placed_at: (a date with its time|Input should be a valid datetime)"):
         read(json.dumps(ORDER | {"placed_at": written}))
 
 

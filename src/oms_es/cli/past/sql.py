@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from psycopg import OperationalError
 from pydantic_core import to_json
 
 from oms_es import rendering as display
 from oms_es.app import PROJECTIONS
 from oms_es.cli.terminal import say, set_up
-from oms_es.database.selection import database
+from oms_es.database.selection import NoDatabase, checked, database
 from oms_es.http.reading.tables import OF_PEOPLE
 from oms_es.reports import queries
 from oms_es.reports.querying import database as of_database
@@ -23,6 +24,7 @@ from oms_es.store import schema
 from oms_es.written_files import write_file
 
 ROWS, SECONDS = 1_000, 30
+SETTING = "OMS_SQL_DATABASE_URL"
 OF_PAYERS = ("statements", "statement_lines")
 """Tables with account numbers and texts of payers; over HTTP they need the scope `finance:read`."""
 Format = Literal["table", "csv", "json", "parquet"]
@@ -74,7 +76,10 @@ def _of_database(statement: str, bounds: Bounds, *, personal: bool) -> Found:
             raise typer.BadParameter(
                 "the login of OMS_SQL_DATABASE_URL reads what it may read; leave --personal out, or grant it more"
             )
-        return of_database.ask_as(settings.sql_database_url, statement, bounds)
+        try:
+            return of_database.ask_as(checked(settings.sql_database_url, SETTING), statement, bounds)
+        except OperationalError as error:
+            raise NoDatabase(f"the database does not answer: {error}; correct {SETTING}") from None
     tables = [one.name for one in PROJECTIONS if personal or one.name not in (*OF_PEOPLE, *OF_PAYERS)]
     with database(settings, "reader") as place:
         with queries.reading(place.url) as connection:

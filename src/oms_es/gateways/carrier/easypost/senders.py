@@ -40,12 +40,15 @@ class Sender(BaseModel):
 SENDERS = TypeAdapter(dict[LocationId, Sender])
 
 
+HINT = "name the file of the senders, by location, with OMS_EASYPOST_SENDERS_FILE"
+
+
 def senders_in(path: Path) -> Mapping[str, Sender]:
     """Return the senders in the file, by location. Raise BadSenders."""
     try:
         with path.open("rb") as file:
             return SENDERS.validate_json(file.read(FILE_BYTES_MAX))
     except OSError as error:
-        raise BadSenders(f"{path} cannot be read ({type(error).__name__})") from None
+        raise BadSenders(f"{path} cannot be read: {error.strerror}; {HINT}") from None
     except ValidationError as error:
-        raise BadSenders(f"{path}: {problems(error, whole='file')}") from None
+        raise BadSenders(f"{path}: {problems(error, whole='file')}; {HINT}") from None
