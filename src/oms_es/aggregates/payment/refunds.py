@@ -1,4 +1,7 @@
-"""Money that goes back: voided, refunded, or taken back by a bank. Part of the payment's decider."""
+"""Money that goes back: voided, refunded, or taken back by a bank. Part of the payment's decider.
+
+Invariant: refunded + being refunded + lost in disputes <= captured, and each void, refund and dispute counts once.
+"""
 
 from __future__ import annotations
 
