@@ -1,7 +1,7 @@
 """An order is placed, or its channel reports something about it before it comes.
 
-Invariant: an order is placed once. Sent again with other content it becomes a conflict, for a person to settle. What was
-reported before it came is applied when it is placed.
+Invariant: an order is placed once. Sent again with other content it becomes a conflict, for a person to settle. What
+was reported before it came is applied when it is placed.
 """
 
 from __future__ import annotations
