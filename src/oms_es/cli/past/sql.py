@@ -80,11 +80,14 @@ def _of_database(statement: str, bounds: Bounds, *, personal: bool) -> Found:
             return of_database.ask_as(checked(settings.sql_database_url, SETTING), statement, bounds)
         except OperationalError as error:
             raise NoDatabase(f"the database does not answer: {error}; correct {SETTING}") from None
-    tables = [one.name for one in PROJECTIONS if personal or one.name not in (*OF_PEOPLE, *OF_PAYERS)]
+    withheld = () if personal else (*OF_PEOPLE, *OF_PAYERS)
+    tables = [one.name for one in PROJECTIONS if one.name not in withheld]
     with database(settings, "reader") as place:
         with queries.reading(place.url) as connection:
             schema.require(connection, PROJECTIONS)
-        return of_database.ask(place.url, statement, tables, bounds, is_ours=not settings.database_url)
+        return of_database.ask(
+            place.url, statement, tables, bounds, withheld=withheld, is_ours=not settings.database_url
+        )
 
 
 def _give(answer: Found, format: Format, output: Path | None) -> None:  # noqa: A002 - as the option is called

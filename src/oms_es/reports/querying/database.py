@@ -7,6 +7,7 @@ one query and no other statement: it is declared as a cursor, in a read-only tra
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -45,17 +46,25 @@ CURSOR = b"DECLARE asked NO SCROLL CURSOR FOR "
 MAY_MAKE_LOGINS = "SELECT rolsuper OR rolcreaterole AS may FROM pg_roles WHERE rolname = current_user"
 
 
-def ask(database_url: str, statement: str, tables: Collection[str], bounds: Bounds, *, is_ours: bool = False) -> Found:
+def ask(
+    database_url: str,
+    statement: str,
+    tables: Collection[str],
+    bounds: Bounds,
+    *,
+    withheld: Collection[str] = (),
+    is_ours: bool = False,
+) -> Found:
     """Run the query by a login that is made for it, and may read these tables.
 
-    Raise BadStatement if it fails. `is_ours`: the server is the embedded one, where advisory locks belong to the
-    engine.
+    Raise BadStatement if it fails. `withheld`: tables that only `--personal` allows. `is_ours`: the server is the
+    embedded one, where advisory locks belong to the engine.
     """
     statement = checked(statement)
     with psycopg.connect(database_url, autocommit=True) as owner, _login(owner, tables, bounds) as (name, password):
         if is_ours:
             _keep_locks(owner, name)
-        return _asked(make_conninfo(database_url, user=name, password=password), statement, bounds)
+        return _asked(make_conninfo(database_url, user=name, password=password), statement, bounds, withheld)
 
 
 def ask_as(reader_url: str, statement: str, bounds: Bounds) -> Found:
@@ -133,7 +142,7 @@ def _drop(owner: psycopg.Connection[Any], name: str) -> None:
     owner.execute(SQL("DROP ROLE {}").format(Identifier(name)))
 
 
-def _asked(url: str, statement: str, bounds: Bounds) -> Found:
+def _asked(url: str, statement: str, bounds: Bounds, withheld: Collection[str] = ()) -> Found:
     """Run the query. Raise BadStatement if it fails or takes too long."""
     with psycopg.connect(url, autocommit=True) as reader:
         try:
@@ -141,6 +150,9 @@ def _asked(url: str, statement: str, bounds: Bounds) -> Found:
         except errors.QueryCanceled:
             raise BadStatement(f"it took longer than {bounds.seconds} s; ask for less, or give --seconds") from None
         except errors.InsufficientPrivilege as error:
+            denied = set(re.findall(r"\w+", _first(error))) & set(withheld)
+            if denied:
+                raise BadStatement(f"{denied.pop()} has personal data: give --personal to read it") from None
             raise BadStatement(f"{_first(error)}: read models are read, and nothing else") from None
         except psycopg.DataError as error:
             hint = "" if error.sqlstate else "; cast it to text"
