@@ -47,9 +47,32 @@ class LazyCommands(MutableMapping[str, Any]):
         return name in self._makers
 
 
+class Group(TyperGroup):
+    """A group of commands that names the command meant where a person took `order` for `orders`, or the reverse."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except typer.TyperException as error:
+            meant = _meant(ctx, args[0])
+            if meant:
+                error.message = f"No such command {args[0]!r}; there is `oms-es {meant}`."
+            raise
+
+
+def _meant(ctx: Any, command: str) -> str:
+    """Return the command of this name in the group that is called as this one is, in the plural or the singular."""
+    program = getattr(ctx.parent, "command", None)
+    for other in (f"{ctx.info_name}s", ctx.info_name.removesuffix("s")):
+        group = getattr(program, "commands", {}).get(other)
+        if other != ctx.info_name and command in getattr(group, "commands", ()):
+            return f"{other} {command}"
+    return ""
+
+
 def group_of(makers: Mapping[str, Callable[[], Any]], *, text: str | None, hidden: bool = False) -> TyperGroup:
     """Return a group of commands that prints its help when no command is given."""
-    group = TyperGroup(help=text, no_args_is_help=True, hidden=hidden, rich_markup_mode=None)
+    group = Group(help=text, no_args_is_help=True, hidden=hidden, rich_markup_mode=None)
     group.commands = LazyCommands(makers)
     return group
 
@@ -66,6 +89,7 @@ def imported(place: str) -> Callable[[], Any]:
         if not isinstance(found, typer.Typer):
             return command_of(found)
         found.rich_markup_mode = None
+        found.info.cls = Group
         return typer.main.get_group(found)
 
     return make

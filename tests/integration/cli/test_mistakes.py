@@ -22,6 +22,8 @@ DOCUMENT = "a\n" * 200
 CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "no such command": (("ordr",), "Did you mean 'order'"),
     "no such verb": (("order", "splitt"), "Did you mean 'split'"),
+    "a verb of the plural": (("order", "list"), "there is `oms-es orders list`"),
+    "a verb of the singular": (("orders", "show", "web/1"), "there is `oms-es order show`"),
     "no such option": (("orders", "list", "--limt", "3"), "--limit"),
     "an argument is missing": (("order", "show"), "oms-es order show --help"),
     "no file": (("orders", "import", "nowhere"), "nowhere cannot be read"),
