@@ -21,18 +21,13 @@ from functools import partial
 bytes_of = partial(base64.b64decode, validate=True)
 
 
-class Bad(Exception):
-    """Why the proof proves nothing."""
-
-
 def need(holds, why):
     if not holds:
-        raise Bad(why)
+        raise ValueError(why)
 
 
 # --- Ed25519, RFC 8032, section 5.1.7; points are (X, Y, Z, T) with x = X/Z, y = Y/Z, xy = T/Z ---
-P = 2**255 - 19
-L = 2**252 + 27742317777372353535851937790883648493
+P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
 
 
@@ -46,9 +41,7 @@ def add(a, b):
 def times(n, point):
     found = (0, 1, 1, 0)
     while n:
-        if n & 1:
-            found = add(found, point)
-        point, n = add(point, point), n >> 1
+        found, point, n = add(found, point) if n & 1 else found, add(point, point), n >> 1
     return found
 
 
@@ -123,8 +116,7 @@ def key_of(text):
 
 
 def has_signed(key, body, lines):
-    name, hashed, kind, public = key
-    found = False
+    (name, hashed, kind, public), found = key, False
     for line in lines:
         dash, its_name, signature = line.split(" ")
         need(dash == "—", "a line of a signature is not one")
@@ -152,8 +144,11 @@ def checkpoint_of(note, keys, witnesses):
 
 
 # --- The proof ---
-def entry_of(event):
+def entry_of(event, recorded):
     digest, kind = hashlib.sha256(event["state"].encode()).digest(), event["type"].encode()
+    if "sealed" in event:
+        need((event["position"], event["sealed"], digest.hex()) in recorded, "no record says that it was encrypted")
+        digest = bytes.fromhex(event["sealed"])
     head = struct.pack(">16sqq32sI", b"oms-es/event/v1\n", event["position"], event["version"], digest, len(kind))
     return head + kind + event["stream"].encode()
 
@@ -163,8 +158,12 @@ def check(proof, keys, witnesses):
     origin, size, root = checkpoint_of(proof["checkpoint"], keys, witnesses)
     places = [event["index"] for event in proof["events"]]
     need(places == sorted(set(places)), "the events are not in the order of the log")
+    # a record names events that were encrypted once they were sealed: the digests of their bytes before and now
+    records = [event for event in proof["events"] if event["stream"] == "encryption-log" and "sealed" not in event]
+    named = [one for record in records for one in json.loads(record["state"])["event"]["events"]]
+    recorded = {(one["position"], one["before"], one["after"]) for one in named}
     for event in proof["events"]:
-        leaf, path = hashlib.sha256(b"\0" + entry_of(event)).digest(), [bytes_of(part) for part in event["path"]]
+        leaf, path = hashlib.sha256(b"\0" + entry_of(event, recorded)).digest(), list(map(bytes_of, event["path"]))
         holds = 0 <= event["index"] < size and climb(event["index"], size - 1, leaf, leaf, path)[1] == root
         need(holds, f"the event at {event['position']}, or its place, is not what was signed")
     said = [f"{origin}: {len(places)} events are in the log of {size} events that the key has signed"]
@@ -186,11 +185,12 @@ def main():
         with open(asked.file, encoding="utf-8") as file:
             proof = json.load(file)
         said = check(proof, [key_of(key) for key in asked.key], [key_of(key) for key in asked.witness])
-    except (Bad, OSError, KeyError, TypeError, AttributeError, ValueError, struct.error) as why:
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, struct.error) as why:
         print(f"NOT PROVED: {why}", file=sys.stderr)
         return 6
     for event in proof["events"]:
-        print(f"{event['position']:>10} {event['type']:<32} {event['stream']} {event['version']}")
+        later = " (encrypted later, as a record here says)" if "sealed" in event else ""
+        print(f"{event['position']:>10} {event['type']:<32} {event['stream']} {event['version']}{later}")
     print("\n".join(said))
     return 0
 

@@ -29,6 +29,8 @@ C_GRACE = Customer(customer_id="c-1906", email="grace@navy.example", language="e
 SAID = ("Lovelace", "James's", "SW1Y", "c-1815", "analytical", "20 7946", "ring twice", "wants it wrapped")
 FIRST, SECOND, OF_GRACE = (order_id_of("web", number) for number in "123")
 
+NOTE = AddNote(order_id=FIRST, note_id="n", note_text="Ada Lovelace wants it wrapped")
+
 
 def order_of(address: Address, customer: Customer, number: str, sku: str = "A", quantity: int = 1) -> PlaceOrder:
     placed = an_order(number, (sku, quantity), notes=f"ring twice, {address.name}", customer=customer)
@@ -39,12 +41,16 @@ def order_of(address: Address, customer: Customer, number: str, sku: str = "A", 
 def engine_with_people(database_url: str, **options: Any) -> Iterator[Engine]:
     migrate(database_url, data_keys=[KEY])
     with Engine(database_url, **options) as engine:
-        stock = ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=9)
-        engine.submit("test", [OpenLocation(location="berlin", country="DE"), stock])
-        engine.submit("test", [order_of(ADA, C_ADA, "1"), order_of(ADA, C_ADA, "2"), order_of(GRACE, C_GRACE, "3")])
-        engine.submit("test", [AddNote(order_id=FIRST, note_id="n", note_text="Ada Lovelace wants it wrapped")])
-        engine.settle()
+        people_order(engine)
         yield engine
+
+
+def people_order(engine: Engine) -> None:
+    stock = ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=9)
+    engine.submit("test", [OpenLocation(location="berlin", country="DE"), stock])
+    engine.submit("test", [order_of(ADA, C_ADA, "1"), order_of(ADA, C_ADA, "2"), order_of(GRACE, C_GRACE, "3")])
+    engine.submit("test", [NOTE])
+    engine.settle()
 
 
 def rows_of(url: str, table: str) -> list[dict[str, Any]]:

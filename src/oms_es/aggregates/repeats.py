@@ -61,6 +61,7 @@ OWN_IDS: Mapping[type[Command], str] = {
 QUOTED_BEFORE = frozenset({"note_text"})
 """Fields that older events, from before encryption, contain in plain text; a repeat of their commands must still
 match."""
+NAMED: Mapping[str, type[Command]] = {command.__name__: command for command in OWN_IDS}
 FREE = frozenset({"now", "keep", "called"})
 """Fields that say when and how a command is sent, not what it asks for."""
 LITERAL_CHARACTERS_MAX = 40
@@ -73,6 +74,17 @@ def asked_of(command: Command) -> str:
     Personal fields appear as digests: their values are stored once, in their own fields.
     """
     return _stated(command, _personal_in(type(command)))
+
+
+def unquoted(asked: str) -> str:
+    """Return what `asked_of` says today of a command whose personal fields an older event quotes."""
+    name, _, content = asked.partition(" ")
+    kind = NAMED.get(name)
+    if kind is None:
+        return asked
+    stated: dict[str, Any] = from_json(content)
+    quoted = {field for field in _personal_in(kind) & stated.keys() if not _is_digest(stated[field])}
+    return f"{name} {to_json(stated | {one: _kept(stated[one], 0) for one in quoted}).decode()}" if quoted else asked
 
 
 def _stated(command: Command, unquoted: frozenset[str]) -> str:

@@ -31,6 +31,7 @@ NAMED: Mapping[str, Any] = {
 }
 """Values as a person would write them; others are `a`, the smallest number, or the first choice."""
 SHAPES: Mapping[str, Any] = {
+    "EncryptedEvent": {"position": 1, "before": "0" * 64, "after": "1" * 64},
     "RefundLine": {"line_id": "1", "quantity": 1},
     "LabelDocument": {"sha256": "0" * 64, "media_type": "application/pdf", "byte_count": 1},
 }

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from oms_es.app.privacy import encrypting
 from oms_es.app.rebuild import Rebuild, rebuild_together
 from oms_es.app.registry import DECIDERS, PROJECTIONS
 from oms_es.gateways.simulated import effects
@@ -33,7 +34,7 @@ from oms_es.store.documents import table as documents
 from oms_es.store.encoding.codec import Cause, Codec
 from oms_es.store.http import api_keys, link_keys, sessions, subscriptions, views, webhook_secrets
 from oms_es.store.http import tables as http_tables
-from oms_es.store.privacy import subject_keys
+from oms_es.store.privacy import encrypted_later, subject_keys
 from oms_es.store.privacy.subject_keys import SqlSubjectKeys
 from oms_es.store.privacy.wrapping import KEYRING
 from oms_es.store.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
@@ -73,9 +74,9 @@ def migrate(
     Safe to run again, also after an interruption, and from several processes at once; processes of an older version
     must be stopped first. Engines of this version may start while the log is sealed. `published`: read models whose
     rows are published on Kafka. `log_key`: signs checkpoints; without it, a key is made and stored in the database.
-    `data_keys`: with them, personal data is encrypted from now on.
+    `data_keys`: with them, personal data is encrypted from now on, and then where it was stored in the clear.
 
-    Raise NewerDatabase or NoLogKey.
+    Raise NewerDatabase, NoLogKey or NotEncrypted.
     """
     with psycopg.connect(database_url, autocommit=True) as connection, datastore_of(database_url) as datastore:
         connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
@@ -101,9 +102,13 @@ def migrate(
                 subject_keys.begin(connection, held[0])
         if payment_references.projection in stale or stored.schema < schema.SCHEMA_VERSION:
             _claim(connection, recorder)
+        if held:
+            encrypting.begin(recorder)
         schema.record(connection, PROJECTIONS)
         connection.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
         _seal(recorder, log_key, progress)
+        if held:
+            _encrypt(connection, recorder, log_key, progress)
 
 
 def _claim(connection: psycopg.Connection[Any], recorder: Recorder) -> None:
@@ -127,6 +132,16 @@ def _seal(recorder: Recorder, log_key: SignerKey | None, progress: RebuildProgre
     if sealer.has_more():
         shown = progress("the log's seal")
         sealer.seal_all(lambda position: shown(min(position, end), end))
+
+
+def _encrypt(
+    connection: psycopg.Connection[Any], recorder: Recorder, log_key: SignerKey | None, progress: RebuildProgress
+) -> None:
+    """Encrypt what was stored in the clear, one process at a time, and seal the records of it."""
+    connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+    if encrypting.encrypt_stored(recorder, progress("personal data in the clear")):
+        _seal(recorder, log_key, progress)
+    connection.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
 
 
 def _fold(
@@ -185,5 +200,6 @@ def _tables() -> Sequence[bytes]:
         subscriptions.CREATE,
         sealing_tables.CREATE,
         subject_keys.CREATE,
+        encrypted_later.CREATE,
     )
     return [statement.encode() for some in statements for statement in some]

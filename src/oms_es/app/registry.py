@@ -9,7 +9,7 @@ from oms_es import channels
 from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, routes, rules, serial
 from oms_es.aggregates.finance import account, invoice, reconciliation, seller, statement
 from oms_es.aggregates.operations import aside as put_aside
-from oms_es.aggregates.operations import connection, document, exception, subscription
+from oms_es.aggregates.operations import connection, document, encryption, exception, subscription
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.payment import decider as payment
 from oms_es.aggregates.payment import provider
@@ -118,6 +118,7 @@ DECIDERS: tuple[Decider[Any], ...] = (
     seller.decider,
     invoice.decider,
     document.decider,
+    encryption.decider,
 )
 
 CONSUMERS: tuple[Consumer, ...] = (

@@ -39,7 +39,11 @@ class StoredEvent(NamedTuple):
 
     @property
     def entry(self) -> bytes:
-        return entry(self.position, self.stream, self.version, self.type, self.digest)
+        return self.entry_of(self.digest)
+
+    def entry_of(self, digest: bytes) -> bytes:
+        """Return the entry of this event if its bytes had another digest."""
+        return entry(self.position, self.stream, self.version, self.type, digest)
 
 
 def entry(position: int, stream: str, version: int, kind: str, digest: bytes) -> bytes:

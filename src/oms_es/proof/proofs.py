@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from oms_es.proof import checkpoints, notes
 from oms_es.proof.checkpoints import Checkpoint
+from oms_es.proof.encryption import Encrypted, is_record, recorded_in
 from oms_es.proof.entries import StoredEvent
 from oms_es.proof.notes import VerifierKey
 from oms_es.proof.tree import BadProof, check_consistency, check_inclusion, leaf_hash
@@ -23,11 +24,17 @@ PROOF_BYTES_MAX = 256 * 1024 * 1024
 
 
 class ProvedEvent(NamedTuple):
-    """An event with its proof. `place`: the index of its entry in the tree, from 0."""
+    """An event with its proof. `place`: the index of its entry in the tree, from 0. `sealed`: the digest of its bytes
+    when it was sealed, if it was encrypted afterwards; the record of that is among the proved events."""
 
     event: StoredEvent
     place: int
     path: Sequence[bytes]
+    sealed: bytes | None = None
+
+    @property
+    def entry(self) -> bytes:
+        return self.event.entry if self.sealed is None else self.event.entry_of(self.sealed)
 
 
 class Older(NamedTuple):
@@ -47,11 +54,12 @@ class Proof(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """The result of a verified proof."""
+    """The result of a verified proof. `encrypted`: how many of the events were encrypted after they had been sealed."""
 
     checkpoint: Checkpoint
     older: Checkpoint | None
     events: Sequence[StoredEvent]
+    encrypted: int
 
 
 def check(proof: Proof, keys: Sequence[VerifierKey], witnesses: Sequence[VerifierKey] = ()) -> Checked:
@@ -64,10 +72,26 @@ def check(proof: Proof, keys: Sequence[VerifierKey], witnesses: Sequence[Verifie
             raise BadProof("the events are not in the order of the log, or one stands there twice")
         previous = one.place
         try:
-            check_inclusion(one.place, newest.size, leaf_hash(one.event.entry), one.path, newest.root)
+            check_inclusion(one.place, newest.size, leaf_hash(one.entry), one.path, newest.root)
         except BadProof as wrong:
             raise BadProof(f"position {one.event.position}, {one.event.type} in {one.event.stream}: {wrong}") from None
-    return Checked(newest, _older(proof.older, newest, keys), [one.event for one in proof.events])
+    encrypted = [one for one in proof.events if one.sealed is not None]
+    _check_recorded(encrypted, proof.events)
+    return Checked(newest, _older(proof.older, newest, keys), [one.event for one in proof.events], len(encrypted))
+
+
+def _check_recorded(encrypted: Sequence[ProvedEvent], proved: Sequence[ProvedEvent]) -> None:
+    """Raise BadProof unless a proved record names what each event was and is."""
+    if not encrypted:
+        return
+    records = [one.event for one in proved if is_record(one.event) and one.sealed is None]
+    try:
+        named = {(position, found) for event in records for position, found in recorded_in(event).events.items()}
+    except (ValueError, KeyError, TypeError) as wrong:
+        raise BadProof(f"a record of what was encrypted cannot be read: {wrong}") from None
+    for one in encrypted:
+        if (one.event.position, Encrypted(one.sealed or b"", one.event.digest)) not in named:
+            raise BadProof(f"position {one.event.position}: no record here says that it was encrypted as it stands")
 
 
 def _older(older: Older | None, newest: Checkpoint, keys: Sequence[VerifierKey]) -> Checkpoint | None:
@@ -96,6 +120,7 @@ def written(proof: Proof) -> str:
                 "state": one.event.state.decode(),
                 "index": one.place,
                 "path": [base64.b64encode(part).decode() for part in one.path],
+                **({} if one.sealed is None else {"sealed": one.sealed.hex()}),
             }
             for one in proof.events
         ],
@@ -154,4 +179,5 @@ def _event(one: Mapping[str, Any]) -> ProvedEvent:
         _text(one["type"]),
         _text(one["state"]).encode(),
     )
-    return ProvedEvent(event, _number(one["index"]), _path(one["path"]))
+    sealed = bytes.fromhex(_text(one["sealed"])) if "sealed" in one else None
+    return ProvedEvent(event, _number(one["index"]), _path(one["path"]), sealed)

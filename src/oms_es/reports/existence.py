@@ -29,6 +29,7 @@ from oms_es.schemas.finance.statement import RecordStatement
 from oms_es.schemas.operations.aside import PutReactionAside
 from oms_es.schemas.operations.connection import OpenConnection
 from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFields, RemoveDocument
+from oms_es.schemas.operations.encryption import RecordEncryption
 from oms_es.schemas.operations.exception import AssignException, OpenException, ResolveException, SnoozeException
 from oms_es.schemas.operations.refusals import OperationsRefusal
 from oms_es.schemas.operations.subscription import OpenSubscription
@@ -94,7 +95,7 @@ BEGINNINGS: Kinds = (
     *(PublishSourcingRules, PublishRates, DefineDeliveryOption, PublishGatewayRoutes),
     *(RecordFeedback, OpenException, AssignException, SnoozeException, ResolveException, PutReactionAside),
     *(OpenConnection, OpenSubscription, OpenAccount, SetSeller),
-    *(AttachDocument, RecordDocumentFields),
+    *(AttachDocument, RecordDocumentFields, RecordEncryption),
 )
 """Commands that begin a stream."""
 BEFORE_ITS_ORDER = (AmendOrder, CancelOrder, RecordFulfilment, RecordChannelRefund)

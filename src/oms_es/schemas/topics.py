@@ -32,6 +32,7 @@ CATEGORIES = (
     "seller",
     "invoice",
     "document",
+    "encryption",
 )
 EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for category in CATEGORIES}
 """Topics by the category of the stream, with which its name begins."""

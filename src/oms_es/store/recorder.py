@@ -347,6 +347,12 @@ def notification(row: Mapping[str, Any]) -> Notification:
     return Notification(*event_row(row), id=row["notification_id"])
 
 
+REWRITE = f"""
+UPDATE {EVENTS} AS kept SET state = fresh.state
+FROM unnest(%s::bigint[], %s::text[], %s::bytea[]) AS fresh(position, before, state)
+WHERE kept.notification_id = fresh.position AND encode(sha256(kept.state), 'hex') = fresh.before
+"""
+"""Only for what is encrypted where it stands; a record in the log says so, in the same transaction."""
 MOVED = " RETURNING notification_id"
 MOVE = f"""
 UPDATE {TRACKING} SET notification_id = %(position)s

@@ -76,8 +76,9 @@ def answered(connection: Connection, questions: Questions, known: Known, reached
     types = None if promises else rows.types
     readable = promises.history.readable if promises else Check("is checked with the guarantees")
     with ExitStack() as stack:
-        seals = stack.enter_context(seal_book(connection, known.keys, known.against)) if questions.seals else None
         codec = known.codec.over(connection)
+        sealed = seal_book(connection, known.keys, known.against, codec)
+        seals = stack.enter_context(sealed) if questions.seals else None
         for stored in stored_events(connection, types=None if seals else types):
             if seals:
                 for event in stored:

@@ -24,10 +24,12 @@ from oms_es.proof.entries import StoredEvent
 from oms_es.proof.notes import VerifierKey
 from oms_es.proof.tiles import Edge, Tile, hashes_of
 from oms_es.proof.tree import BadProof, leaf_hash
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.sealing.keys import NoLogKey, known
 from oms_es.store.sealing.seals import Head, head_of
 from oms_es.store.sealing.tables import CHECKPOINTS, TILES
 from oms_es.verification.check import Check
+from oms_es.verification.encryption_checks import EncryptedLater, encrypted_later
 from oms_es.verification.explaining import what_was_changed
 
 AROUND_MAX = 200
@@ -49,12 +51,19 @@ class Signed(NamedTuple):
 
 
 class SealBook:
-    """`leaves`: in the order in which they are kept. `keys`: one of them must have signed each checkpoint."""
+    """`leaves`: in the order in which they are kept. `keys`: one of them must have signed each checkpoint. `later`: of
+    events that were encrypted after they were sealed."""
 
     def __init__(
-        self, head: Head, leaves: Iterable[Leaf], signed: Sequence[Signed], keys: Sequence[VerifierKey]
+        self,
+        head: Head,
+        leaves: Iterable[Leaf],
+        signed: Sequence[Signed],
+        keys: Sequence[VerifierKey],
+        later: EncryptedLater,
     ) -> None:
         self.head = head
+        self.later = later
         self.same = Check("every event is as it was sealed")
         self.signed = Check("every checkpoint is signed, and covers the sealed events")
         self.tiles = Check("every tile is computed from the sealed events")
@@ -72,15 +81,16 @@ class SealBook:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        return self.same, self.signed, self.tiles
+        return self.same, self.later.check, self.signed, self.tiles
 
     def note(self, event: StoredEvent) -> None:
         """The next event of the log, as it is stored."""
         self._around.append(event)
+        entry = self.later.sealed(event)
         while self._next and self._next.position < event.position:
             self._is_missing(self._next)
         if self._next and self._next.position == event.position:
-            self._compare(event, self._next)
+            self._compare(event, entry, self._next)
         elif event.position <= self.head.position:
             self.same.expect(False, lambda: f"{_at(event)}: it was inserted after what is around it was sealed")
         else:
@@ -90,6 +100,7 @@ class SealBook:
         """Once the log is read. `kept`: every tile above the leaves."""
         while self._next:
             self._is_missing(self._next)
+        self.later.close()
         self.tiles.expect(
             self._edge.size == self.head.size,
             lambda: f"{self.head.size} events are said to be sealed, and {self._edge.size} leaves are kept",
@@ -118,8 +129,8 @@ class SealBook:
         else:
             self._expected.setdefault(checkpoint.size, []).append((one.place, checkpoint))
 
-    def _compare(self, event: StoredEvent, leaf: Leaf) -> None:
-        same = leaf_hash(event.entry) == leaf.hash
+    def _compare(self, event: StoredEvent, entry: bytes, leaf: Leaf) -> None:
+        same = leaf_hash(entry) == leaf.hash
         self.same.expect(same, lambda: f"{_at(event)}: {what_was_changed(event, leaf.hash, self._around)}")
         self._take(leaf)
 
@@ -170,7 +181,7 @@ TILES_READ = 20
 
 
 @contextmanager
-def seal_book(rows: Rows, keys: Sequence[VerifierKey], against: Sequence[Signed]) -> Iterator[SealBook]:
+def seal_book(rows: Rows, keys: Sequence[VerifierKey], against: Sequence[Signed], codec: Codec) -> Iterator[SealBook]:
     """Yield what checks seals, in one snapshot of the database. Without `keys` those that it names are trusted."""
     signed = [Signed(f"the checkpoint of {row['size']} events", row["note"]) for row in rows.execute(NEWEST.encode())]
     named, wrong = _named(rows, keys)
@@ -178,7 +189,8 @@ def seal_book(rows: Rows, keys: Sequence[VerifierKey], against: Sequence[Signed]
         leaves.itersize = TILES_READ
         leaves.execute(LEAVES.encode())
         head = _head(rows)
-        book = SealBook(head or Head(_origin(signed), 0, 0), leaves_of(leaves), [*signed, *against], named)
+        begun, later = head or Head(_origin(signed), 0, 0), encrypted_later(rows, codec)
+        book = SealBook(begun, leaves_of(leaves), [*signed, *against], named, later)
         book.tiles.expect(head is not None, lambda: "the log was never begun, or its head was deleted")
         book.signed.expect(not wrong, lambda: f"the database names no key: {wrong}")
         yield book

@@ -110,13 +110,14 @@ def check_log(
     database_url: str,
     keys: Sequence[VerifierKey],
     against: Sequence[Signed],
+    codec: Codec,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[SealBook, Report]:
     """Only whether every event is as it was sealed, and that the checkpoints are of them."""
     with snapshot(database_url) as connection:
         last = last_position(connection)
         streams = position = 0
-        with seal_book(connection, keys, against) as seals:
+        with seal_book(connection, keys, against, codec.over(connection)) as seals:
             for page in stored_events(connection):
                 for event in page:
                     seals.note(event)

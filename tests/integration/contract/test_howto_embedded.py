@@ -53,7 +53,7 @@ def test_every_query_answers_on_a_database_that_has_seen_orders(lived_in: str, q
             connection.rollback()
             return
         found = asked.fetchall()
-    if "open_exceptions" not in query and "atp <= safety_stock" not in query:
+    if not any(may_be_none in query for may_be_none in ("open_exceptions", "atp <= safety_stock", "EventsEncrypted")):
         assert found, "nothing is found where there is something"
 
 

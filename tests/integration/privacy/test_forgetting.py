@@ -301,8 +301,10 @@ def test_events_that_were_stored_in_the_clear_cannot_be_forgotten(database_url: 
     with Engine(database_url) as engine:
         engine.submit("test", [order_of(ADA, C_ADA, "1")])
         engine.settle()
+    with queries.reading(database_url) as connection, pytest.raises(InTheClear, match="run `oms-es migrate`"):
+        erasing.require_encrypted(connection, [FIRST])
     migrate(database_url, data_keys=[KEY])
-    with queries.reading(database_url) as connection, pytest.raises(InTheClear, match="before this database"):
+    with queries.reading(database_url) as connection:
         erasing.require_encrypted(connection, [FIRST])
 
 

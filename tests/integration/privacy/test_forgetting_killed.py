@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 
 import psycopg
@@ -13,6 +10,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from conftest import fresh_database
+from killing import run_until_killed
 from oms_es.app import DECIDERS, PROJECTIONS, Engine
 from oms_es.app.privacy import erasing
 from oms_es.database.embedded import EmbeddedPostgres
@@ -38,35 +36,8 @@ from people import (
 )
 
 NEW_KEY = b"\x0a" * wrapping.KEY_BYTES
-SECONDS_MAX = 60
 UNFINISHED = "no forgotten order still has its key"
 
-KILLED_AFTER = """
-import os, signal, sys
-from importlib import import_module
-
-from oms_es.store.privacy import wrapping
-
-url, keys, function, nth, *rest = sys.argv[1:]
-held = wrapping.KEYRING.hold([bytes.fromhex(key) for key in keys.split(",")])
-module, name = function.split(":")
-owner = import_module(module)
-owner = getattr(owner, name.split(".")[0]) if "." in name else owner
-name, calls = name.split(".")[-1], []
-whole = getattr(owner, name)
-
-
-def killed(*given, **named):
-    result = whole(*given, **named)
-    calls.append(1)
-    if len(calls) == int(nth):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return result
-
-
-setattr(owner, name, killed)
-"""
-"""Kills its own process as soon as a function has returned so often."""
 ERASES = """
 from oms_es.app.privacy import erasing
 
@@ -80,17 +51,6 @@ rotation.OF_OTHERS = rotation.OF_OTHERS.replace(f"LIMIT {rotation.BATCH_MAX}", "
 with connected(url) as rows:
     rotation.rotate(rows, held[0])
 """
-
-
-def run_until_killed(program: str, url: str, keys: Sequence[bytes], function: str, nth: int, *rest: str) -> None:
-    given = [url, ",".join(key.hex() for key in keys), function, str(nth), *rest]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED_AFTER + program, *given],
-        capture_output=True,
-        check=False,
-        timeout=SECONDS_MAX,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2_000:]
 
 
 @pytest.fixture

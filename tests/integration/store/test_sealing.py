@@ -19,7 +19,9 @@ from oms_es.processing.sealer import SEAL_SECONDS, Sealer
 from oms_es.proof.notes import Note, SignerKey, VerifierKey, signer_key
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.stock import ReceiveStock
+from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.clock import Timing
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import PositionLost, datastore_of
 from oms_es.store.sealing import keys
 from oms_es.store.sealing.seals import Seal, SqlSealing
@@ -53,7 +55,7 @@ def url(embedded_server: EmbeddedPostgres, world: str) -> Iterator[str]:
 
 
 def checked(url: str, keys: list[VerifierKey] | None = None, against: list[Signed] | None = None) -> list[str]:
-    book, _ = check_log(url, keys or [], against or [])
+    book, _ = check_log(url, keys or [], against or [], Codec(EVENTS))
     return [difference for check in book.checks for difference in check.differences] + [
         f"{book.unsealed} are not sealed" for _ in range(book.unsealed and 1)
     ]

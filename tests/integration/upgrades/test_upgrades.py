@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text
 
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine, migrate, migration
+from oms_es.app.privacy.encrypting import still_in_the_clear
 from oms_es.demo.workload import Workload
 from oms_es.kernel import Fold, Key, Projection, Recorded, Refused, Row
 from oms_es.projections.catalog import locations
@@ -76,6 +77,15 @@ def test_a_kept_database_is_refused_then_migrated_verified_and_gone_on_with(kept
             engine.store.preview(ClaimReference(reference=value(database_url, ANY_NAME), payment_id="another"))
     assert differences(database_url) == []
     assert value(database_url, "SELECT count(*) FROM oms_events") > events
+
+
+def test_what_a_kept_database_has_in_the_clear_is_encrypted(database_url: str) -> None:
+    restored(KEPT[0], database_url)
+    migrate(database_url, data_keys=[b"\x0c" * 32])
+    with psycopg.connect(database_url) as connection:
+        assert still_in_the_clear(connection).events == 0
+    assert value(database_url, "SELECT count(*) FROM oms_events WHERE topic = 'EventsEncrypted'") == 1
+    assert differences(database_url) == []
 
 
 def test_there_is_a_kept_database_of_every_release() -> None:

@@ -14,9 +14,11 @@ from oms_es.proof.entries import StoredEvent
 from oms_es.proof.notes import SignerKey
 from oms_es.proof.tiles import Tile
 from oms_es.proof.tree import EMPTY_ROOT
-from oms_es.store.encoding.codec import event_id_of
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store.encoding.codec import Codec, event_id_of
 from oms_es.store.sealing.seals import Edge, Head, Seal, Unsealed, signed
 from oms_es.verification import seal_checks
+from oms_es.verification.encryption_checks import EncryptedLater
 from oms_es.verification.seal_checks import SealBook, Signed, leaves_of
 
 KEY = SignerKey("log.example", bytes(range(32)))
@@ -58,11 +60,16 @@ class Kept:
     def checked(self, events: Sequence[StoredEvent]) -> SealBook:
         foot = [(self.tiles[tile], self.positions[tile]) for tile in sorted(self.positions)]
         notes = [Signed(f"checkpoint {size}", note) for size, note in self.notes.items()]
-        book = SealBook(self.now, leaves_of(foot), notes, [KEY.verifier])
+        book = SealBook(self.now, leaves_of(foot), notes, [KEY.verifier], nothing_later())
         for event in events:
             book.note(event)
         book.close({tile: hashes for tile, hashes in self.tiles.items() if tile.level})
         return book
+
+
+def nothing_later() -> EncryptedLater:
+    """Return what is asked of a log whose events were never encrypted afterwards."""
+    return EncryptedLater([], Codec(EVENTS), ())
 
 
 def written(event: Mapping[str, Any], envelope: Mapping[str, Any]) -> bytes:
@@ -153,7 +160,7 @@ def test_any_field_of_any_event_that_is_changed_is_found_by_its_position(
         for field, changed in changes(event):
             tried += 1
             assert changed != event
-            book = SealBook(kept.now, foot[max(0, at - 1) : at + 1], [], [])
+            book = SealBook(kept.now, foot[max(0, at - 1) : at + 1], [], [], nothing_later())
             for one in [*events[max(0, at - 1) : at], changed]:
                 book.note(one)
             (difference,) = failed(book)
@@ -261,6 +268,7 @@ def test_anyone_who_holds_an_old_checkpoint_finds_what_was_sealed_and_signed_aga
         leaves_of([(forged.tiles[tile], forged.positions[tile]) for tile in sorted(forged.positions)]),
         [Signed(str(size), note) for size, note in forged.notes.items()] + [held],
         [KEY.verifier],
+        nothing_later(),
     )
     for event in rewritten:
         book.note(event)

@@ -24,7 +24,7 @@ from pydantic_core import from_json, to_json
 
 from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, routes, rules, serial
 from oms_es.aggregates.catalog.versions import Versions
-from oms_es.aggregates.operations import aside, connection, document, exception, subscription
+from oms_es.aggregates.operations import aside, connection, document, encryption, exception, subscription
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.order import money as order_money
 from oms_es.aggregates.order.state import OTHERWISE
@@ -53,6 +53,7 @@ from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, PublishSourcingRules,
 from oms_es.schemas.operations import aside as a
 from oms_es.schemas.operations import connection as con
 from oms_es.schemas.operations import document as d
+from oms_es.schemas.operations import encryption as e
 from oms_es.schemas.operations import exception as c
 from oms_es.schemas.operations import subscription as sub
 from oms_es.schemas.order import returns as x
@@ -976,6 +977,21 @@ def aside_holds(state: aside.Aside, history: Sequence[Event]) -> None:
     assert state.open == (kinds[-1:] == [a.ReactionPutAside])
 
 
+# --- what was encrypted where it stood
+
+
+def encryption_commands() -> Strategy:
+    places = st.integers(0, 9)
+    of: Any = {"events": st.just(()), "checkpoint": st.just("log")}
+    return st.builds(e.RecordEncryption, previous=places, reached=places, **of)
+
+
+def encryption_holds(state: encryption.Encryption, history: Sequence[Event]) -> None:
+    records = [event for event in history if isinstance(event, e.EventsEncrypted)]
+    assert all(one.reached <= other.previous < other.reached for one, other in pairwise(records))
+    assert state.reached == (records[-1].reached if records else 0)
+
+
 # --- what people do about exceptions
 
 
@@ -1178,6 +1194,12 @@ LAWS = (
         frozenset({"already_resolved", "snooze_out_of_range"}),
     ),
     Law(aside.decider, always(aside_commands()), aside_holds),
+    Law(
+        encryption.decider,
+        always(encryption_commands()),
+        encryption_holds,
+        frozenset({"encrypted_meanwhile"}),
+    ),
     Law(
         subscription.decider,
         always(subscription_commands()),

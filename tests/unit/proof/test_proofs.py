@@ -70,7 +70,7 @@ def checker() -> ModuleType:
 def taken_by_checker(checker: ModuleType, found: Any, keys: list[str], witnesses: list[str]) -> bool:
     try:
         checker.check(found, [checker.key_of(key) for key in keys], [checker.key_of(key) for key in witnesses])
-    except (checker.Bad, KeyError, TypeError, AttributeError, ValueError, checker.struct.error):
+    except (KeyError, TypeError, AttributeError, ValueError, checker.struct.error):
         return False
     return True
 

@@ -133,8 +133,8 @@ def require_encrypted(connection: Rows, orders: Collection[str]) -> None:
             event, _ = opened(bytes(row["state"]))
             if take_out(from_json(event), parts_of(VOCABULARY[row["topic"]])):
                 raise InTheClear(
-                    "some of these orders were taken before this database was encrypted, and their events stay as they "
-                    "were stored: they cannot be forgotten"
+                    "events of these orders are stored in the clear: give OMS_DATA_KEY_FILE or OMS_DATA_KEY, run "
+                    "`oms-es migrate`, which encrypts them, then ask again"
                 )
 
 

@@ -18,7 +18,9 @@ from oms_es.app.privacy.rows import OF_PEOPLE
 from oms_es.store.dead_letters import DEAD_LETTERS
 from oms_es.store.documents.table import DOCUMENTS
 from oms_es.store.http.tables import ACCESS_LOG
+from oms_es.store.privacy.encrypted_later import NOT_PURGED, PURGED
 from oms_es.store.privacy.subject_keys import KEYS
+from oms_es.store.recorder import EVENTS
 from oms_es.store.stops import STOPS
 
 TABLES = (*(projection.name for projection in OF_PEOPLE), DEAD_LETTERS, ACCESS_LOG, DOCUMENTS, KEYS, STOPS)
@@ -40,10 +42,13 @@ class Purged(NamedTuple):
 
 
 def purge(database_url: str) -> Purged:
-    """Rewrite the tables without deleted rows, and overwrite old WAL. Each table is locked while it is rewritten."""
+    """Rewrite the tables without deleted rows, and overwrite old WAL. Each table is locked while it is rewritten; the
+    log is one of them once, after events that were stored in the clear were encrypted."""
     with psycopg.connect(database_url, autocommit=True, row_factory=tuple_row) as connection:
         left = []
-        for table in TABLES:
+        [encrypted_up_to] = connection.execute(NOT_PURGED.encode()).fetchone() or [None]
+        tables = (*TABLES, EVENTS) if encrypted_up_to else TABLES
+        for table in tables:
             connection.execute(SQL("VACUUM (FULL, ANALYZE) {}").format(Identifier(table)))
         try:
             connection.execute(SQL("VACUUM (FULL) {}").format(Identifier(*STATISTICS)))
@@ -58,7 +63,8 @@ def purge(database_url: str) -> Purged:
             )
         if kept:
             left.append(f"{kept} older segments of WAL, which are kept for an archive or a replica")
-        return Purged(len(TABLES), segments, left)
+        connection.execute(PURGED.encode(), [encrypted_up_to])
+        return Purged(len(tables), segments, left)
 
 
 def _write_over_the_wal(connection: psycopg.Connection[Any]) -> tuple[int, int]:

@@ -23,6 +23,8 @@ from oms_es.proof.entries import StoredEvent
 from oms_es.proof.proofs import Checked
 from oms_es.reports import proving as subjects
 from oms_es.reports.queries import Connection
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.sealing import folder, keys, witnessed
 from oms_es.store.sealing.proving import newest_checkpoint, proof_of
 from oms_es.store.sealing.seals import head_of
@@ -109,6 +111,8 @@ def check(
         display.console_on(sys.stdout).print(display.grid("Proved", rows, "position", "event", "stream", "version"))
     newest, older = checked.checkpoint, checked.older
     say(f"{len(rows):,} events are in the log {newest.origin}, of {newest.size:,} events, that the key has signed")
+    if checked.encrypted:
+        say(f"what is personal in {checked.encrypted:,} of them was encrypted later, as the record among them says")
     if older:
         say(f"it begins with the {older.size:,} events of the older checkpoint")
 
@@ -116,7 +120,8 @@ def check(
 def _as_json(checked: Checked) -> dict[str, object]:
     events = [{**one._asdict(), "state": one.state.decode()} for one in checked.events]
     sizes = {"size": checked.checkpoint.size, "older_size": checked.older.size if checked.older else None}
-    return {"origin": checked.checkpoint.origin, **sizes, "events": events}
+    found = {"encrypted_later": checked.encrypted, "events": events}
+    return {"origin": checked.checkpoint.origin, **sizes, **found}
 
 
 @app.command("check-log")
@@ -124,7 +129,7 @@ def check_whole_log(*, key: Keys = None, against: Against = None, json: Json = F
     """Verify that every event is as it was sealed, and that the log continues older checkpoints."""
     with database(set_up(), "reader") as place, display.progress_on(display.console_on(sys.stderr)) as progress:
         shown = display.history_progress(progress, "reading the log")
-        book, report = check_log(place.url, trusted_keys(key), held_checkpoints(against), shown)
+        book, report = check_log(place.url, trusted_keys(key), held_checkpoints(against), Codec(EVENTS), shown)
     if json:
         print_json({"passed": report.passed, "unsealed": book.unsealed, **report._asdict()})
     else:

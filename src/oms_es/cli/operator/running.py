@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
 
+import psycopg
 import structlog
 import typer
 
@@ -17,6 +18,7 @@ from oms_es.app.connecting.providers import answers_folder
 from oms_es.app.connecting.reach import roles_that_run
 from oms_es.app.connecting.warehouse_answers import answering
 from oms_es.app.deliveries import Deliverer, stored
+from oms_es.app.privacy.encrypting import still_in_the_clear
 from oms_es.app.privacy.forgetter import Periods, keeping
 from oms_es.app.workers import Workers, roles_of
 from oms_es.cli.operator.topics import kafka_of
@@ -43,8 +45,7 @@ from oms_es.settings import Settings
 
 log = structlog.get_logger(__name__)
 IN_THE_CLEAR = (
-    "personal data is stored in the clear: give OMS_DATA_KEY_FILE or OMS_DATA_KEY and migrate again to encrypt what "
-    "comes from then on"
+    "personal data is stored in the clear: give OMS_DATA_KEY_FILE or OMS_DATA_KEY and migrate again to encrypt it"
 )
 
 
@@ -143,11 +144,28 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
         workers.loop.run(stopping)
 
 
-def migrate_database() -> None:
-    """Create missing tables, and rebuild read models that this version folds differently. Safe to run again."""
+def migrate_database(
+    *,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only say how many events hold personal data in the clear; change nothing."),
+    ] = False,
+) -> None:
+    """Create missing tables, rebuild read models that this version folds differently, and encrypt personal data that
+    was stored in the clear. Safe to run again, also if it was interrupted."""
     settings = set_up()
+    if dry_run:
+        _say_what_is_in_the_clear(settings)
+        return
     with database(settings, "engine") as place:
         migrated(place.url, settings)
         say(f"every table and read model of this version is there on {place.place}")
         if not data_keys_of(settings):
             say(IN_THE_CLEAR)
+
+
+def _say_what_is_in_the_clear(settings: Settings) -> None:
+    with database(settings, "reader") as place, psycopg.connect(place.url) as connection:
+        found = still_in_the_clear(connection)
+    what = "would be encrypted" if data_keys_of(settings) or not settings.database_url else "stay so without a data key"
+    typer.echo(f"{found.events:,} events up to position {found.through:,} hold personal data in the clear: they {what}")

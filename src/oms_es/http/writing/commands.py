@@ -68,6 +68,7 @@ FAMILY_OF: Mapping[str, str] = {
     "policy": "catalog",
     "exceptions": "operations",
     "aside": "operations",
+    "encryption": "operations",
     "provider": "payments",
     "statement": "finance",
     "reconcile": "finance",

@@ -43,6 +43,11 @@ class OperationsRefusal(Refusal):
         "The document is to be kept until a day that is not over.",
         "Remove it after that day, which the detail names.",
     )
+    ENCRYPTED_MEANWHILE = (
+        "encrypted_meanwhile",
+        "Another process has encrypted these events of the log.",
+        "Migrate the database again: that goes on from there.",
+    )
     RAISED_AGAIN = (
         "raised_again",
         "The exception was raised again since it was read: there is something newer to decide about.",

@@ -36,6 +36,8 @@ E = TypeVar("E", bound=Event)
 EVENT_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/event")
 BEFORE_EVENT, AFTER_EVENT = b'{"event":', b',"schema_version":'
 BEFORE_ENCRYPTED = b',"encrypted":"'
+WHOLE = ""
+"""The path under which a whole event is encrypted, as it was written: one that this program would write otherwise."""
 NAMESPACE_BYTES = EVENT_ID_NAMESPACE.bytes
 VERSION_5 = 5 << 76 | 0x8 << 60
 VERSION_MASK = ~(0xF << 76 | 0xC << 60)
@@ -138,7 +140,7 @@ class Codec:
         cipher = ciphers[recorded.correlation_id]
         body = _body(recorded, event)
         if taken and cipher:
-            body["encrypted"] = _encrypted(cipher, str(recorded.event_id), to_json(taken))
+            body["encrypted"] = encrypted_content(cipher, str(recorded.event_id), to_json(taken))
         return to_json(body)
 
     def in_the_clear(self, state: bytes) -> bytes:
@@ -158,8 +160,11 @@ class Codec:
         cipher = self._cipher_of(envelope)
         if cipher is None:
             return event
+        taken = from_json(_decrypted(cipher, envelope["event_id"], encrypted))
+        if WHOLE in taken:
+            return str(taken[WHOLE]).encode()
         body = from_json(event)
-        put_back(body, from_json(_decrypted(cipher, envelope["event_id"], encrypted)))
+        put_back(body, taken)
         return to_json(body)
 
     def upcast_encrypted(self, name: str, event: bytes, envelope: Mapping[str, Any]) -> tuple[bytes, str | None]:
@@ -171,7 +176,7 @@ class Codec:
         body = upcast(name, envelope["schema_version"], clear, upcasters=self.upcasters, current=current)
         taken = take_out(body, parts_of(declared))
         cipher = self._cipher_of(envelope) if taken else None
-        return to_json(body), _encrypted(cipher, envelope["event_id"], to_json(taken)) if cipher else None
+        return to_json(body), encrypted_content(cipher, envelope["event_id"], to_json(taken)) if cipher else None
 
     def _cipher_of(self, envelope: Mapping[str, Any]) -> AESGCM | None:
         """Raises NoDataKey."""
@@ -222,8 +227,8 @@ def _body(recorded: Recorded, event: Any) -> dict[str, Any]:
     }
 
 
-def _encrypted(cipher: AESGCM, event_id: str, content: bytes) -> str:
-    """Bound to its event: it opens in no other."""
+def encrypted_content(cipher: AESGCM, event_id: str, content: bytes) -> str:
+    """Return the content encrypted, and bound to its event: it opens in no other."""
     nonce = secrets.token_bytes(NONCE_BYTES)
     return b64encode(nonce + cipher.encrypt(nonce, content, event_id.encode())).decode()
 

@@ -5,7 +5,7 @@ Reads only. Tiles only grow, so that what a newer seal adds meanwhile changes no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 from oms_es.database.rows import Reading
@@ -13,10 +13,12 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.proof import checkpoints, tree
 from oms_es.proof.checkpoints import Checkpoint
+from oms_es.proof.encryption import recorded_in
 from oms_es.proof.entries import StoredEvent
 from oms_es.proof.proofs import Older, Proof, ProvedEvent
 from oms_es.proof.tiles import WIDTH, Hashes, Tile, nodes_of, tiles_of
 from oms_es.proof.tree import BadProof
+from oms_es.store.privacy.encrypted_later import records_of
 from oms_es.store.recorder import EVENTS
 from oms_es.store.sealing.tables import CHECKPOINTS, TILES
 
@@ -89,10 +91,12 @@ def _events(rows: Reading, where: str, value: Sequence[object]) -> list[StoredEv
 def proof_of(
     rows: Reading, subject: str, events: Sequence[StoredEvent], older: str | None = None, newer: str | None = None
 ) -> Proof:
-    """`older`: a checkpoint that the newer one continues; `newer`: else the newest one.
+    """`older`: a checkpoint that the newer one continues; `newer`: else the newest one. Of events that were encrypted
+    after they had been sealed, the records are proved, too.
 
-    Raises NotSealed, BadProof.
+    Raises NotSealed, BadProof, TooManyEvents.
     """
+    events, sealed = _with_records(rows, events)
     note = newer or newest_checkpoint(rows)
     _, checkpoint = checkpoints.read(note)
     places = _places(rows, events, checkpoint)
@@ -104,13 +108,23 @@ def proof_of(
     node = nodes_of(tiles(rows, tiles_of(ranges)))
     try:
         proved = [
-            ProvedEvent(event, place, tree.inclusion_path(place, checkpoint.size, node))
+            ProvedEvent(event, place, tree.inclusion_path(place, checkpoint.size, node), sealed.get(event.position))
             for event, place in zip(events, places, strict=True)
         ]
         path = tree.consistency_path(before.size, checkpoint.size, node) if before else []
     except KeyError as missing:
         raise BadProof(f"tile {missing} is not kept; `oms-es audit check-log` says what else is not") from None
     return Proof(subject, note, proved, Older(older, path) if older else None)
+
+
+def _with_records(rows: Reading, events: Sequence[StoredEvent]) -> tuple[Sequence[StoredEvent], Mapping[int, bytes]]:
+    """Return the events with the records that name some of them, and by position what was sealed of those."""
+    found = events_at(rows, records_of(rows, [event.position for event in events]).values())
+    named = {at: digests.before for record in found for at, digests in recorded_in(record).events.items()}
+    sealed = {event.position: named[event.position] for event in events if event.position in named}
+    used = [record for record in found if sealed.keys() & recorded_in(record).events.keys()]
+    every = {event.position: event for event in [*events, *used]}
+    return [every[position] for position in sorted(every)], sealed
 
 
 def _places(rows: Reading, events: Sequence[StoredEvent], checkpoint: Checkpoint) -> list[int]:

@@ -1,0 +1,42 @@
+"""What a record of the log says of events that were encrypted after they had been sealed.
+
+The leaf of such an event is of its bytes from before; the record, an event that is sealed itself, has their digest, and
+the digest of those that are stored now.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from oms_es.proof.entries import StoredEvent
+
+TYPE, STREAM = "EventsEncrypted", "encryption-log"
+
+
+class Encrypted(NamedTuple):
+    """The digests of an event's stored bytes before and after."""
+
+    before: bytes
+    after: bytes
+
+
+class Recorded(NamedTuple):
+    """What a record names: events beyond `previous`, up to `reached`, by position, in their order."""
+
+    previous: int
+    reached: int
+    events: Mapping[int, Encrypted]
+
+
+def is_record(event: StoredEvent) -> bool:
+    return (event.type, event.stream) == (TYPE, STREAM)
+
+
+def recorded_in(event: StoredEvent) -> Recorded:
+    """Raises ValueError, KeyError, TypeError."""
+    said: Mapping[str, Any] = json.loads(event.state)["event"]
+    digest = bytes.fromhex
+    events = {one["position"]: Encrypted(digest(one["before"]), digest(one["after"])) for one in said["events"]}
+    return Recorded(said["previous"], said["reached"], events)
