@@ -81,7 +81,11 @@ def test_a_case_holds_and_lets_go_and_then_the_person_is_forgotten(shop: Served,
     assert (refused.status_code, refused.json()["reason"]) == (409, "legal_hold")
     assert {row["forgotten_at"] for row in shown(officer).values()} == {None}, "all of them, or none"
     assert officer.post("/v1/privacy/orders/web~1:release", json={"case_id": "court"}).status_code == 200
-    done = officer.post(f"{ADA}:forget", json={"reason": "request", "case_id": "dsr-1"})
+    fewer = officer.post(f"{ADA}:forget", json={"reason": "request", "order_ids": [FIRST]})
+    assert (fewer.status_code, fewer.json()["reason"]) == (412, "version_changed")
+    assert {row["forgotten_at"] for row in shown(officer).values()} == {None}
+    asked = {"reason": "request", "case_id": "dsr-1", "order_ids": [SECOND, FIRST]}
+    done = officer.post(f"{ADA}:forget", json=asked)
     assert (done.status_code, set(done.json()["orders"])) == (202, {FIRST, SECOND})
     wait_for(lambda: shown(officer, f"/v1/privacy/orders/{FIRST}")[FIRST]["forgotten_at"] is not None)
     again = officer.post(f"/v1/privacy/orders/{FIRST}:forget", json={"reason": "request"})
@@ -101,7 +105,12 @@ def test_the_page_of_the_console_shows_holds_and_gives_what_its_reader_may(shop:
         page = officer.get(path).text
         assert "all of them are forgotten, held or released together" in page
         assert 'value="forget"' in page
-        whose = {"order": OF_GRACE, "case_id": "court-2"}
+        whose = {"order": OF_GRACE, "case_id": "court-2", "shown": OF_GRACE}
+        assert f'name="shown" value="{OF_GRACE}"' in page
+        other = sent(officer, CONSOLE, {**whose, "shown": FIRST, "verb": "hold", "reason": "investigation"}, of=path)
+        assert other.status_code == 412
+        assert "2 orders hang together with these now, or no longer" in other.text
+        assert "court-2" not in officer.get(path).text
         done = sent(officer, CONSOLE, {**whose, "verb": "hold", "reason": "investigation"}, of=path)
         assert done.status_code == 303
         assert "court-2" in officer.get(done.headers["location"]).text
@@ -121,5 +130,5 @@ def test_the_page_of_the_console_shows_holds_and_gives_what_its_reader_may(shop:
         page = support.get(path).text
         assert "court-2" in page
         assert 'value="forget"' not in page
-        whose = {"order": OF_GRACE, "verb": "forget", "reason": "request"}
+        whose = {"order": OF_GRACE, "verb": "forget", "reason": "request", "shown": OF_GRACE}
         assert sent(support, CONSOLE, whose, of="/console/orders").status_code == 403

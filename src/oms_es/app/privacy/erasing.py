@@ -31,6 +31,7 @@ from oms_es.exit_codes import Code
 from oms_es.history import states
 from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Recorded
+from oms_es.projections.privacy import forgotten_orders
 from oms_es.schemas import order as o
 from oms_es.schemas.values.parts import parts_of, take_out
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
@@ -51,12 +52,18 @@ READERS = frozenset(
     | {one.name for one in PROJECTIONS if any(issubclass(event, o.OrderEvent) for event in one.folds)}
 )
 """The consumers and read models that read orders' streams."""
+FORGOTTEN = forgotten_orders.table.name
 UNFINISHED_MAX = 1_000
 """Orders that are listed, and finished, at a time."""
 UNFINISHED = f"""
-SELECT k.subject FROM {EVENTS} AS e JOIN {KEYS} AS k ON e.originator_id = 'order-' || k.subject
-WHERE e.topic = %s AND k.wrapped IS NOT NULL ORDER BY e.notification_id LIMIT {UNFINISHED_MAX}
+SELECT k.subject, f.position FROM {FORGOTTEN} AS f JOIN {KEYS} AS k ON k.subject = f.order_id
+WHERE k.wrapped IS NOT NULL
+UNION
+SELECT k.subject, e.notification_id FROM {EVENTS} AS e JOIN {KEYS} AS k ON k.subject = substr(e.originator_id, 7)
+WHERE e.notification_id > %s AND e.topic = %s AND k.wrapped IS NOT NULL
+ORDER BY 2 LIMIT {UNFINISHED_MAX}
 """
+"""Of the log only what the read model has not folded yet is read. Streams are named `order-` and the order's id."""
 LIKE_US_MAX = 1_000
 """Other orders of the same e-mail address that are compared with dead letters, the newest first."""
 OF_EMAIL = f"""
@@ -111,9 +118,9 @@ class Erased(NamedTuple):
 
 
 def unfinished(connection: Rows) -> list[str]:
-    """Return orders that were forgotten and still have their key: interrupted, or in progress. It reads the
-    whole log."""
-    return [row["subject"] for row in connection.execute(UNFINISHED, [o.OrderForgotten.__name__])]
+    """Return orders that were forgotten and still have their key: interrupted, or in progress."""
+    folded = rows.folded_up_to(Progress.stored(connection), FORGOTTEN)
+    return [row["subject"] for row in connection.execute(UNFINISHED.encode(), [folded, o.OrderForgotten.__name__])]
 
 
 def ask(runtime: Runtime, actor: str, orders: Sequence[str], reason: str, case_id: str | None) -> Sequence[Recorded]:

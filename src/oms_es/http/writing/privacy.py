@@ -6,12 +6,12 @@ engine, which finishes it as it does whatever was asked; an export is noted in t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from oms_es.app.engine import Runtime
@@ -21,10 +21,11 @@ from oms_es.http.errors import NoResource
 from oms_es.http.requests import Asked
 from oms_es.http.routing import Body, Route
 from oms_es.http.writing.checks import named_order
-from oms_es.kernel import Recorded
+from oms_es.kernel import Recorded, Refused
 from oms_es.reports.order_list import Customer
 from oms_es.reports.queries import Connection
 from oms_es.schemas.order.forgetting import ForgetReason, LegalHoldReason
+from oms_es.schemas.refusals import SharedRefusal
 from oms_es.schemas.values.types import Identifier
 from oms_es.store.privacy.subject_keys import KEYS
 
@@ -41,33 +42,37 @@ WHERE s.order_id = ANY(%s) ORDER BY array_position(%s, s.order_id)
 """
 
 
-class Forgetting(BaseModel):
+class Meant(BaseModel):
+    """What is asked of the orders that hang together."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    order_ids: Annotated[list[Identifier], Field(max_length=family.ORDERS_MAX)] | None = None
+    """The orders that were shown, by their ids. Where others hang together now, nothing is done."""
+
+
+class Forgetting(Meant):
     reason: ForgetReason
     """Why: `request`, `objection`, `retention` or `order_of_authority`."""
     case_id: Identifier | None = None
     """The case under which the request is on file, with who asked: nothing of the person is stored here."""
 
 
-class Holding(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class Holding(Meant):
     case_id: Identifier
     """The case that needs the orders; it holds an order once."""
     reason: LegalHoldReason
     """Why."""
 
 
-class Releasing(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class Releasing(Meant):
     case_id: Identifier
     """The case of the hold."""
 
 
-async def _whose(asked: Asked) -> list[str]:
-    """Return the ids of the orders that the path means. Raise Forbidden, NotFound or TooManyOrders."""
+async def _whose(asked: Asked, shown: Collection[str] | None = None) -> list[str]:
+    """Return the ids of the orders that the path means. Raise Forbidden, NotFound, TooManyOrders, or Refused if these
+    are not those that were shown."""
     asked.caller.require_all_channels(FOR_ALL)
     order, named = asked.values.get("order"), asked.values.get("customer")
     try:
@@ -75,7 +80,13 @@ async def _whose(asked: Asked) -> list[str]:
     except ValueError:
         raise NoResource("no order names such a customer; name one as CHANNEL~ID") from None
     order_id = None if order is None else named_order(order)[0]
-    return await asked.read(lambda connection: family.meant(connection, order_id, customer))
+    orders = await asked.read(lambda connection: family.meant(connection, order_id, customer))
+    if shown is not None and set(shown) != set(orders):
+        raise Refused(
+            SharedRefusal.VERSION_CHANGED,
+            f"{len(set(orders) ^ set(shown))} orders hang together with these now, or no longer; look again",
+        )
+    return orders
 
 
 async def show(asked: Asked) -> Response:
@@ -86,7 +97,7 @@ async def show(asked: Asked) -> Response:
 
 async def forget(asked: Asked) -> Response:
     body = Forgetting.model_validate_json(await asked.json_body())
-    orders = await _whose(asked)
+    orders = await _whose(asked, body.order_ids)
     await asked.read(lambda connection: erasing.require_encrypted(connection, orders))
     return await _recorded(asked, orders, partial(_ask, reason=body.reason, case_id=body.case_id), 202)
 
@@ -99,13 +110,13 @@ def _ask(
 
 async def hold(asked: Asked) -> Response:
     body = Holding.model_validate_json(await asked.json_body())
-    orders = await _whose(asked)
+    orders = await _whose(asked, body.order_ids)
     return await _recorded(asked, orders, partial(holding.hold, case_id=body.case_id, reason=body.reason))
 
 
 async def release(asked: Asked) -> Response:
     body = Releasing.model_validate_json(await asked.json_body())
-    orders = await _whose(asked)
+    orders = await _whose(asked, body.order_ids)
     return await _recorded(asked, orders, partial(holding.release, case_id=body.case_id))
 
 
@@ -165,6 +176,7 @@ DONE: Mapping[str, Any] = {
     "required": ["orders", "position"],
 }
 NO_SUCH = {404: "There is no such order, or no order names the customer, as after their orders were forgotten."}
+NOT_THESE = {412: "Other orders than `order_ids` hang together now; look again."}
 
 
 class Verb(NamedTuple):
@@ -183,17 +195,22 @@ VERBS = (
     Verb(
         *("forget", "Forget the person of {}, for ever, with every order that belongs with it.", forget, Forgetting),
         {"reason": "request", "case_id": "dsr-2026-17"},
-        {202: "It is recorded; the engine erases it within minutes.", 409: SAYS_NO, **NO_SUCH},
+        {202: "It is recorded; the engine erases it within minutes.", 409: SAYS_NO, **NO_SUCH, **NOT_THESE},
     ),
     Verb(
         *("hold", "Keep {} from being forgotten, as long as a case needs it.", hold, Holding),
         {"case_id": "court-7", "reason": "dispute"},
-        {200: "It is held.", 409: "All of them were forgotten, or the case held one of them before.", **NO_SUCH},
+        {
+            200: "It is held.",
+            409: "All of them were forgotten, or the case held one of them before.",
+            **NO_SUCH,
+            **NOT_THESE,
+        },
     ),
     Verb(
         *("release", "End a case's hold of {}.", release, Releasing),
         {"case_id": "court-7"},
-        {200: "It is released.", 409: "The case holds none of them.", **NO_SUCH},
+        {200: "It is released.", 409: "The case holds none of them.", **NO_SUCH, **NOT_THESE},
     ),
 )
 SUBJECTS = {"order": ("orders", "an order"), "customer": ("customers", "all orders of a customer (CHANNEL~ID)")}

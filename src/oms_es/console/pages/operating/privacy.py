@@ -1,7 +1,7 @@
 """The page of those who answer for the protection of personal data: whose orders these are, forgetting, legal holds.
 
-Invariant: what is listed changes nothing. A form names the order or the customer, and the API looks again which orders
-hang together: one that came since the page was shown is forgotten, held or released with them, and shown afterwards.
+Invariant: what is listed changes nothing. A form names the order or the customer, and the orders that were shown: where
+others hang together by then, nothing is done, and a person looks again.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ def _path(asked: Mapping[str, str], *more: str, verb: str = "") -> str:
 async def give(visit: Visit) -> Response:
     """Forget, hold or release. A refusal is shown above the form."""
     asked = {kind: visit.form.get(kind, "") for kind in KINDS}
-    body = {name: value for name in ("reason", "case_id") if (value := visit.form.get(name, "").strip())}
+    body: dict[str, Any] = {
+        name: value for name in ("reason", "case_id") if (value := visit.form.get(name, "").strip())
+    }
+    body["order_ids"] = visit.form.get("shown", "").split()
     verb = visit.form.get("verb", "")
     try:
         if verb not in VERBS:
