@@ -179,7 +179,8 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
     try:
         yield from _amend_rest(order, command, asked)
     except Refused as refused:
-        if not followed or order.phase in BEFORE_RELEASE:
+        recorded = any(isinstance(event, o.OrderFulfilledElsewhere) for event in followed)
+        if not recorded or order.phase in BEFORE_RELEASE:
             raise
         yield o.OrderReportDisputed(
             order_id=order.order_id,

@@ -148,6 +148,13 @@ def test_a_refund_of_a_first_revision_counts() -> None:
 # --- updates
 
 
+def test_an_update_of_which_nothing_can_be_followed_is_refused() -> None:
+    for begin, reason in ((GONE, "already_released"), ((*DUE, o.YieldToMerge(**OF, to_order_id="m")), "merged")):
+        with pytest.raises(Refused) as refused:
+            OrderScenario(*begin, updated("a", units(_1=3), A))
+        assert refused.value.reason == reason
+
+
 def test_an_update_changes_what_it_may_although_what_it_says_to_have_left_does_not_fit() -> None:
     update = updated("a", units(_1=1, _3=2), A, B, shipping_minor=60, revision=4)
     scenario = OrderScenario(*DUE, update)
