@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from oms_es.patterns import CHANNELS, ISSUER, ISSUERS, some_of
-from oms_es.schemas.catalog.routes import PAYMENT_GATEWAYS
+from oms_es.schemas.catalog.routes import CARRIER_GATEWAYS, PAYMENT_GATEWAYS, WAREHOUSE_GATEWAYS
 
 CANONICAL = "canonical"
 DEAD_LETTERS = ".dlq"
@@ -84,18 +84,21 @@ class Settings(BaseSettings):
         "`wechatpay` and `alipay`, separated by commas; a payment is sent to the gateway that a route "
         "names, else to the provider of its token",
     )
-    warehouse: Literal["commands", "files"] | None = Field(
+    warehouse: str | None = Field(
         default=None,
-        description="The gateway to warehouses, instead of the one of OMS_GATEWAYS: `files` in OMS_WAREHOUSE_FOLDER; "
-        "or `commands`: people or a warehouse system list `pick_requests`, and answer by command",
+        pattern=some_of(WAREHOUSE_GATEWAYS),
+        description="The gateways to warehouses, instead of the one of OMS_GATEWAYS, separated by commas: `files` in "
+        "OMS_WAREHOUSE_FOLDER; `commands`: people or a warehouse system list `pick_requests`, and answer by command. "
+        "A request is sent to the gateway that a route names, else to the first",
     )
     warehouse_folder: Path | None = Field(
         default=None, description="Folder for the files of warehouses, with one folder for each location"
     )
-    carriers: Literal["commands", "easypost"] | None = Field(
+    carriers: str | None = Field(
         default=None,
-        description="The gateway to carriers, instead of the one of OMS_GATEWAYS: `easypost`; or `commands`: "
-        "bookings are made elsewhere and recorded by command, without a gateway",
+        pattern=some_of(CARRIER_GATEWAYS),
+        description="The gateways to carriers, likewise: `easypost`; `commands`: bookings are made elsewhere, and "
+        "recorded by command",
     )
     gateway_failures_max: int = Field(
         default=3,

@@ -16,6 +16,7 @@ from oms_es.exit_codes import Code
 from oms_es.gateways.breaker import Circuit
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
+from oms_es.gateways.routed import RoutedGateway
 from oms_es.gateways.simulated.callbacks import SimulatedCallbacks
 from oms_es.gateways.simulated.carrier import SimulatedCarrier
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, SqlEffectStore
@@ -110,12 +111,17 @@ class Unconnected(ExternalSystems):
     """No external systems: intents wait until gateways are connected."""
 
 
+def _inside(gateway: Gateway) -> Sequence[Gateway]:
+    """Return the gateways among which one chooses."""
+    return tuple(gateway.gateways.values()) if isinstance(gateway, RoutedGateway) else ()
+
+
 class Connected(ExternalSystems):
     """Real providers, with `others` for what they do not cover."""
 
     def __init__(self, own: Sequence[Gateway], others: ExternalSystems, database_url: str) -> None:
         self.own = own
-        for gateway in own:
+        for gateway in (one for named in own for one in (named, *_inside(named))):
             for breaker in getattr(gateway, "breakers", ()):
                 breaker.note = partial(_note, database_url)
             if isinstance(gateway, carrier.CarrierGateway):

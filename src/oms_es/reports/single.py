@@ -144,6 +144,8 @@ def parcel(connection: Connection, codec: Codec, shipment_id: str, at: At | None
         "location": known.requested.location,
         "ship_to": known.requested.ship_to.model_dump(),
         "delivery_option": known.requested.delivery_option,
+        "warehouse_gateway": known.requested.warehouse_gateway,
+        "carrier_gateway": known.carrier_gateway,
         "carrier": carrier,
         "tracking_number": number,
         "weight_grams": known.packed.weight_grams if known.packed else None,

@@ -48,7 +48,16 @@ from oms_es.schemas.catalog import rates as ra
 from oms_es.schemas.catalog import serial as se
 from oms_es.schemas.catalog.item import DefineBundle, DescribeItem
 from oms_es.schemas.catalog.location import CloseLocation, OpenLocation
-from oms_es.schemas.catalog.routes import GatewayRoutesPublished, PaymentRoute, PublishGatewayRoutes
+from oms_es.schemas.catalog.routes import (
+    CARRIER_GATEWAYS,
+    WAREHOUSE_GATEWAYS,
+    CarrierRoute,
+    GatewayRoutes,
+    GatewayRoutesPublished,
+    PaymentRoute,
+    PublishGatewayRoutes,
+    WarehouseRoute,
+)
 from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, PublishSourcingRules, SourcingRulesPublished
 from oms_es.schemas.operations import aside as a
 from oms_es.schemas.operations import connection as con
@@ -329,7 +338,7 @@ def shipment_commands() -> Callable[[shipment_state.Shipment], Strategy]:
             reason=st.sampled_from(["", "not there", "not there"]),
             location=st.sampled_from([None, None, "berlin", "paris"]),
         ),
-        st.builds(sh.BookShipment, **of),
+        st.builds(sh.BookShipment, **of, carrier_gateway=st.sampled_from([None, None, *CARRIER_GATEWAYS])),
         st.builds(sh.DeferBooking, **of, rule_version=words),
         st.builds(
             sh.RecordBooking,
@@ -379,6 +388,15 @@ def shipment_holds(state: shipment_state.Shipment, history: Sequence[Event]) -> 
     answers = [event.answer for event in history if isinstance(event, ANSWERED) and event.answer]
     assert len(answers) == len({*answers}) == len(state.answers), "an answer counts once"
     assert state.answered is None or state.answered in state.answers
+    asked = None
+    for event in history:
+        if isinstance(event, sh.ShipmentBookingRequested):
+            assert event.carrier_gateway or not asked, "the gateway that was asked before is asked again"
+            asked = event.carrier_gateway
+        if isinstance(event, sh.ShipmentBookingCancellationRequested):
+            assert event.carrier_gateway == asked, "the gateway that booked it is asked to cancel it"
+        if isinstance(event, sh.ShipmentCancelled) and state.requested:
+            assert event.warehouse_gateway == state.requested.warehouse_gateway
     bills = [event for event in history if isinstance(event, sh.ShipmentFreightBilled)]
     assert {bill.bill_id: (bill.amount_minor, bill.currency) for bill in bills} == dict(state.bills)
     assert len(bills) == len(state.bills)
@@ -864,7 +882,12 @@ def rules_commands() -> Strategy:
 
 def routes_commands() -> Strategy:
     payments = st.sampled_from([(), (PaymentRoute(gateway="stripe"),), (PaymentRoute(gateway="alipay"),)])
-    return st.builds(PublishGatewayRoutes, version=st.sampled_from(["1", "2", "3"]), payments=payments)
+    carriers = st.sampled_from([(), tuple(CarrierRoute(gateway=name) for name in CARRIER_GATEWAYS)])
+    warehouses = st.sampled_from([(), tuple(WarehouseRoute(gateway=name) for name in WAREHOUSE_GATEWAYS)])
+    versions = st.sampled_from(["1", "2", "3"])
+    return st.builds(
+        PublishGatewayRoutes, version=versions, payments=payments, carriers=carriers, warehouses=warehouses
+    )
 
 
 def rules_hold(state: Versions, history: Sequence[Event]) -> None:
@@ -872,7 +895,11 @@ def rules_hold(state: Versions, history: Sequence[Event]) -> None:
     versions = [BUILT_IN_VERSION]
     for event in history:
         assert isinstance(event, SourcingRulesPublished | GatewayRoutesPublished)
-        content = event.objective if isinstance(event, SourcingRulesPublished) else event.payments
+        content = (
+            event.objective
+            if isinstance(event, SourcingRulesPublished)
+            else GatewayRoutes.model_validate({name: getattr(event, name) for name in GatewayRoutes.model_fields})
+        )
         assert said.setdefault(event.version, content) == content, "a version changed its meaning"
         versions.append(event.version)
     assert state.current == versions[-1]

@@ -82,11 +82,14 @@ def _units(items: tuple[Reservation, ...]) -> Counter[tuple[str, str, str]]:
 
 
 def _contents(requested: sh.ShipmentRequested) -> sh.ShipmentRequested:
-    return requested.model_copy(update={"cartons": (), "carton_rule": ""})
+    return requested.model_copy(update={"cartons": (), "carton_rule": "", "warehouse_gateway": None})
 
 
 def _book(shipment: Shipment, requested: sh.ShipmentRequested, command: sh.BookShipment) -> Iterator[sh.ShipmentEvent]:
-    """Request a booking. After a failed or cancelled one this is a new intent, hence a new idempotency key."""
+    """Request a booking. After a failed or cancelled one this is a new intent, hence a new idempotency key.
+
+    The gateway that was asked before is asked again, unless the command names another.
+    """
     if shipment.cancelled or shipment.with_carrier:
         return
     if requested.pickup:
@@ -107,6 +110,7 @@ def _book(shipment: Shipment, requested: sh.ShipmentRequested, command: sh.BookS
         ship_to=requested.ship_to,
         cartons=shipment.packed.cartons,
         delivery_option=requested.delivery_option,
+        carrier_gateway=command.carrier_gateway or shipment.carrier_gateway,
     )
 
 
@@ -237,12 +241,18 @@ def _give_back(
     assert shipment.tracking
     carrier, number = shipment.tracking
     return sh.ShipmentBookingCancellationRequested(
-        **ids_of(requested), carrier=carrier, tracking_number=number, reason=reason
+        **ids_of(requested),
+        carrier=carrier,
+        tracking_number=number,
+        reason=reason,
+        carrier_gateway=shipment.carrier_gateway,
     )
 
 
 def _cancelled(requested: sh.ShipmentRequested) -> sh.ShipmentCancelled:
-    return sh.ShipmentCancelled(**ids_of(requested), items=requested.items)
+    return sh.ShipmentCancelled(
+        **ids_of(requested), items=requested.items, warehouse_gateway=requested.warehouse_gateway
+    )
 
 
 DECISIONS: dict[type[sh.ShipmentCommand], Any] = {

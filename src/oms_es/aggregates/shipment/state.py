@@ -24,6 +24,7 @@ class Shipment(NamedTuple):
     answers: HashTrieSet[sh.PickAnswer] = HashTrieSet()  # of the warehouse, also those that contradict
     answered: sh.PickAnswer | None = None  # the one that counts
     booking: Literal["none", "deferred", "requested", "failed", "booked", "cancelling", "cancelled"] = "none"
+    carrier_gateway: str | None = None  # the one that was asked last
     tracking: tuple[str, str] | None = None  # carrier, tracking number
     numbers: HashTrieMap[str, str] = HashTrieMap()  # by tracking number, the carton id
     void: HashTrieSet[str] = HashTrieSet()  # tracking numbers of cancelled bookings
@@ -92,8 +93,8 @@ def evolve(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
             return shipment._replace(labels=shipment.labels.insert((carton_id, document.sha256)))
         case sh.ShipmentFreightBilled(bill_id=bill_id, amount_minor=amount_minor, currency=currency):
             return shipment._replace(bills=shipment.bills.insert(bill_id, (amount_minor, currency)))
-        case sh.ShipmentBookingRequested():
-            return shipment._replace(booking="requested")
+        case sh.ShipmentBookingRequested(carrier_gateway=gateway):
+            return shipment._replace(booking="requested", carrier_gateway=gateway)
         case sh.ShipmentReportDisputed(report=report):
             return shipment._replace(disputed=shipment.disputed.insert(report))
         case sh.ShipmentCancellationRequested():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
+from operator import attrgetter
 from pathlib import Path
 
 from oms_es.app.connecting.warehouse_answers import ROLE as ANSWERS_ROLE
@@ -32,6 +33,7 @@ from oms_es.gateways.payment.wechatpay import signing
 from oms_es.gateways.payment.wechatpay.client import Client
 from oms_es.gateways.payment.wechatpay.notices import WeChatPayNotices
 from oms_es.gateways.payment.wechatpay.provider import WeChatPayProvider
+from oms_es.gateways.routed import RoutedGateway
 from oms_es.gateways.warehouse.folder import FolderWarehouse
 from oms_es.gateways.warehouse.port import INTENTS as WAREHOUSE_INTENTS
 from oms_es.gateways.warehouse.port import NAME as WAREHOUSE
@@ -60,7 +62,7 @@ def connected_roles(settings: Settings) -> frozenset[str]:
 
 def answers_folder(settings: Settings) -> Path | None:
     """Return the folder in which warehouses answer, or None."""
-    return settings.warehouse_folder if settings.warehouse == "files" else None
+    return settings.warehouse_folder if "files" in (settings.warehouse or "").split(",") else None
 
 
 def gateways_of(settings: Settings) -> Sequence[Gateway]:
@@ -74,20 +76,30 @@ def _gateways(settings: Settings) -> Iterator[Gateway]:
         limits = limits_of(settings)
         guarded = Providers(providers, {name: Breaker(name, limits) for name in providers})
         yield PaymentGateway(guarded, now=lambda: datetime.now(UTC))
-    if settings.warehouse == "commands":
-        yield ByCommand(WAREHOUSE, WAREHOUSE_INTENTS)
-    elif settings.warehouse == "files":
-        if not settings.warehouse_folder:
-            raise NotSetUp("warehouses exchange files, and there is no folder; set OMS_WAREHOUSE_FOLDER")
-        yield FolderWarehouse(settings.warehouse_folder)
-    if settings.carriers == "commands":
-        yield ByCommand(CarrierGateway.name, CarrierGateway.intents)
-    elif settings.carriers:
-        yield CarrierGateway(
-            CARRIERS[settings.carriers](settings),
-            batch_max=BATCHES[settings.carriers],
-            breaker=Breaker(settings.carriers, limits_of(settings)),
-        )
+    if settings.warehouse:
+        warehouses = {name: WAREHOUSES[name](settings) for name in settings.warehouse.split(",")}
+        yield RoutedGateway(warehouses, attrgetter("warehouse_gateway"))
+    if settings.carriers:
+        carriers = {name: _carrier(name, settings) for name in settings.carriers.split(",")}
+        yield RoutedGateway(carriers, attrgetter("carrier_gateway"))
+
+
+def _carrier(name: str, settings: Settings) -> Gateway:
+    if name == "commands":
+        return ByCommand(CarrierGateway.name, CarrierGateway.intents)
+    return CarrierGateway(CARRIERS[name](settings), batch_max=BATCHES[name], breaker=Breaker(name, limits_of(settings)))
+
+
+def _files(settings: Settings) -> Gateway:
+    if not settings.warehouse_folder:
+        raise NotSetUp("warehouses exchange files, and there is no folder; set OMS_WAREHOUSE_FOLDER")
+    return FolderWarehouse(settings.warehouse_folder)
+
+
+WAREHOUSES: Mapping[str, Callable[[Settings], Gateway]] = {
+    "files": _files,
+    "commands": lambda _settings: ByCommand(WAREHOUSE, WAREHOUSE_INTENTS),
+}
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -109,7 +121,7 @@ def openers_of(settings: Settings) -> Openers:
 def trackings_of(settings: Settings) -> Sequence[Tracking]:
     """Return the systems to ask about parcels: first the carrier that books, then one that knows others' numbers. Raise
     NotSetUp."""
-    trackings: list[Tracking] = [_easypost(settings)] if settings.carriers == "easypost" else []
+    trackings: list[Tracking] = [_easypost(settings)] if "easypost" in (settings.carriers or "").split(",") else []
     if settings.kuaidi100_customer:
         trackings.append(_kuaidi100(settings))
     if not trackings:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from oms_es.consumers.payment.routes import ROUTES, gateway_for, routes_of
+from oms_es.consumers.routes import ROUTES, gateway_for, routes_of
 from oms_es.kernel import Consumer, LookupResults
 from oms_es.schemas.order import (
     AsksForMoney,

@@ -1,16 +1,18 @@
 """Carrier notifier: books a packed shipment with the carrier that its delivery option and the published rates favour.
 
-Reads    ShipmentPacked; looks up carrier_rates on offer, its delivery option, its location
+Reads    ShipmentPacked; looks up carrier_rates on offer, its delivery option, its location, gateway_routes in force
 Emits    BookShipment, DeferBooking
 Decides  which carrier takes it, by the rules of sourcing/carrier_choice.py. Without published rates there is nothing to
          choose; if no published rate serves it, a person books it. A booking that fails is an open exception, for a
          person to try again. A shipment that the customer collects is booked with no carrier.
+         Which gateway is asked follows from the routes in force.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from oms_es.consumers.routes import ROUTES, carrier_gateway_for, routes_of
 from oms_es.consumers.sourcing.carrier_choice import RATES, Freight, quote, rates_of
 from oms_es.consumers.sourcing.lookups import place_of
 from oms_es.consumers.sourcing.search import distance_km
@@ -24,7 +26,7 @@ PROMISE = Lookup("delivery_options", by="option", keys=lambda event: (event.deli
 ORIGIN = Lookup("locations", by="location", keys=lambda event: (event.location,) if event.location else ())
 
 
-@consumer.on(ShipmentPacked, lookups=(RATES, PROMISE, ORIGIN))
+@consumer.on(ShipmentPacked, lookups=(RATES, PROMISE, ORIGIN, ROUTES))
 def book_shipment_on_shipment_packed(
     event: ShipmentPacked, results: LookupResults
 ) -> Iterator[BookShipment | DeferBooking]:
@@ -32,15 +34,20 @@ def book_shipment_on_shipment_packed(
         return
     offered = results["carrier_rates"][True]
     if not offered or event.ship_to is None:
-        yield BookShipment(shipment_id=event.shipment_id)
+        yield _book(event, CarrierChoice(), results)
         return
     choice = choose(event, event.ship_to, results)
     if choice.carrier:
-        yield BookShipment(shipment_id=event.shipment_id, **dict(choice))
+        yield _book(event, choice, results)
     else:
         yield DeferBooking(
             shipment_id=event.shipment_id, candidates=choice.candidates, rule_version=choice.rule_version
         )
+
+
+def _book(event: ShipmentPacked, choice: CarrierChoice, results: LookupResults) -> BookShipment:
+    gateway = carrier_gateway_for(routes_of(results), event, choice.carrier)
+    return BookShipment(shipment_id=event.shipment_id, carrier_gateway=gateway, **dict(choice))
 
 
 def choose(event: ShipmentPacked, ship_to: Address, results: LookupResults) -> CarrierChoice:

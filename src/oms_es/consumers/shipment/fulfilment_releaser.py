@@ -1,16 +1,18 @@
 """Fulfilment releaser: requests one shipment per location for a released order, and asks shipments to stop.
 
-Reads    OrderReleased, OrderShipmentPlanned; looks up items of their SKUs
+Reads    OrderReleased, OrderShipmentPlanned; looks up items of their SKUs, gateway_routes in force
          OrderCancellationRequested, OrderLinesCancellationRequested, OrderHeld
 Emits    RequestShipment, CancelShipment
 Decides  which cartons a shipment is packed into, by the rules of cartonisation.py, if the size of each item is known;
-         the shipment itself knows whether it can still be stopped.
+         which gateway asks its warehouse, by the routes in force; the shipment itself knows whether it can still be
+         stopped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from oms_es.consumers.routes import ROUTES, routes_of, warehouse_gateway_for
 from oms_es.consumers.shipment.cartonisation import Packing, Size, cartonise
 from oms_es.kernel import Consumer, Lookup, LookupResults
 from oms_es.schemas.order import (
@@ -33,13 +35,16 @@ def plans_of(event: OrderReleased | OrderShipmentPlanned) -> tuple[ShipmentPlan,
     return event.shipments if isinstance(event, OrderReleased) else (event.plan,)
 
 
-@consumer.on(OrderReleased, OrderShipmentPlanned, lookups=(ITEMS,))
+@consumer.on(OrderReleased, OrderShipmentPlanned, lookups=(ITEMS, ROUTES))
 def request_shipments_on_order_released_or_shipment_planned(
     event: OrderReleased | OrderShipmentPlanned, results: LookupResults
 ) -> Iterator[RequestShipment]:
     if isinstance(event, OrderShipmentPlanned) and event.held:
         return  # the same plan comes again when the order is released
-    yield from (_request(event, planned, pack(planned, results)) for planned in plans_of(event))
+    routes = routes_of(results)
+    for planned in plans_of(event):
+        gateway = warehouse_gateway_for(routes, planned.location)
+        yield _request(event, planned, pack(planned, results), gateway)
 
 
 def pack(planned: ShipmentPlan, results: LookupResults) -> Packing | None:
@@ -62,7 +67,7 @@ def cancel_shipments_on_cancellation_requested_or_order_held(
 
 
 def _request(
-    event: OrderReleased | OrderShipmentPlanned, planned: ShipmentPlan, packing: Packing | None
+    event: OrderReleased | OrderShipmentPlanned, planned: ShipmentPlan, packing: Packing | None, gateway: str | None
 ) -> RequestShipment:
     return RequestShipment(
         shipment_id=planned.shipment_id,
@@ -77,4 +82,5 @@ def _request(
         cartons=packing.cartons if packing else (),
         carton_rule=packing.rule if packing else "",
         pickup=event.pickup,
+        warehouse_gateway=gateway,
     )

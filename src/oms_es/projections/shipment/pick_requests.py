@@ -22,6 +22,7 @@ table = Table(
     Column("order_id", Text, nullable=False),
     Column("location", Text, nullable=False),
     Column("status", Text, nullable=False),
+    Column("gateway", Text, nullable=False),
     Column("items", JSONB, nullable=False),
     Column("cartons", JSONB, nullable=False),
     Column("delivery_option", Text, nullable=False),
@@ -33,8 +34,10 @@ table = Table(
     Index("pick_requests_by_location", "location", "status", "requested_at", "shipment_id"),
     Index("pick_requests_by_change", "location", "changed_at", "shipment_id"),
 )
-"""`missing` and `reason`: of the answer that counts. `cartons`: as they are planned; empty if none are."""
-projection = Projection(table, fed_by=("shipment-{shipment_id}",))
+"""`gateway`: that a route names, or empty.
+
+`missing` and `reason`: of the answer that counts. `cartons`: as they are planned; empty if none are."""
+projection = Projection(table, version=2, fed_by=("shipment-{shipment_id}",))
 ANSWERED: dict[type[Event], str] = {
     sh.ShipmentPickedShort: "short",
     sh.ShipmentPickRejected: "rejected",
@@ -54,6 +57,7 @@ def on_shipment_requested(_row: Row | None, event: sh.ShipmentRequested, recorde
         "order_id": event.order_id,
         "location": event.location,
         "status": "requested",
+        "gateway": event.warehouse_gateway or "",
         "items": sh.units_of(event.items),
         "cartons": [
             {"carton_id": carton.carton_id, "box": carton.box, "items": sh.units_of(carton.items)}

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from oms_es.kernel import SystemCommand
+from oms_es.schemas.catalog.routes import CarrierGatewayName, WarehouseGatewayName
 from oms_es.schemas.order import Address, Charge, Reservation
 from oms_es.schemas.shipment.base import (
     CANDIDATES_MAX,
@@ -48,6 +49,8 @@ class RequestShipment(ShipmentCommand, SystemCommand):
     carton_rule: Text = ""
     pickup: bool = False
     """The customer collects the shipment at the location: no carrier is booked."""
+    warehouse_gateway: WarehouseGatewayName | None = None
+    """The gateway that asks the warehouse; None for the first one that is set up."""
 
 
 class PackShipment(ShipmentCommand):
@@ -58,7 +61,13 @@ class PackShipment(ShipmentCommand):
 
 
 class BookShipment(ShipmentCommand, CarrierChoice):
-    """Ask a carrier to fetch the shipment; without a carrier's name, the one that is connected."""
+    """Ask a carrier to fetch the shipment; without a carrier's name, the one that is connected.
+
+    `carrier_gateway`: the gateway that is asked; without one, the gateway that was asked for this shipment before, or
+    the first one that is set up.
+    """
+
+    carrier_gateway: CarrierGatewayName | None = None
 
 
 class DeferBooking(ShipmentCommand, SystemCommand):
@@ -128,6 +137,7 @@ class ShipmentRequested(ShipmentEvent):
     cartons: tuple[Carton, ...] = ()
     carton_rule: str = ""
     pickup: bool = False
+    warehouse_gateway: str | None = None
 
 
 class ShipmentPacked(ShipmentEvent):
@@ -153,6 +163,7 @@ class ShipmentBookingRequested(ShipmentEvent, CarrierChoice):
     ship_to: Annotated[Address, PERSONAL]
     cartons: tuple[CartonWeight, ...] = ()
     delivery_option: str = "standard"
+    carrier_gateway: str | None = None
 
 
 class ShipmentBookingDeferred(ShipmentEvent):
@@ -180,6 +191,8 @@ class ShipmentBookingCancellationRequested(ShipmentEvent):
     carrier: str
     tracking_number: str
     reason: str
+    carrier_gateway: str | None = None
+    """The gateway that booked it."""
 
 
 class ShipmentBookingCancelled(ShipmentEvent):
@@ -211,6 +224,8 @@ class ShipmentCancellationRequested(ShipmentEvent):
 
 class ShipmentCancelled(ShipmentEvent):
     items: tuple[Reservation, ...]
+    warehouse_gateway: str | None = None
+    """The gateway that asked the warehouse for it."""
 
 
 class ShipmentCancellationRefused(ShipmentEvent):

@@ -80,7 +80,11 @@ def routes(draw: Draw) -> Iterator[Action]:
     some = c.PaymentRoute(gateway=SECOND, channels=(chance.choice(("shop", "web")),), currencies=("EUR",))
     for number, route in enumerate(chance.sample((every, some, none), chance.randint(1, 3)), start=2):
         at = chance.choice((0.0, draw.span * chance.random()))
-        yield draw.action(at, c.PublishGatewayRoutes(version=str(number), payments=(route,)))
+        parcels: Any = {
+            "carriers": (c.CarrierRoute(gateway=chance.choice(c.CARRIER_GATEWAYS), countries=("DE",)),),
+            "warehouses": (c.WarehouseRoute(gateway=chance.choice(c.WAREHOUSE_GATEWAYS), locations=(draw.place(),)),),
+        }
+        yield draw.action(at, c.PublishGatewayRoutes(version=str(number), payments=(route,), **parcels))
 
 
 def receipts(draw: Draw) -> Iterator[Action]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_es.consumers.payment.payment_requester import consumer
-from oms_es.consumers.payment.routes import gateway_for
+from oms_es.consumers.routes import gateway_for
 from oms_es.schemas import order as o
 from oms_es.schemas.catalog.routes import PAYMENT_GATEWAYS, GatewayRoutes, PaymentRoute
 from oms_es.schemas.finance.account import METHOD

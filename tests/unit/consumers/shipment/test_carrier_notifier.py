@@ -38,6 +38,7 @@ def results(*rates: dict[str, Any], promise: tuple[dict[str, Any], ...] = ()) ->
         "carrier_rates": {True: rates},
         "delivery_options": {"standard": promise},
         "locations": {"paris": [PARIS]},
+        "gateway_routes": {True: []},
     }
 
 

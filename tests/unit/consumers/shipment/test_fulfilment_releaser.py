@@ -8,7 +8,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import shipment as sh
 from story import A2, B1, BERLIN, OF, ORDER, PAYMENT, released
 
-UNMEASURED: LookupResults = {"items": {"A": [], "B": []}}
+UNMEASURED: LookupResults = {"items": {"A": [], "B": []}, "gateway_routes": {True: []}}
 
 
 def test_every_plan_becomes_a_shipment() -> None:
@@ -29,7 +29,7 @@ def test_every_plan_becomes_a_shipment() -> None:
 def test_a_shipment_of_measured_items_is_planned_in_cartons_and_the_others_are_not() -> None:
     measured = {"sku": "A", "weight_grams": 400, "volume_ml": 1_000}
     weightless = {"sku": "B", "weight_grams": 0, "volume_ml": 500}
-    first, second = consumer.react(released(), {"items": {"A": [measured], "B": [weightless]}})
+    first, second = consumer.react(released(), {**UNMEASURED, "items": {"A": [measured], "B": [weightless]}})
     assert isinstance(first, sh.RequestShipment)
     assert isinstance(second, sh.RequestShipment)
     assert first.cartons == (sh.Carton(carton_id="1", box="small", items=(A2,), weight_grams=920, volume_ml=4_000),)
