@@ -320,3 +320,36 @@ def test_settings_that_are_missing_are_named(
     assert main(["orders", "retry-sourcing", "web/1"]) == Code.USAGE
     assert main(["stock", "receive", "A", "berlin", "--receipt-id", "r2", "--quantity", "1"]) == Code.USAGE
     assert "set OMS_WAREHOUSE_FOLDER" in capsys.readouterr().err
+
+
+def test_a_request_and_its_cancellation_go_to_the_gateway_of_its_location(
+    warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMS_WAREHOUSE", "commands,files")
+    assert main(["location", "open", "paris", "--country", "DE"]) == Code.OK
+    assert main(["stock", "receive", "B", "paris", "--receipt-id", "r", "--quantity", "50"]) == Code.OK
+    publish = ["routes", "publish-gateway-routes"]
+    assert (
+        main([*publish, "--version", "2", "--warehouses", '[{"gateway": "files", "locations": ["berlin"]}]']) == Code.OK
+    )
+    assert main([*publish, "--version", "3", "--warehouses", '[{"gateway": "Files"}]']) == Code.BAD_INPUT
+    assert "the nearest is files" in capsys.readouterr().err
+    orders = tmp_path / "orders.jsonl"
+    other = {**ORDER, "external_id": "2", "lines": [{**ORDER["lines"][0], "sku": "B"}]}
+    orders.write_text("\n".join(json.dumps(order) for order in ({**ORDER, "external_id": "1"}, other)))
+    assert main(["orders", "import", str(orders), "--no-run"]) == Code.OK
+    assert warehouse.run() == 0
+    assert not (warehouse.root / "paris").exists(), "no route: the first gateway of the setting"
+    assert rows(warehouse, "SELECT location, gateway FROM pick_requests ORDER BY location") == [
+        ("berlin", "files"),
+        ("paris", ""),
+    ]
+    (name,) = warehouse.names("requests")
+    assert main([*publish, "--version", "3", "--warehouses", '[{"gateway": "commands"}]']) == Code.OK
+    assert main(["order", "cancel", "web/1", "--reason", "changed their mind"]) == Code.OK
+    assert warehouse.run() == 0
+    assert warehouse.names("requests") == [name.replace("pick-", "cancel-"), name]
+    assert (
+        shown(capsys, "shipment", "show", warehouse.request(name)["shipment_id"])["shipment"]["warehouse_gateway"]
+        == "files"
+    )

@@ -115,6 +115,6 @@ def test_every_gateway_that_settings_take_can_be_named_and_no_other() -> None:
     assert set(CARRIERS) | {"commands"} == set(CARRIER_GATEWAYS)
     assert set(WAREHOUSES) == set(WAREHOUSE_GATEWAYS)
     assert Settings(carriers=",".join(CARRIER_GATEWAYS), warehouse=",".join(WAREHOUSE_GATEWAYS)).carriers
-    for wrong in ({"carriers": "dhl"}, {"warehouse": "file"}, {"warehouse": "files,"}):
+    for name, wrong in (("carriers", "dhl"), ("warehouse", "file"), ("warehouse", "files,")):
         with pytest.raises(ValidationError):
-            Settings(**wrong)
+            Settings.model_validate({name: wrong})
