@@ -332,7 +332,7 @@ def test_a_request_and_its_cancellation_go_to_the_gateway_of_its_location(
     assert (
         main([*publish, "--version", "2", "--warehouses", '[{"gateway": "files", "locations": ["berlin"]}]']) == Code.OK
     )
-    assert main([*publish, "--version", "3", "--warehouses", '[{"gateway": "Files"}]']) == Code.BAD_INPUT
+    assert main([*publish, "--version", "3", "--warehouses", '[{"gateway": "Files"}]']) == Code.USAGE
     assert "the nearest is files" in capsys.readouterr().err
     orders = tmp_path / "orders.jsonl"
     other = {**ORDER, "external_id": "2", "lines": [{**ORDER["lines"][0], "sku": "B"}]}
