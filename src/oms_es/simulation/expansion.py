@@ -10,7 +10,7 @@ from random import Random
 
 from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.schemas.order import OrderLine, PlaceOrder
-from oms_es.simulation.requests.life_goods import bills
+from oms_es.simulation.requests.life_goods import bills, pick_answers
 from oms_es.simulation.requests.life_money import receipts, routes
 from oms_es.simulation.requests.rounds import contradictions, lived
 from oms_es.simulation.requests.workload import ADDRESS, EPOCH, FLASH_UNITS, SKUS, asked, drawn
@@ -116,6 +116,7 @@ def _actions(chance: Random, profile: Profile, seconds: float, clients: int, see
     if profile.life:  # drawn apart, beside everything else that a seed has
         actions += receipts(draw._replace(chance=Random(f"{seed}/{profile.name}/receipts")))
         actions += bills(draw._replace(chance=Random(f"{seed}/{profile.name}/bills")))
+        actions += pick_answers(draw._replace(chance=Random(f"{seed}/{profile.name}/pick_answers")))
         actions += routes(draw._replace(chance=Random(f"{seed}/{profile.name}/routes")))
     return tuple(sorted(actions, key=lambda action: action.at))
 

@@ -39,7 +39,6 @@ def parcels(draw: Draw) -> Iterator[Action]:
         ]
         for ask in chance.sample(asks, 2):
             yield draw.action(at + chance.expovariate(0.1), ask)
-        yield from _pick_answers(draw, parcel, at)
         if draw.likely(0.7):
             gone = sh.DeclareLost(
                 shipment_id=parcel, choice=chance.choice(("refund", "reship")), reason="it was never seen"
@@ -52,21 +51,23 @@ def parcels(draw: Draw) -> Iterator[Action]:
     yield draw.action(at + 60.0, tracked.model_copy(update={"tracking_number": REUSED_NUMBER}))
 
 
-def _pick_answers(draw: Draw, parcel: str, at: float) -> Iterator[Action]:
+def pick_answers(draw: Draw) -> Iterator[Action]:
     """Yield answers of a warehouse's system: late, twice, short, rejected, and such as contradict each other."""
     chance = draw.chance
-    for number in range(chance.randint(1, 3)):
-        answer = sh.AnswerPick(
-            shipment_id=parcel,
-            answer_id=f"wms-{chance.randint(1, 2)}",
-            outcome=chance.choice(("packed", "short", "rejected")),
-            answered_at=moment(at + number),
-            weight_grams=chance.choice((500, 700)),
-            reason="not on the shelf",
-            location=chance.choice((None, draw.place())),
-        )
-        for _ in range(chance.randint(1, 2)):
-            yield draw.action(at + chance.expovariate(0.1), answer)
+    for _ in range(2):
+        action, order = draw.earlier()
+        for number in range(chance.randint(1, 3)):
+            answer = sh.AnswerPick(
+                shipment_id=f"{order.order_id}.1",
+                answer_id=f"wms-{chance.randint(1, 2)}",
+                outcome=chance.choice(("packed", "short", "rejected")),
+                answered_at=moment(action.at + number),
+                weight_grams=chance.choice((500, 700)),
+                reason="not on the shelf",
+                location=chance.choice((None, draw.place())),
+            )
+            for _ in range(chance.randint(1, 2)):
+                yield draw.action(action.at + chance.expovariate(0.1), answer)
 
 
 def bills(draw: Draw) -> Iterator[Action]:

@@ -81,8 +81,8 @@ def routes(draw: Draw) -> Iterator[Action]:
     for number, route in enumerate(chance.sample((every, some, none), chance.randint(1, 3)), start=2):
         at = chance.choice((0.0, draw.span * chance.random()))
         parcels: Any = {
-            "carriers": (c.CarrierRoute(gateway=chance.choice(c.CARRIER_GATEWAYS), countries=("DE",)),),
-            "warehouses": (c.WarehouseRoute(gateway=chance.choice(c.WAREHOUSE_GATEWAYS), locations=(draw.place(),)),),
+            "carriers": (c.CarrierRoute(gateway=c.CARRIER_GATEWAYS[number % 2], countries=("DE",)),),
+            "warehouses": (c.WarehouseRoute(gateway=c.WAREHOUSE_GATEWAYS[number % 2]),),
         }
         yield draw.action(at, c.PublishGatewayRoutes(version=str(number), payments=(route,), **parcels))
 
