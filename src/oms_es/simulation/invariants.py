@@ -197,10 +197,12 @@ class Watch:
                 raise Violation("nothing accepted is lost", f"{asked} would still bring about {left}")
 
     def taken(self, work: Work) -> None:
-        """Verify what a webhook was answered for: repeated now, it would change nothing."""
+        """Verify what a webhook was answered for: it is done, and repeated now it would change nothing."""
         self.note("taken", work.cause.actor)
         if not isinstance(work.command, PlaceOrder):
             self._ended(work.command, work.cause.actor)
+        elif not self._is_placed(work.command):
+            raise Violation("nothing accepted is lost", f"{work.cause.actor}: {work.command}")
 
     def kept(self, action: Action, database: Database) -> None:
         """Verify that input from a channel has become an order or a dead letter, and nothing if it was forged."""

@@ -25,6 +25,7 @@ from oms_es.store.log import NullFeed
 POSTING_CHANNEL = "shop"
 """The channel whose orders come as webhooks where there are servers."""
 FORGED_SECRET = "whsec_" + b64encode(b"of another".ljust(32)).decode()
+FETCHED_SHARE = 0.5
 ANSWER_SECONDS_MAX = 30.0
 """How long a client waits for a server before it sends the request again."""
 
@@ -103,9 +104,12 @@ class Client(DecidingNode):
             raise reply.answer
 
     def _webhook(self, ask: Ask) -> Webhook | None:
-        """Return what is sent as a webhook: what cannot be used, callbacks, and the orders of one of the channels."""
+        """Return what is sent as a webhook: what cannot be used, the orders of one of the channels, and half of the
+        callbacks; the others are fetched from where they came from."""
         source, place = f"webhook:{self.name}", str(self.next)
         if isinstance(ask, OutsideCallback):
+            if self.simulation.chance.random() < FETCHED_SHARE:
+                return None
             return Webhook(source, place, DIALECTS[ask.source], ask.payload)
         if isinstance(ask, Command) and not (isinstance(ask, PlaceOrder) and ask.channel == POSTING_CHANNEL):
             return None

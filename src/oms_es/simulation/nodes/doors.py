@@ -114,6 +114,7 @@ class ServerNode(DecidingNode):
             self.simulation.answered(work, answer)
             return answer
         if isinstance(answer, Exception):
+            self.simulation.answered(work, answer)  # an error of the program's own is not only kept
             return self._kept(store, reply.webhook, answer)
         self.simulation.taken(work)
         return HTTPStatus.OK
