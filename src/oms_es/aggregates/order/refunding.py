@@ -184,8 +184,9 @@ def _paid_for(order: Order) -> dict[tuple[str, str], int]:
 
 
 def _worth_of_units(order: Order, line_id: str, already: int, given: int, quantity: int) -> int:
-    """Return what the next `quantity` units of a line are worth, and at most what is left of the line.
+    """Return what the next `quantity` units of a line are worth; the last ones take all that is left of the line.
 
+    A parcel that left later may bear more than its units' share, as the last one bears what a division leaves over.
     `already` units were refunded before, for the amount `given`. Raise Refused if more units would be refunded than
     shipped.
     """
@@ -196,8 +197,11 @@ def _worth_of_units(order: Order, line_id: str, already: int, given: int, quanti
             f"{already + quantity} units of line {line_id} would be refunded and {shipped} were shipped; refund fewer",
         )
     worth = sum(share.amount_minor for share in shares)
+    left = max(worth - given, 0)
+    if already + quantity == shipped:
+        return left
     up_to, before = (-(-worth * count // shipped) for count in (already + quantity, already))  # the first ones round up
-    return min(up_to - before, max(worth - given, 0))
+    return min(up_to - before, left)
 
 
 def shipped_units(order: Order, line_id: str) -> int:

@@ -332,6 +332,55 @@ def test_p23_refunds_by_unit_in_any_order_give_back_every_cent_and_no_more(
     assert back == sum(plan.amount_minor - plan.shipping_minor for plan in charged)
 
 
+THREE_FOR_100 = (
+    placed(
+        lines=(o.OrderLine(line_id="1", sku="A", quantity=3, unit_price_minor=50),), shipping_minor=0, discount_minor=50
+    ),
+)
+
+
+def test_what_leaves_and_comes_back_parcel_by_parcel_is_given_back_to_the_cent() -> None:
+    one, two = ("A", "berlin", 1), ("A", "paris", 2)
+    scenario = OrderScenario(*THREE_FOR_100, source(1, one, two), locked(1, one), locked(1, two), paid())
+    back = []
+    for number, quantity in ((1, 1), (2, 2)):
+        scenario.submit(dispatched(number))
+        scenario.submit(refund(str(number), lines=of_line("1", quantity)))
+        back.append(scenario.only(o.OrderRefundRequested).amount_minor)
+    assert back == [33, 67]
+
+
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=5), amounts, st.lists(st.integers(0, 9), min_size=25, max_size=25)
+)
+def test_p23_units_that_leave_in_any_parcels_and_come_back_in_any_order_give_back_what_was_taken(
+    parcels: list[int], discount: int, choices: list[int]
+) -> None:
+    """Parcels leave in any order, and between them units of those that left are given back."""
+    line = o.OrderLine(line_id="1", sku="A", quantity=sum(parcels), unit_price_minor=333)
+    cheaper = placed(lines=(line,), shipping_minor=0, discount_minor=discount % line.quantity)
+    away = [("A", f"place-{number}", quantity) for number, quantity in enumerate(parcels)]
+    scenario = OrderScenario(cheaper, source(1, *away), *(locked(1, units) for units in away), paid())
+    waiting, there, back = list(range(1, len(parcels) + 1)), 0, 0
+    for number, choice in enumerate(choices):
+        if waiting and (choice % 2 or not there):
+            left = waiting.pop(choice % len(waiting))
+            there += parcels[left - 1]
+            scenario.submit(dispatched(left))
+        elif there:
+            quantity = 1 + choice % there
+            scenario.submit(refund(str(number), lines=of_line("1", quantity)))
+            there -= quantity
+            back += scenario.only(o.OrderRefundRequested).amount_minor
+    for left in waiting:
+        there += parcels[left - 1]
+        scenario.submit(dispatched(left))
+    if there:
+        scenario.submit(refund("last", lines=of_line("1", there)))
+        back += scenario.only(o.OrderRefundRequested).amount_minor
+    assert back == 333 * line.quantity - discount % line.quantity
+
+
 # --- by hand
 
 
