@@ -18,6 +18,7 @@ from oms_es.app.privacy.encrypting import still_in_the_clear
 from oms_es.demo.workload import Workload
 from oms_es.kernel import Fold, Key, Projection, Recorded, Refused, Row
 from oms_es.projections.catalog import locations
+from oms_es.schemas.catalog.routes import PaymentRoute, PublishGatewayRoutes
 from oms_es.schemas.payment.references import ClaimReference
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store import schema
@@ -85,6 +86,20 @@ def test_what_a_kept_database_has_in_the_clear_is_encrypted(database_url: str) -
     with psycopg.connect(database_url) as connection:
         assert still_in_the_clear(connection).events == 0
     assert value(database_url, "SELECT count(*) FROM oms_events WHERE topic = 'EventsEncrypted'") == 1
+    assert differences(database_url) == []
+
+
+def test_routes_that_were_published_before_parcels_had_some_are_folded_again(database_url: str) -> None:
+    migrate(database_url)
+    with Engine(database_url) as opened:
+        opened.submit("test", [PublishGatewayRoutes(version="2", payments=(PaymentRoute(gateway="stripe"),))])
+        opened.settle()
+    now = value(database_url, "SELECT routes FROM gateway_routes")
+    done(database_url, "UPDATE gateway_routes SET routes = routes - 'carriers' - 'warehouses'")
+    done(database_url, f"UPDATE {schema.READ_MODELS} SET version = 1 WHERE name = 'gateway_routes'")
+    assert differences(database_url)
+    migrate(database_url)
+    assert value(database_url, "SELECT routes FROM gateway_routes") == now
     assert differences(database_url) == []
 
 

@@ -20,7 +20,7 @@ table = Table(
     Column("routes", JSONB, nullable=False),
     Index("gateway_routes_by_current", "current"),
 )
-projection = Projection(table, fed_by=(ROUTES_STREAM,))
+projection = Projection(table, fed_by=(ROUTES_STREAM,), version=2)
 CONTENT = set(GatewayRoutes.model_fields)
 
 
