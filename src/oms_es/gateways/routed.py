@@ -39,17 +39,20 @@ class RoutedGateway:
             mine = [number for number, other in enumerate(names) if other == name]
             said, problem = self._asked(name, [intents[number] for number in mine])
             why += [problem] if problem else []
-            answers |= {number: one for number, one in zip(mine, said, strict=False) if one is not None}
-        if len(answers) < len(intents):
-            each = [answers.get(number) for number in range(len(intents))] if answers or len(self.gateways) > 1 else ()
-            raise GatewayUnavailable("; ".join(why), each)
-        return [answers[number] for number in range(len(intents))]
+            answers |= {number: one for number, one in zip(mine, said, strict=True) if one is not None}
+        if len(answers) == len(intents):
+            return [answers[number] for number in range(len(intents))]
+        # with nothing to go on with, the role pauses
+        all_out = not answers and len(self.gateways) == 1 and self.gateways.keys() >= {*names}
+        raise GatewayUnavailable("; ".join(why), () if all_out else [answers.get(n) for n in range(len(intents))])
 
     def _asked(self, name: str, intents: Sequence[Recorded]) -> tuple[Sequence[Sequence[Command] | None], str]:
+        """Return an answer for each intent, None for one without an answer, and why some have none."""
         gateway = self.gateways.get(name)
         if gateway is None:
-            return (), f"{self.name} {name} is not set up here, and {len(intents)} wait for it"
+            why = f"{self.name} {name} is not set up here, and {len(intents)} wait for it"
+            return [None] * len(intents), why
         try:
             return gateway.perform(intents), ""
         except GatewayUnavailable as error:
-            return error.answered, str(error)
+            return [*error.answered, *[None] * (len(intents) - len(error.answered))], str(error)

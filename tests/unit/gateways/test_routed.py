@@ -102,3 +102,19 @@ def test_what_names_a_gateway_that_is_not_set_up_waits_for_it() -> None:
     with pytest.raises(GatewayUnavailable) as error:
         alone.perform(INTENTS[:2])
     assert not error.value.answered, "with nothing to go on with, the role pauses"
+
+
+def test_a_batch_of_nothing_but_such_is_held_and_does_not_stop_the_role() -> None:
+    alone = RoutedGateway({"files": Warehouse()}, attrgetter("warehouse_gateway"))
+    with pytest.raises(GatewayUnavailable, match="warehouse commands is not set up here, and 2 wait for it") as error:
+        alone.perform([intent(number, "commands") for number in (1, 2)])
+    assert list(error.value.answered) == [None, None]
+
+
+def test_a_gateway_that_answers_fewer_than_it_was_asked_is_wrong_and_not_out() -> None:
+    class Forgetful(Warehouse):
+        def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
+            return super().perform(intents)[:-1]
+
+    with pytest.raises(ValueError, match="shorter"):
+        RoutedGateway({"files": Forgetful()}, attrgetter("warehouse_gateway")).perform(INTENTS[:2])
