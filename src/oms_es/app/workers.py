@@ -16,7 +16,8 @@ from typing import Any, Self
 from uuid import UUID
 
 from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PROJECTIONS, Runtime, parser_of
-from oms_es.app.connecting.warehouse_answers import WarehouseAnswers
+from oms_es.app.connecting.warehouse_answers import ROLE as WAREHOUSE_ANSWERS_ROLE
+from oms_es.app.connecting.warehouse_answers import answers_of
 from oms_es.app.engine import CHAINS, projections_looked_up
 from oms_es.app.privacy.forgetter import FOR_EVER, Forgetter, Periods
 from oms_es.channels import dialect_of
@@ -75,7 +76,6 @@ CHANNEL_ORDERS_ROLE = "channel_orders"
 TICKER_ROLE = "ticker"
 SEALER_ROLE = Sealer.name
 FORGETTER_ROLE = Forgetter.name
-WAREHOUSE_ANSWERS_ROLE = WarehouseAnswers.name
 STATES = (
     State(order_status.projection.table, ORDER_STATUS, "OrderStatus", str(order_status.__doc__)),
     State(stock_levels.projection.table, STOCK_LEVELS, "StockLevel", str(stock_levels.__doc__)),
@@ -325,7 +325,7 @@ class Workers(Runtime):
         if role == FORGETTER_ROLE:
             return Forgetter(self, self.periods)
         if role == WAREHOUSE_ANSWERS_ROLE:
-            return WarehouseAnswers(self.warehouse_folder, self.store)
+            return answers_of(self.warehouse_folder, self)
         if role in CALLBACK_ROLES:
             (source,) = (source for source in self.external_systems.callbacks if source.name == role)
             return self.follow(source, self.log)

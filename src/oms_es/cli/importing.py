@@ -14,7 +14,7 @@ from oms_es import rendering as display
 from oms_es.app import PARSERS, Engine, bulk_commands
 from oms_es.app.connecting.polling import HOURS_MAX, poll, subscribe
 from oms_es.app.connecting.providers import NotSetUp, answers_folder, subscriber_of, trackings_of
-from oms_es.app.connecting.warehouse_answers import WarehouseAnswers
+from oms_es.app.connecting.warehouse_answers import answers_of
 from oms_es.channels import DIALECTS
 from oms_es.cli.terminal import Json, print_json, say, set_up, writing
 from oms_es.database.selection import database
@@ -138,17 +138,21 @@ def poll_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
 
 def collect_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
     """Take in the answers of warehouses that lie in OMS_WAREHOUSE_FOLDER, and move their files. An engine that runs
-    with this setting does so by itself. An answer that is known already changes nothing."""
+    with this setting does so by itself. An answer that is known already changes nothing. Wait for files that are being
+    written, a minute at most."""
     settings = set_up("error")
     folder = answers_folder(settings)
     if not folder:
         raise NotSetUp("no warehouse exchanges files; set OMS_WAREHOUSE=files and OMS_WAREHOUSE_FOLDER")
     with writing(settings, run=not no_run) as engine:
-        collected = WarehouseAnswers(folder, engine.store).collect_all()
+        answers = answers_of(folder, engine)
+        collected = answers.collect_all()
     if json:
         print_json(collected._asdict())
     else:
         typer.echo(", ".join(f"{name} {count}" for name, count in collected._asdict().items()))
+    if collected.failed:
+        raise GatewayUnavailable(f"{answers.problem}; repair this, then run it again")
     if collected.rejected:
         say("the reason lies beside each file in `rejected`; see also `oms-es exceptions list`")
         raise typer.Exit(Code.BURIED)

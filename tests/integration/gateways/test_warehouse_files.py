@@ -6,148 +6,38 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
 
-import psycopg
 import pytest
 
-from oms_es.app import Engine, migrate
+from oms_es.app import Engine
 from oms_es.app.connecting import warehouse_answers
 from oms_es.app.connecting.providers import answers_folder, gateways_of
-from oms_es.app.connecting.warehouse_answers import FILE_BYTES_MAX, LOOK_SECONDS, UNFINISHED_SECONDS, answering
+from oms_es.app.connecting.warehouse_answers import FILE_BYTES_MAX, LOOK_SECONDS, answering
 from oms_es.cli.main import main
 from oms_es.exit_codes import Code
 from oms_es.gateways.warehouse import folder
 from oms_es.processing.intake.worker import Intake
 from oms_es.settings import Settings
-
-ORDER: dict[str, Any] = {
-    "channel": "web",
-    "placed_at": "2026-01-01T12:00:00Z",
-    "currency": "EUR",
-    "lines": [{"line_id": "1", "sku": "A", "quantity": 3, "unit_price_minor": 300}],
-    "ship_to": {"name": "Ann", "street": "1 Main St", "city": "Bonn", "postal_code": "53111", "country": "DE"},
-}
-Hook = Callable[[], None]
-
-
-class Warehouse:
-    """The folder of berlin, as its system sees it, and the process that shares it."""
-
-    def __init__(self, database_url: str, root: Path) -> None:
-        self.database_url = database_url
-        self.root = root
-        self.place = root / "berlin"
-
-    def names(self, *folders: str) -> list[str]:
-        """The files that a warehouse's system may read."""
-        return sorted(
-            path.name for name in folders for path in (self.place / name).iterdir() if not path.name.startswith(".")
-        )
-
-    def request(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.place / "requests" / name).read_bytes())
-        return found
-
-    def take(self, name: str) -> dict[str, Any]:
-        request = self.request(name)
-        (self.place / "requests" / name).rename(self.place / "taken" / name)
-        return request
-
-    def answer(self, name: str, content: bytes | dict[str, Any], age_seconds: float = 0.0) -> Path:
-        path = self.place / "answers" / f"{name}.json"
-        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-        at = time.time() - age_seconds
-        os.utime(path, (at, at))
-        return path
-
-    def run(self, hook: Hook = lambda: None) -> int:
-        """Run the engine in a process of its own until it is at rest or dead, and return how it ended."""
-        child = os.fork()
-        if not child:
-            with suppress(BaseException):
-                settings = Settings()
-                hook()
-                with Engine(
-                    self.database_url, connected=gateways_of(settings), beside=answering(answers_folder(settings))
-                ) as engine:
-                    engine.settle()
-                    os._exit(0)
-            os._exit(1)
-        _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status)
-
-    def events(self, kind: str) -> int:
-        with psycopg.connect(self.database_url) as connection:
-            row = connection.execute("SELECT count(*) FROM oms_events WHERE topic LIKE %s", [f"%{kind}"]).fetchone()
-        return row[0] if row else 0
+from warehouse_folder import (
+    ORDER,
+    Warehouse,
+    collected,
+    imported,
+    killed_while,
+    packed,
+    rows,
+    shown,
+    until,
+    warehouse_of,
+)
 
 
 @pytest.fixture
 def warehouse(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
-    migrate(database_url)
-    root = tmp_path / "warehouses"
-    for name, value in {
-        "DATABASE_URL": database_url,
-        "GATEWAYS": "simulated",
-        "WAREHOUSE": "files",
-        "WAREHOUSE_FOLDER": str(root),
-    }.items():
-        monkeypatch.setenv(f"OMS_{name}", value)
-    assert main(["location", "open", "berlin", "--country", "DE"]) == Code.OK
-    assert main(["stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "50"]) == Code.OK
-    return Warehouse(database_url, root)
-
-
-def imported(tmp_path: Path, *names: str) -> None:
-    orders = tmp_path / f"{names[0]}.jsonl"
-    orders.write_text("\n".join(json.dumps({**ORDER, "external_id": name}) for name in names))
-    assert main(["orders", "import", str(orders), "--no-run"]) == Code.OK
-
-
-def shown(capsys: pytest.CaptureFixture[str], *words: str, code: Code = Code.OK) -> Any:
-    capsys.readouterr()
-    assert main([*words, "--json"]) == code
-    return json.loads(capsys.readouterr().out)
-
-
-def collected(warehouse: Warehouse, capsys: pytest.CaptureFixture[str], code: Code = Code.OK) -> dict[str, int]:
-    """Take in the answers, and run the engine until it is at rest."""
-    counts = shown(capsys, "callbacks", "collect", code=code)
-    assert warehouse.run() == 0
-    return {name: count for name, count in counts.items() if count}
-
-
-def packed(request: dict[str, Any], answer_id: str = "1", **more: Any) -> dict[str, Any]:
-    return {
-        "shipment_id": request["shipment_id"],
-        "answer_id": answer_id,
-        "outcome": "packed",
-        "answered_at": "2026-01-01T13:00:00Z",
-        "picked": request["items"],
-        "weight_grams": 950,
-        **more,
-    }
-
-
-def killed_while(owner: Any, name: str, *, after: bool) -> Hook:
-    """Have the process die when it calls a function: before it does anything, or once it has."""
-
-    def hook() -> None:
-        real = getattr(owner, name)
-
-        def dies(*given: Any) -> None:
-            if after:
-                real(*given)
-            os.kill(os.getpid(), SIGKILL)
-
-        setattr(owner, name, dies)
-
-    return hook
+    return warehouse_of(database_url, tmp_path, monkeypatch)
 
 
 def killed_half_written() -> None:
@@ -174,11 +64,11 @@ def test_a_request_is_there_once_and_whole_and_its_answer_counts_once_when_proce
     assert warehouse.names("requests", "taken") == [name], "written, not recorded, and taken: it is not asked again"
     warehouse.answer("first", packed(request))
     assert warehouse.run(killed_while(Intake, "take", after=False)) == -SIGKILL
-    assert (warehouse.names("answers"), warehouse.events("ShipmentPacked")) == (["first.json"], 0)
+    assert (warehouse.names("answers"), warehouse.claims(), warehouse.events("ShipmentPacked")) == ([], 1, 0)
     assert warehouse.run(killed_while(warehouse_answers, "move_whole", after=False)) == -SIGKILL
-    assert (warehouse.names("answers"), warehouse.events("ShipmentPacked")) == (["first.json"], 1)
+    assert (warehouse.names("answers"), warehouse.claims(), warehouse.events("ShipmentPacked")) == ([], 1, 1)
     assert collected(warehouse, capsys) == {"repeated": 1}
-    assert (warehouse.names("answers", "rejected"), warehouse.names("done")) == ([], ["first.json"])
+    assert (warehouse.claims(), warehouse.names("rejected"), warehouse.names("done")) == (0, [], ["first.json"])
     assert warehouse.events("ShipmentPacked") == 1
     assert shown(capsys, "order", "show", "web/1")["order"]["phase"] == "completed"
     assert main(["verify"]) == Code.OK
@@ -223,11 +113,6 @@ def test_a_short_pick_is_shown_to_a_person_and_the_rest_is_asked_for_again(
     assert main(["verify"]) == Code.OK
 
 
-def rows(warehouse: Warehouse, query: str) -> list[Any]:
-    with psycopg.connect(warehouse.database_url) as connection:
-        return connection.execute(query.encode()).fetchall()
-
-
 def test_what_cannot_be_used_is_rejected_with_its_reason_and_delays_nothing(
     warehouse: Warehouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,13 +130,12 @@ def test_what_cannot_be_used_is_rejected_with_its_reason_and_delays_nothing(
         "h-outcome": (packed(first, "h", outcome="lost"), "outcome"),
     }
     for name, (content, _) in bad.items():
-        warehouse.answer(name, content, age_seconds=UNFINISHED_SECONDS * 2)
+        warehouse.answer(name, content)
     warehouse.answer("z-good", packed(second))
-    warehouse.answer("half", b'{"shipment_id": ')
     (warehouse.place / "answers/.half.json").write_bytes(b'{"shipment_id": "')
     (warehouse.place / "answers/half.tmp").write_bytes(b'{"shipment_id": "')
-    assert collected(warehouse, capsys, Code.BURIED) == {"taken": 1, "rejected": len(bad), "unfinished": 1}
-    assert warehouse.names("answers") == ["half.json", "half.tmp"]
+    assert collected(warehouse, capsys, Code.BURIED) == {"taken": 1, "rejected": len(bad)}
+    assert warehouse.names("answers") == ["half.tmp"]
     for name, (_, why) in bad.items():
         assert why in (warehouse.place / "rejected" / f"{name}.json.reason.txt").read_text(), name
     letters = shown(capsys, "dead-letters", "list")
@@ -285,6 +169,7 @@ def test_another_location_does_not_answer_for_this_one(
 def test_a_folder_that_cannot_be_written_holds_the_requests_and_an_engine_takes_answers_by_itself(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
+    warehouse.root.rmdir()
     warehouse.root.write_text("a file in the place of the folder")
     imported(tmp_path, "1")
     settings = Settings()
@@ -295,20 +180,16 @@ def test_a_folder_that_cannot_be_written_holds_the_requests_and_an_engine_takes_
             engine.loop.iterate()
         assert engine.loop.paused() == ["warehouse"]
         warehouse.root.unlink()
-        until(engine, lambda: warehouse.root.exists() and bool(warehouse.names("requests")))
+        for _ in range(20):
+            engine.loop.iterate()
+        assert not warehouse.root.exists(), "it may be on a share that is not mounted"
+        warehouse.root.mkdir()
+        until(engine, lambda: warehouse.place.exists() and bool(warehouse.names("requests")))
         (name,) = warehouse.names("requests")
         warehouse.answer("1", packed(warehouse.take(name)))
         began = time.monotonic()
         until(engine, lambda: warehouse.names("done") == ["1.json"])
         assert time.monotonic() - began < LOOK_SECONDS + 10
-
-
-def until(engine: Engine, reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not reached() and time.monotonic() < end:
-        engine.loop.iterate()
-        time.sleep(0.01)
-    assert reached()
 
 
 def test_settings_that_are_missing_are_named(

@@ -1,30 +1,48 @@
 """Answers of warehouse systems that exchange files: taken in as they appear, and moved out of the way.
 
-Invariant: a file is moved only after what it says is recorded, so a crash in between takes it in again, and its answer
-counts once. A file that is not whole is not read. What cannot be used is a dead letter, and its file lies in `rejected`
-with the reason beside it, as does one that contradicts what is known.
+Invariant: a file gets a name of ours before it is read for good, so that nothing else is moved than what was read; and
+it is moved only after what it says is recorded, so a crash in between takes it in again, and its answer counts once. A
+file that is not whole is not taken in. What cannot be used is a dead letter, and its file lies in `rejected` with the
+reason beside it, as does one that contradicts what is known. A file or a folder that cannot be read delays no other,
+and no other role.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import psycopg
 import structlog
 from pydantic_core import from_json, to_json
 
 from oms_es.app.engine import Runtime
-from oms_es.gateways.warehouse.folder import DONE, REJECTED, answer_files, move_whole, write_whole
+from oms_es.gateways.warehouse.folder import DONE, REJECTED, AnswerFile, answer_files
 from oms_es.gateways.warehouse.port import DIALECT, parse_answer
+from oms_es.gateways.warehouse.shared_files import (
+    bounded,
+    claim,
+    claimed_name,
+    is_claim,
+    move_whole,
+    shown,
+    sweep,
+    write_whole,
+)
+from oms_es.kernel import BadInput, Command
 from oms_es.processing.intake.worker import Arrival, Intake, Outcome
-from oms_es.processing.readers import NothingToSave, Worker
-from oms_es.schemas.shipment import ShipmentPickDisputed
+from oms_es.processing.readers import NothingToSave, Stopped, Worker
+from oms_es.schemas.shipment import AnswerPick, PickAnswer, ShipmentPickDisputed
+from oms_es.store import stops
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.dead_letters import DeadLetter
 from oms_es.store.log import NullFeed
-from oms_es.store.store import Store
+from oms_es.store.recorder import PositionLost
+from oms_es.store.store import OUTAGES, Store
 
 ROLE = "warehouse_answers"
 FILES_MAX = 200
@@ -32,19 +50,44 @@ FILES_MAX = 200
 FILE_BYTES_MAX = 1_048_576
 LOOK_SECONDS = 1.0
 UNFINISHED_SECONDS = 30.0
-"""For how long a file that is no JSON may still be being written, since it changed last."""
+"""For how long a file that is no JSON may still be being written, since it was seen to change."""
+CLAIM_SECONDS = 60.0
+"""For how long another process may have a file that it has claimed."""
+PUT_OFF_SECONDS_MAX = 60.0
+"""The longest pause between attempts to take in a file, or to read a folder."""
+WATCHED_MAX = 20_000
+"""Files that are remembered: how long they have been as they are, and when to try them again."""
+
+PASSED_ON: tuple[type[Exception], ...] = (PositionLost, *OUTAGES)
+"""What the loop sees to."""
 
 log = structlog.get_logger(__name__)
 Result = Literal["taken", "repeated", "rejected", "unfinished"]
 
 
 class Collected(NamedTuple):
-    """Counts of answers. `unfinished`: still being written, and left for the next time."""
+    """Counts of answers. `unfinished`: still being written, and left for the next time. `failed`: they, or their
+    folder, could not be read or moved, and are tried again."""
 
     taken: int = 0
     repeated: int = 0
     rejected: int = 0
     unfinished: int = 0
+    failed: int = 0
+
+    @property
+    def progress(self) -> int:
+        """Return how many files were moved out of the way."""
+        return self.taken + self.repeated + self.rejected
+
+
+class Watched(NamedTuple):
+    """What is known of a file: its size and time, since when it has them, and when to try it again after a failure."""
+
+    looks: tuple[int, int]
+    since: float
+    again_at: float = 0.0
+    pause: float = 0.0
 
 
 class WarehouseAnswers(NothingToSave):
@@ -55,79 +98,198 @@ class WarehouseAnswers(NothingToSave):
 
     def __init__(self, folder: Path | None, store: Store, timing: Timing = SYSTEM_TIMING) -> None:
         self.folder = folder
+        self.store = store
         self.timing = timing
+        self.note: Callable[[str], None] = lambda _problem: None
+        """Given why the folder is not read, or an empty text, when it changes."""
+        self.problem = ""
         self.intake = Intake(ROLE, DIALECT, parse_answer, store, NullFeed(), tracked=False)
         self.intake.on_outcomes = self._note_outcomes
         self.intake.on_dead_letters = self._note_dead_letters
-        self._looked = -LOOK_SECONDS
-        self._problem = ""
+        self._watched: dict[Path, Watched] = {}
+        self._noted_bad: bool | None = None
+        self._is_out = False
+        self._at = Path()  # the file in hand, as it is named now
         self._outcomes: Sequence[Outcome] = ()
         self._dead_letters: Sequence[DeadLetter] = ()
+        self._pause = 0.0
+        self.seek()
 
     def seek(self) -> None:
-        """Look at once: what was taken in and not moved comes again."""
-        self._looked = -LOOK_SECONDS
+        """Look at once: what was claimed and not moved is taken in again."""
+        self._look_at = self.timing.monotonic()
+        self._takes_claims = True
 
     def step(self) -> int:
-        if self.folder is None or self.timing.monotonic() - self._looked < LOOK_SECONDS:
+        if self.folder is None or self.timing.monotonic() < self._look_at:
             return 0
-        self._looked = self.timing.monotonic()
         collected = self.collect()
-        return sum(collected) - collected.unfinished
+        self._pause = min(PUT_OFF_SECONDS_MAX, 2 * self._pause or LOOK_SECONDS) if self._is_out else LOOK_SECONDS
+        self._look_at = self.timing.monotonic() + (0.0 if collected.progress >= FILES_MAX else self._pause)
+        return collected.progress
 
     def collect(self) -> Collected:
-        """Take in the answers that are there, up to FILES_MAX. A file that cannot be read or moved delays no other."""
-        counts: dict[str, int] = dict.fromkeys(Collected._fields, 0)
-        problem = ""
-        for path in answer_files(self.folder, FILES_MAX) if self.folder else ():
-            try:
-                counts[self._take(path)] += 1
-            except OSError as error:
-                problem = str(error)
-        if problem and problem != self._problem:
-            log.warning("answers of warehouses cannot be read or moved", problem=problem)
-        self._problem = problem
-        return Collected(**counts)
+        """Take in the answers that are there, up to FILES_MAX. Raise Stopped for what is a mistake of ours."""
+        try:
+            return self._collect()
+        except PASSED_ON:
+            raise
+        except Exception as error:
+            raise Stopped({ROLE: error}) from error
 
     def collect_all(self) -> Collected:
-        """Take in all answers that are there."""
+        """Take in all answers that are there. Wait for files that are being written, until they are finished, or have
+        not changed for UNFINISHED_SECONDS."""
         total = Collected()
+        waits_until = self.timing.monotonic() + 2 * UNFINISHED_SECONDS
         while True:
             found = self.collect()
-            total = Collected(*(a + b for a, b in zip(total, found, strict=True)))._replace(unfinished=found.unfinished)
-            if sum(found) == found.unfinished:
-                return total
+            total = Collected(*(a + b for a, b in zip(total, found, strict=True)))
+            total = total._replace(unfinished=found.unfinished, failed=max(found.failed, len(self._put_off())))
+            if not found.progress:
+                if not found.unfinished or self.timing.monotonic() >= waits_until:
+                    return total
+                self.timing.sleep(min(LOOK_SECONDS, UNFINISHED_SECONDS))
 
-    def _take(self, path: Path) -> Result:
+    def _collect(self) -> Collected:
+        counts: dict[str, int] = dict.fromkeys(Collected._fields, 0)
+        problems: list[str] = []
+        self._is_out = False
+        is_due, self._takes_claims = partial(self._is_due, takes_claims=self._takes_claims), False
         try:
-            with path.open("rb") as file:
-                content = file.read(FILE_BYTES_MAX + 1)
-            changed_at = path.stat().st_mtime
-        except FileNotFoundError:
-            return "repeated"  # another process was faster
-        answer = _read(content)
-        if answer is None and time.time() - changed_at < UNFINISHED_SECONDS and len(content) <= FILE_BYTES_MAX:
+            found = list(answer_files(self.folder, FILES_MAX, is_due, self._failed_in(problems))) if self.folder else []
+        except OSError as error:
+            found, self._is_out, self._takes_claims = [], True, True
+            problems.append(str(error))
+        counts["failed"] = len(problems)
+        for one in found:
+            try:
+                result = self._take(one)
+            except PASSED_ON:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a file does to us, it must not stop the others
+                self._put_off_file(one.path, error)
+                problems.append(f"{shown(str(one.path))}: {error}")
+                counts["failed"] += 1
+            else:
+                if result:
+                    counts[result] += 1
+        self._report(problems)
+        return Collected(**counts)
+
+    def _failed_in(self, problems: list[str]) -> Callable[[Path, OSError], None]:
+        return lambda place, error: problems.append(f"{shown(str(place))}: {error}")
+
+    def _is_due(self, path: Path, *, takes_claims: bool) -> bool:
+        now, known = self.timing.monotonic(), self._watched.get(path)
+        if known is None and is_claim(path) and not takes_claims:
+            known = self._watch(path, Watched((-1, -1), now, now + CLAIM_SECONDS))
+        return known is None or known.again_at <= now or (takes_claims and not known.pause)
+
+    def _watch(self, path: Path, watched: Watched) -> Watched:
+        if len(self._watched) >= WATCHED_MAX:
+            self._watched.clear()
+        self._watched[path] = watched
+        return watched
+
+    def _put_off_file(self, path: Path, error: Exception) -> None:
+        now, at = self.timing.monotonic(), self._at
+        known = self._watched.get(at) or self._watched.get(path) or Watched((-1, -1), now)
+        pause = min(PUT_OFF_SECONDS_MAX, 2 * known.pause or LOOK_SECONDS)
+        self._watch(at, known._replace(again_at=now + pause, pause=pause))
+        log.warning("a warehouse's answer is put off", file=shown(str(path)), seconds=pause, problem=str(error))
+
+    def _put_off(self) -> list[Path]:
+        return [path for path, known in self._watched.items() if known.pause]
+
+    def _report(self, problems: Sequence[str]) -> None:
+        self.problem = "; ".join(problems[:3])
+        is_bad = bool(problems or self._put_off())
+        if is_bad == self._noted_bad:
+            return
+        self._noted_bad = is_bad
+        if is_bad:
+            log.warning("answers of warehouses cannot be read or moved", problem=self.problem)
+        self.note(self.problem)
+
+    def _take(self, one: AnswerFile) -> Result | None:
+        """Take in a file, and return what came of it; None if another process was faster."""
+        path = self._at = one.path
+        content = _content(path)
+        if content is None:
+            return None
+        if not is_claim(path):
+            if not self._is_finished(path, content):
+                return "unfinished"
+            claimed = claim(path)
+            if claimed is None or (content := _content(claimed)) is None:
+                return None
+            known = self._watched.pop(path, Watched((-1, -1), self.timing.monotonic()))
+            self._watch(claimed, known._replace(again_at=0.0))
+            path = self._at = claimed
+        if not self._is_finished(path, content):
             return "unfinished"
-        place = path.parent.parent
-        said = content if answer is None else to_json({**answer, "location": place.name})
+        result = self._recorded(one, path, content)
+        self._watched.pop(path, None)
+        return result
+
+    def _is_finished(self, path: Path, content: bytes) -> bool:
+        """Return whether a file is whole, or has not changed for so long that it stays as it is. The time is this
+        process's: the clock of a share may be another one."""
+        if len(content) > FILE_BYTES_MAX or _read(content) is not None:
+            return True
+        now, stat = self.timing.monotonic(), path.stat()
+        looks, known = (stat.st_size, stat.st_mtime_ns), self._watched.get(path)
+        if known is None or known.looks != looks:
+            known = self._watch(path, Watched(looks, now))
+        return now - known.since >= UNFINISHED_SECONDS
+
+    def _recorded(self, one: AnswerFile, path: Path, content: bytes) -> Result:
+        """Record what a file says, and move it."""
+        name = claimed_name(path)
         self._note_outcomes(())
         self._note_dead_letters(())
-        self.intake.take([Arrival(1, said, place=f"{place.name}/{path.name}")])
+        place = f"{one.location}/{shown(name)}"
+        self.intake.take([Arrival(1, self._said(content, one.location), place=place)])
         if why := self._why_not():
-            write_whole(place / REJECTED / f"{path.name}.reason.txt", f"{why}\n".encode())
-            move_whole(path, place / REJECTED)
-            log.warning("a warehouse's answer is not used", file=str(path), why=why)
+            self._reject(one.place / REJECTED, path, name, why)
             return "rejected"
-        move_whole(path, place / DONE)
+        move_whole(path, one.place / DONE, bounded(name))
         return "taken" if any(outcome.events for outcome in self._outcomes) else "repeated"
 
+    def _reject(self, folder: Path, path: Path, name: str, why: str) -> None:
+        """Move a file, and write the reason beside it: in this order, as the reason is recorded already."""
+        log.warning("a warehouse's answer is not used", file=shown(str(folder / name)), why=why)
+        moved = move_whole(path, folder, bounded(name))
+        try:
+            write_whole(folder / f"{moved}.reason.txt", f"{why}\n".encode("utf-8", "backslashreplace"))
+            sweep(folder)
+        except OSError as error:
+            log.warning("the reason cannot be written", folder=shown(str(folder)), problem=str(error))
+
+    def _said(self, content: bytes, location: str) -> bytes:
+        """Return an answer with the location that gave it. One that states another one contradicts: then it has the
+        one that was not asked."""
+        answer = _read(content)
+        if answer is None:
+            return content
+        stated = answer.get("location")
+        if stated not in (None, location):
+            with suppress(BadInput):
+                state, _ = self.store.state_of(parse_answer(content).stream)
+                return content if state.requested and state.requested.location == location else _with(answer, location)
+            return content
+        return _with(answer, location)
+
     def _why_not(self) -> str:
+        """Return why an answer is not used, also if a process was killed after it had recorded that."""
         for letter in self._dead_letters:
             return letter.detail
         for outcome in self._outcomes:
-            for recorded in outcome.events:
-                if isinstance(recorded.event, ShipmentPickDisputed):
-                    return recorded.event.detail
+            recorded = outcome.events or self.store.history(outcome.command.stream)
+            for one in recorded:
+                if isinstance(one.event, ShipmentPickDisputed) and _is_of(one.event, outcome.command):
+                    return one.event.detail
         return ""
 
     def _note_outcomes(self, outcomes: Sequence[Outcome]) -> None:
@@ -135,6 +297,26 @@ class WarehouseAnswers(NothingToSave):
 
     def _note_dead_letters(self, dead_letters: Sequence[DeadLetter]) -> None:
         self._dead_letters = dead_letters
+
+
+def _is_of(disputed: ShipmentPickDisputed, command: Command) -> bool:
+    """Return whether this is the answer that was disputed: it may have come without its location."""
+    assert isinstance(command, AnswerPick)
+    names = PickAnswer.model_fields.keys() - {"location"}
+    return all(getattr(disputed.answer, name) == getattr(command, name) for name in names)
+
+
+def _with(answer: dict[str, Any], location: str) -> bytes:
+    return to_json({**answer, "location": location})
+
+
+def _content(path: Path) -> bytes | None:
+    """Return what is in a file, up to a byte more than is taken; None if it is gone."""
+    try:
+        with path.open("rb") as file:
+            return file.read(FILE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        return None
 
 
 def _read(content: bytes) -> dict[str, Any] | None:
@@ -148,6 +330,19 @@ def _read(content: bytes) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
+def note_circuit(database_url: str, problem: str) -> None:
+    """Record for other processes whether answers can be read; if the database does not answer, the next change is
+    recorded."""
+    with suppress(psycopg.OperationalError), psycopg.connect(database_url) as connection:
+        stops.note_circuit(connection, ROLE, "open" if problem else "closed", datetime.now(UTC), problem)
+
+
+def answers_of(folder: Path | None, runtime: Runtime) -> WarehouseAnswers:
+    worker = WarehouseAnswers(folder, runtime.store)
+    worker.note = partial(note_circuit, runtime.database_url)
+    return worker
+
+
 def answering(folder: Path | None) -> Callable[[Runtime], Sequence[Worker]]:
     """Return what makes the worker for an engine; without a folder it has none."""
-    return lambda runtime: [WarehouseAnswers(folder, runtime.store)] if folder else []
+    return lambda runtime: [answers_of(folder, runtime)] if folder else []

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from itertools import cycle
 
-from oms_es.app.workers import GROUPS_OF_ROLES, WAREHOUSE_ANSWERS_ROLE
+from oms_es.app.connecting.warehouse_answers import ROLE as WAREHOUSE_ANSWERS_ROLE
+from oms_es.app.workers import GROUPS_OF_ROLES
 from oms_es.simulation.nodes.engine_node import EngineNode, Ground
 from oms_es.simulation.nodes.log_node import LogNode
 from oms_es.simulation.nodes.worker_node import WorkerNode
