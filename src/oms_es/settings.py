@@ -92,7 +92,8 @@ class Settings(BaseSettings):
         "A request is sent to the gateway that a route names, else to the first",
     )
     warehouse_folder: Path | None = Field(
-        default=None, description="Folder for the files of warehouses, with one folder for each location"
+        default=None,
+        description="Folder for the files of warehouses, with one folder for each location. It is not made",
     )
     carriers: str | None = Field(
         default=None,

@@ -279,7 +279,7 @@ def test_a_location_has_a_folder_of_its_own_below_the_root(location: str) -> Non
     assert name == location or location != location.strip(".")
 
 
-def test_a_location_does_not_get_the_folder_of_another_one_on_a_share_without_capital_letters(tmp_path: Path) -> None:
+def test_a_location_does_not_get_the_folder_of_another_one_on_a_case_insensitive_share(tmp_path: Path) -> None:
     (tmp_path / "berlin").mkdir()
     folder.require_own(tmp_path / "berlin")
     with pytest.raises(FileExistsError, match="differs in capital letters only"):

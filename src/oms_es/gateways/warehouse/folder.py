@@ -76,7 +76,7 @@ class FolderWarehouse:
 
 
 def require_own(place: Path) -> None:
-    """Raise OSError if a share that knows no capital letters takes the folder of another location for this one."""
+    """Raise OSError if a case-insensitive share takes the folder of another location for this one."""
     if all(entry.name != place.name for entry in entries(place.parent)):
         raise FileExistsError(
             f"the share takes {place.name} for another folder, whose name differs in capital letters only: rename "
