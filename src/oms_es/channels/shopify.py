@@ -172,7 +172,8 @@ def _over(order: ShopifyOrder, reason: str) -> PlaceOrder | CancelOrder:
 
 
 def _held(order: ShopifyOrder, note: str) -> HoldOrder:
-    return HoldOrder(order_id=order_id_of(CHANNEL, str(order.id)), kind="manual", note=note)
+    revision = None if order.updated_at is None else revision_of("updated_at", order.updated_at)
+    return HoldOrder(order_id=order_id_of(CHANNEL, str(order.id)), kind="manual", note=note, revision=revision)
 
 
 def _cancelled(order: ShopifyOrder) -> CancelOrder:

@@ -165,7 +165,8 @@ def _over(order: WooOrder, channel: str) -> PlaceOrder | CancelOrder:
 
 
 def _held(order: WooOrder, channel: str, note: str) -> HoldOrder:
-    return HoldOrder(order_id=order_id_of(channel, str(order.id)), kind="manual", note=note)
+    revision = None if order.modified is None else revision_of("date_modified_gmt", order.modified)
+    return HoldOrder(order_id=order_id_of(channel, str(order.id)), kind="manual", note=note, revision=revision)
 
 
 def _cancelled(order: WooOrder, channel: str) -> CancelOrder:

@@ -348,6 +348,9 @@ def test_an_order_that_was_not_paid_for_in_time_is_refused_and_held_where_it_is_
     held = parse_updated(expired)
     assert isinstance(held, HoldOrder)
     assert (held.order_id, held.kind) == (order_id_of("shopify", "4711"), "manual")
+    assert held.revision == int(datetime(2026, 1, 6, 10, tzinfo=UTC).timestamp())
+    undated = parse_updated(payload(financial_status="expired"))
+    assert undated == held.model_copy(update={"revision": None})
     assert isinstance(
         shopify.parse(payload(financial_status="expired", cancelled_at="2026-01-06T10:00:00Z")), PlaceOrder
     )

@@ -156,6 +156,10 @@ def test_what_failed_is_not_placed_and_is_held_where_it_is_known() -> None:
     held = DIALECTS["woocommerce_updated"](payload(status="failed"))
     assert isinstance(held, HoldOrder)
     assert held.order_id == order_id_of("woocommerce", "4711")
+    undated = DIALECTS["woocommerce_updated"](payload(status="failed", date_modified_gmt=None, date_modified=None))
+    assert isinstance(undated, HoldOrder)
+    assert held.revision
+    assert undated == held.model_copy(update={"revision": None})
 
 
 def test_an_update_of_which_no_goods_are_left_holds_the_order() -> None:

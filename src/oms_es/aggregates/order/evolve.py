@@ -179,9 +179,11 @@ def _covered(order: Order, event: o.OrderPresaleCovered) -> Order:
 def _held(order: Order, event: o.OrderHeld) -> Order:
     held_until = order.held_until.insert(event.kind, event.until) if event.until else order.held_until
     because = (event.payment_id, event.effect)
+    said, at = (event.kind, event.note), event.revision
     return order._replace(
         holds=order.holds.insert(event.kind),
         held_until=held_until,
+        held_at=order.held_at if at is None else order.held_at.insert(said, at),
         held_for=order.held_for.insert(because) if event.kind == "payment" else order.held_for,
         stopping=order.stopping.update(event.shipment_ids),
     )

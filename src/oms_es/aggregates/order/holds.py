@@ -12,11 +12,29 @@ from oms_es.schemas import order as o
 
 
 def hold(order: Order, command: o.HoldOrder) -> Iterator[o.OrderEvent]:
-    """Hold the order. If it is held already, another time replaces the earlier one."""
-    if order.is_held(command.kind) and command.until in (None, order.held_until.get(command.kind)):
+    """Hold the order. If it is held already, another time replaces the earlier one.
+
+    A channel sends an order again after every change of it: what it was held for once is left to the person who
+    released it, until the channel has sent other content.
+    """
+    if command.revision is not None and _is_old(order, command, command.revision):
+        return
+    if (
+        order.is_held(command.kind)
+        and command.revision is None
+        and command.until in (None, order.held_until.get(command.kind))
+    ):
         return
     changes.require_before_release(order, "held")
-    yield o.OrderHeld(order_id=command.order_id, kind=command.kind, note=command.note, until=command.until)
+    yield o.OrderHeld(
+        order_id=command.order_id, kind=command.kind, note=command.note, until=command.until, revision=command.revision
+    )
+
+
+def _is_old(order: Order, command: o.HoldOrder, revision: int) -> bool:
+    """Return whether the channel has said this before, or has sent an amendment since."""
+    amended, held = order.revisions.get("lines", 0), order.held_at.get((command.kind, command.note), 0)
+    return revision < amended or revision <= held or held > amended
 
 
 def chase_hold(order: Order, command: o.ChaseHold) -> Iterator[o.OrderEvent]:

@@ -85,6 +85,8 @@ class Order(NamedTuple):
     payments_made: int = 0
     holds: HashTrieSet[str] = HashTrieSet()
     held_until: HashTrieMap[str, Moment] = HashTrieMap()  # by kind, while it is not overdue
+    # by kind and note, the channel's revision that asked for the hold last
+    held_at: HashTrieMap[tuple[str, str], int] = HashTrieMap()
     held_for: HashTrieSet[Effect] = HashTrieSet()  # the reasons of a payment hold: missing money, and OTHERWISE
     stopping: HashTrieSet[str] = HashTrieSet()  # parcels that are asked to stop because the order is held
     # amendments, refunds and the like, each applied once: a digest of what was asked

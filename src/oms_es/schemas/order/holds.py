@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import PositiveInt, model_validator
 
 from oms_es.kernel import Message, SystemCommand
 from oms_es.schemas.order.content import HoldKind, OrderCommand, OrderEvent
 from oms_es.schemas.values.types import (
+    COUNT_MAX,
     Moment,
     Text,
+    at_most,
 )
 
 
@@ -21,6 +23,9 @@ class HoldOrder(OrderCommand):
     note: Text = ""
     until: Moment | None = None
     """The time by which a person should have decided; after it the hold is shown as overdue, and remains."""
+    revision: Annotated[PositiveInt, at_most(COUNT_MAX)] | None = None
+    """For a channel that numbers its updates: the revision of the one that asks for the hold. What it says in `note` is
+    news once, until a later amendment has come. A hold that is older than an amendment is ignored."""
 
     @model_validator(mode="after")
     def _payments_have_their_own(self) -> Self:
@@ -63,6 +68,7 @@ class OrderHeld(OrderEvent):
     there again, the hold ends by itself."""
     shipment_ids: tuple[str, ...] = ()
     """Parcels that have not left, and are asked to stop; their contents are planned again."""
+    revision: int | None = None
 
 
 class OrderHoldOverdue(OrderEvent):
