@@ -91,6 +91,13 @@ class SystemCommand(Command):
     from_outside: ClassVar[bool] = False
 
 
+class MigrationCommand(SystemCommand):
+    """A command that only a migration gives, as it records what the migration did to the database.
+
+    It is offered nowhere, also not for a repair: what it says would not be so.
+    """
+
+
 def stream_fields(command: type[Command]) -> list[str]:
     """Return the fields that name the stream, in order: those that the property `stream` uses."""
     code = getattr_static(command, "stream").fget.__code__

@@ -1,7 +1,7 @@
 """Every command of the vocabulary by name: ENTITY VERB, in the terminal and over HTTP.
 
-Invariant: every command that a decider accepts has one name, made from its class; nothing here knows what a command
-means.
+Invariant: every command that a decider accepts has one name, made from its class, but for those that only a migration
+gives; nothing here knows what a command means.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 from rpds import HashTrieMap, HashTrieSet, Queue
 
-from oms_es.kernel import Command, Decider, Refused, SystemCommand
+from oms_es.kernel import Command, Decider, MigrationCommand, Refused, SystemCommand
 from oms_es.schemas.order import order_id_of
 
 GROUP_OF = {
@@ -43,6 +43,8 @@ def verbs(deciders: Iterable[Decider[Any]]) -> Iterator[Verb]:
     for decider in deciders:
         group = GROUP_OF.get(decider.category, decider.category)
         for command in decider.accepts:
+            if issubclass(command, MigrationCommand):
+                continue
             yield Verb(group, verb_of(command, (group, decider.category)), command)
 
 

@@ -19,7 +19,6 @@ ENTITIES: Mapping[str, str | None] = {
     "routes": "Routes to gateways: which one takes which payments.",
     "tracker": "A carrier's tracking events of a number.",
     "aside": "Reactions to events that were refused and put aside.",
-    "encryption": "Records of events that were encrypted after they had been stored.",
     "return": "Goods that come back (RMA).",
     "policy": "Return policies of channels.",
     "feedback": "Feedback of customers.",

@@ -1,6 +1,7 @@
 """The check whether a command's stream exists, for commands that are given by hand: a stream cannot know of others.
 
-Invariant: a command about something that does not exist is refused and begins no stream. Commands that begin a stream
+Invariant: a command about something that does not exist is refused and begins no stream. An exception exists if it was
+raised, by whatever stream, or if a person has dealt with it. Commands that begin a stream
 are listed, and so are reports of carriers, providers and channels that may come before the thing that they are about.
 """
 
@@ -14,6 +15,7 @@ from oms_es.aggregates.order.split_merge import why_not_merged
 from oms_es.exit_codes import Code
 from oms_es.kernel import Command, Refused
 from oms_es.reports import names
+from oms_es.reports.operations import exceptions
 from oms_es.reports.queries import Connection
 from oms_es.schemas.catalog.item import DefineBundle, DescribeItem
 from oms_es.schemas.catalog.location import LocationClosed, OpenLocation
@@ -88,12 +90,14 @@ OF_THE_WORLD: Kinds = (
     *(RecordStatement, RecordReconciliation),
 )
 """Reports of providers and carriers, which may concern something that is not known yet: it is matched when it is."""
+OF_EXCEPTIONS = (AssignException, SnoozeException, ResolveException)
+"""What people do about an exception: its stream begins with the first of these, and other streams raise it."""
 BEGINNINGS: Kinds = (
     *(*OF_PLACES, *OF_THE_WORLD),
     *(PlaceOrder, PlaceExchange, PlaceJoined, MergeOrders, RequestPayment, RequestShipment, OpenRma),
     *(OpenLocation, DescribeItem, DefineBundle, SetOrderNumbering, SetReturnPolicy),
     *(PublishSourcingRules, PublishRates, DefineDeliveryOption, PublishGatewayRoutes),
-    *(RecordFeedback, OpenException, AssignException, SnoozeException, ResolveException, PutReactionAside),
+    *(*OF_EXCEPTIONS, RecordFeedback, OpenException, PutReactionAside),
     *(OpenConnection, OpenSubscription, OpenAccount, SetSeller),
     *(AttachDocument, RecordDocumentFields, RecordEncryption),
 )
@@ -138,6 +142,8 @@ def require(asking: Asking, command: Command) -> None:
             raise _no_order(order_id)
     if (account := getattr(command, "to_account", "")) and not asking.exists(f"account-{account}"):
         raise Missing(SharedRefusal.UNKNOWN_ACCOUNT, f"there is no account {account}; {WORDS['account'][1]}")
+    if isinstance(command, OF_EXCEPTIONS) and not asking.exists(command.stream):
+        _require_exception(asking.connection, command)
     if isinstance(command, MergeOrders):
         _require_mergeable(asking, command)
     if isinstance(command, RequestReturn):
@@ -152,6 +158,18 @@ def require(asking: Asking, command: Command) -> None:
         )
     if secret_id := getattr(command, "secret_id", ""):
         _require_secret(asking.connection, secret_id)
+
+
+def _require_exception(connection: Connection, command: Any) -> None:
+    """Raise Missing if the exception is neither open, nor resolved."""
+    if exceptions.was_raised(connection, command.exception_id):
+        return
+    near = exceptions.like(connection, command.exception_id)
+    hint = f"did you mean {near}?" if near else "`oms-es exceptions list` names those that are open"
+    raise Missing(
+        SharedRefusal.UNKNOWN_EXCEPTION,
+        f"no exception {command.exception_id} was raised, or it has settled itself; {hint}",
+    )
 
 
 def _require_mergeable(asking: Asking, command: MergeOrders) -> None:

@@ -57,6 +57,12 @@ class SharedRefusal(Refusal):
         "Keep its bytes first, as with `oms-es documents add`, then attach it.",
         Code.NOT_FOUND,
     )
+    UNKNOWN_EXCEPTION = (
+        "unknown_exception",
+        "There is no such exception: none was raised under this name, or it has settled itself.",
+        "`oms-es exceptions list` names those that are open.",
+        Code.NOT_FOUND,
+    )
     UNKNOWN_LOCATION = (
         "unknown_location",
         "There is no such location.",

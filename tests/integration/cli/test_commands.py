@@ -24,7 +24,7 @@ from oms_es.cli.main import main
 from oms_es.cli.terminal import who
 from oms_es.door import BY_THE_CLOCK
 from oms_es.exit_codes import Code
-from oms_es.kernel import stream_fields
+from oms_es.kernel import MigrationCommand, stream_fields
 from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
 
@@ -37,7 +37,7 @@ PLACE += ["--ship-to", '{"country": "DE"}', "--json"]
 
 def test_every_command_has_one_name_of_its_own() -> None:
     assert Counter((verb.group, verb.name) for verb in VERBS).most_common(1)[0][1] == 1
-    accepted = {command for decider in DECIDERS for command in decider.accepts}
+    accepted = {c for decider in DECIDERS for c in decider.accepts if not issubclass(c, MigrationCommand)}
     assert {verb.command for verb in VERBS} | set(GIVEN_ELSEWHERE) == accepted
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -19,6 +19,13 @@ from oms_es.kernel import Refused, stream_fields
 from oms_es.reports import queries
 from oms_es.reports.existence import BEFORE_ITS_ORDER, BEGINNINGS, Asking, Missing, require
 from oms_es.schemas.catalog.location import OpenLocation
+from oms_es.schemas.operations.exception import (
+    AssignException,
+    ExceptionCommand,
+    OpenException,
+    ResolveException,
+    SnoozeException,
+)
 from oms_es.schemas.order import (
     Address,
     CancelOrder,
@@ -134,6 +141,38 @@ def test_a_command_about_nothing_is_refused_and_says_what_is_not_there(oms: Any,
             assert (code, out) == (Code.NOT_FOUND, ""), (given, err)
             assert said in err
     assert streams(database_url) == before
+
+
+RAISED_AT = datetime(2026, 1, 2, 12, tzinfo=UTC)
+ABOUT_AN_EXCEPTION: tuple[tuple[type[ExceptionCommand], dict[str, Any]], ...] = (
+    (AssignException, {"assignee": "ann"}),
+    (SnoozeException, {"until": RAISED_AT + timedelta(hours=1), "now": RAISED_AT}),
+    (ResolveException, {"note": "done"}),
+)
+
+
+@pytest.mark.parametrize(("kind", "more"), ABOUT_AN_EXCEPTION)
+def test_only_an_exception_that_was_raised_is_dealt_with(
+    engine: Engine, kind: type[ExceptionCommand], more: dict[str, Any]
+) -> None:
+    engine.append([(Cause("test"), [OpenException(exception_id="noticed/dock", detail="a pallet without a label")])])
+    engine.settle()
+    with queries.reading(engine.database_url) as connection:
+        asking = Asking(engine.store.state_of, connection)
+        require(asking, kind(exception_id="noticed/dock", raised_at=RAISED_AT, **more))
+        with pytest.raises(Missing, match=r"no exception noticed/dick was raised, .*; did you mean noticed/dock\?"):
+            require(asking, kind(exception_id="noticed/dick", raised_at=RAISED_AT, **more))
+        with pytest.raises(Missing, match="`oms-es exceptions list` names those that are open"):
+            require(asking, kind(exception_id="dispute/x", raised_at=RAISED_AT, **more))
+
+
+def test_what_a_person_dealt_with_may_be_said_again_and_changes_nothing(engine: Engine) -> None:
+    """An exception that settled itself after it was assigned is known by its own stream."""
+    assign = AssignException(exception_id="dispute/d", raised_at=RAISED_AT, assignee="ann")
+    engine.append([(Cause("test"), [assign])])
+    with queries.reading(engine.database_url) as connection:
+        require(Asking(engine.store.state_of, connection), assign)
+    assert not engine.append([(Cause("test"), [assign])])
 
 
 def test_what_is_called_nearly_so_is_named(engine: Engine) -> None:

@@ -68,7 +68,6 @@ FAMILY_OF: Mapping[str, str] = {
     "policy": "catalog",
     "exceptions": "operations",
     "aside": "operations",
-    "encryption": "operations",
     "provider": "payments",
     "statement": "finance",
     "reconcile": "finance",

@@ -102,6 +102,12 @@ def one(connection: Connection, exception_id: str) -> Row | None:
     return connection.execute(f"{OPEN} AND e.exception_id = %s".encode(), [exception_id]).fetchone()
 
 
+def was_raised(connection: Connection, exception_id: str) -> bool:
+    """Return whether the exception is open or was resolved; one that settled itself is gone."""
+    query = "SELECT FROM open_exceptions WHERE exception_id = %s"
+    return connection.execute(query, [exception_id]).fetchone() is not None
+
+
 def resolved(connection: Connection, before: int | None, limit: int) -> list[Row]:
     """Return resolved exceptions, the newest first; `before` is the position at which the page before ended."""
     query = (

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from oms_es.kernel import Event, Message, SystemCommand
+from oms_es.kernel import Event, Message, MigrationCommand
 from oms_es.schemas.finance.statement import at_most
 from oms_es.schemas.shipment.base import Sha256
 from oms_es.schemas.values.types import COUNT_MAX
@@ -31,7 +31,7 @@ class EncryptedEvent(Message):
     after: Sha256
 
 
-class EncryptionCommand(SystemCommand):
+class EncryptionCommand(MigrationCommand):
     @property
     def stream(self) -> str:
         return STREAM
