@@ -32,7 +32,8 @@ from bench.measure import Measure, fresh_database, printed
 from psycopg.rows import dict_row
 
 from oms_es.database.embedded import EmbeddedPostgres
-from oms_es.store.encoding.codec import AFTER_EVENT, BEFORE_EVENT
+from oms_es.proof.encryption import AFTER_EVENT
+from oms_es.store.encoding.codec import BEFORE_EVENT
 from oms_es.store.recorder import EVENTS
 
 SUBJECT = Path(__file__).with_name("bulk_subject.py")

@@ -5,6 +5,8 @@
 It believes the keys that you give it and nothing else. Get them from those who run the log by a way that you trust, and
 not together with the proof. What it says then is so: these events, with these bytes, are in the log that the key has
 signed, at these places; and if the proof names an older checkpoint, the log still begins with all that was signed then.
+Of an event that was encrypted after it was signed, "sealed_state" has the bytes that were signed. Without them what it
+says is not proved: a record in the log names the digest of "state", and those who run the log can add a record.
 Formats: RFC 9162 (Merkle trees), RFC 8032 (Ed25519), c2sp.org/signed-note, /tlog-checkpoint and /tlog-cosignature.
 Exit code 0: it is so. 6: it is not. 2: it was asked for in another way.
 """
@@ -148,7 +150,11 @@ def entry_of(event, recorded):
     digest, kind = hashlib.sha256(event["state"].encode()).digest(), event["type"].encode()
     if "sealed" in event:
         need((event["position"], event["sealed"], digest.hex()) in recorded, "no record says that it was encrypted")
+        need("encrypted" in json.loads(event["state"]), "a record names an event of which nothing is encrypted")
+        clear = event.get("sealed_state")
+        need(clear is None or hashlib.sha256(clear.encode()).hexdigest() == event["sealed"], "other bytes were sealed")
         digest = bytes.fromhex(event["sealed"])
+    need("sealed" in event or "sealed_state" not in event, "sealed bytes are given without their digest")
     head = struct.pack(">16sqq32sI", b"oms-es/event/v1\n", event["position"], event["version"], digest, len(kind))
     return head + kind + event["stream"].encode()
 
@@ -159,9 +165,13 @@ def check(proof, keys, witnesses):
     places = [event["index"] for event in proof["events"]]
     need(places == sorted(set(places)), "the events are not in the order of the log")
     # a record names events that were encrypted once they were sealed: the digests of their bytes before and now
-    records = [event for event in proof["events"] if event["stream"] == "encryption-log" and "sealed" not in event]
-    named = [one for record in records for one in json.loads(record["state"])["event"]["events"]]
-    recorded = {(one["position"], one["before"], one["after"]) for one in named}
+    record, recorded = ("encryption-log", "EventsEncrypted"), set()
+    for event in proof["events"]:
+        if (event["stream"], event["type"]) == record and "sealed" not in event:
+            said = json.loads(event["state"])["event"]
+            for one in said["events"]:
+                if said["previous"] < one["position"] <= said["reached"] <= said["through"] < event["position"]:
+                    recorded.add((one["position"], one["before"], one["after"]))
     for event in proof["events"]:
         leaf, path = hashlib.sha256(b"\0" + entry_of(event, recorded)).digest(), list(map(bytes_of, event["path"]))
         holds = 0 <= event["index"] < size and climb(event["index"], size - 1, leaf, leaf, path)[1] == root
@@ -189,7 +199,8 @@ def main():
         print(f"NOT PROVED: {why}", file=sys.stderr)
         return 6
     for event in proof["events"]:
-        later = " (encrypted later, as a record here says)" if "sealed" in event else ""
+        later = " (encrypted later: its sealed bytes are here)" if "sealed_state" in event else ""
+        later = " (encrypted later: what it says is NOT PROVED)" if "sealed" in event and not later else later
         print(f"{event['position']:>10} {event['type']:<32} {event['stream']} {event['version']}{later}")
     print("\n".join(said))
     return 0

@@ -299,7 +299,8 @@ def findings(report: Report, shown_max: int) -> RenderableType:
         for check in report.checks
         for difference in check.differences[:shown_max]
     ]
-    return Group(table, *differences)
+    notes = [Text(f"{plain(check.name)}: {plain(note)}") for check in report.checks for note in check.notes[:shown_max]]
+    return Group(table, *differences, *notes)
 
 
 def rebuilt(read_models: Sequence[Rebuilt]) -> RenderableType:

@@ -358,6 +358,7 @@ EXAMPLES: dict[str, Any] = {
     "written_off_minor": 0,
 }
 """A value for every plain field, by its name."""
+THROUGH = 12
 
 
 def path_of(event: type[Event], version: int) -> Path:
@@ -384,6 +385,8 @@ def _value(name: str, annotation: Any, *, whole: bool) -> Any:
         return [example(inner[0], whole=whole)]
     if (name, annotation) == ("asked", str):
         return ASKED
+    if (name, annotation) == ("through", int):  # a position; elsewhere it is a day
+        return THROUGH
     if name not in EXAMPLES:
         raise SystemExit(f"no example for the field {name}: add one to EXAMPLES in {__file__}")
     return EXAMPLES[name]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psycopg
+import structlog
 
 from oms_es.app.privacy import encrypting
 from oms_es.app.rebuild import Rebuild, rebuild_together
@@ -43,6 +44,9 @@ from oms_es.store.sealing import tables as sealing_tables
 from oms_es.store.sealing.seals import SqlSealing
 from oms_es.store.store import Store
 
+log = structlog.get_logger(__name__)
+
+ENCRYPTION_LOCK = MIGRATION_LOCK + 0x656E63
 CLAIMER = "migrate"
 """The actor of commands that a migration gives."""
 CLAIMED_MAX = 1_000
@@ -137,11 +141,20 @@ def _seal(recorder: Recorder, log_key: SignerKey | None, progress: RebuildProgre
 def _encrypt(
     connection: psycopg.Connection[Any], recorder: Recorder, log_key: SignerKey | None, progress: RebuildProgress
 ) -> None:
-    """Encrypt what was stored in the clear, one process at a time, and seal the records of it."""
-    connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
-    if encrypting.encrypt_stored(recorder, progress("personal data in the clear")):
+    """Encrypt what was stored in the clear, in one process at a time, and seal the records of it. A second one goes on
+    without waiting: this may take long, and engines that have the key may run meanwhile."""
+    if not (free := connection.execute("SELECT pg_try_advisory_lock(%s)", [ENCRYPTION_LOCK]).fetchone()) or not free[0]:
+        log.warning("another process encrypts personal data that was stored in the clear: this one leaves it to that")
+        return
+    try:
+        done = encrypting.encrypt_stored(recorder, progress("personal data in the clear"))
         _seal(recorder, log_key, progress)
-    connection.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(%s)", [ENCRYPTION_LOCK])
+    if done.left:
+        log.warning(
+            "events cannot be encrypted and stay in the clear: their orders cannot be forgotten", events=done.left
+        )
 
 
 def _fold(

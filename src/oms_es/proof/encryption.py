@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from oms_es.proof.entries import StoredEvent
 
 TYPE, STREAM = "EventsEncrypted", "encryption-log"
+AFTER_EVENT, BEFORE_ENCRYPTED = b',"schema_version":', b',"encrypted":"'
 
 
 class Encrypted(NamedTuple):
@@ -23,11 +24,17 @@ class Encrypted(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What a record names: events beyond `previous`, up to `reached`, by position, in their order."""
+    """What a record names: events beyond `previous`, up to `reached`, by position, in their order. `through`: where the
+    log ended when encryption began, which every record repeats."""
 
     previous: int
     reached: int
+    through: int
     events: Mapping[int, Encrypted]
+
+    def may_name(self, position: int, record: int) -> bool:
+        """Return whether the record at the position `record` is one that can name the event at `position`."""
+        return self.previous < position <= self.reached <= self.through < record
 
 
 def is_record(event: StoredEvent) -> bool:
@@ -39,4 +46,12 @@ def recorded_in(event: StoredEvent) -> Recorded:
     said: Mapping[str, Any] = json.loads(event.state)["event"]
     digest = bytes.fromhex
     events = {one["position"]: Encrypted(digest(one["before"]), digest(one["after"])) for one in said["events"]}
-    return Recorded(said["previous"], said["reached"], events)
+    return Recorded(said["previous"], said["reached"], said["through"], events)
+
+
+def is_encrypted(state: bytes) -> bool:
+    """Return whether the envelope of a stored event has what is personal of it, encrypted.
+
+    The name of a key is in no text: there, quotes are escaped.
+    """
+    return state.rfind(BEFORE_ENCRYPTED) > state.rfind(AFTER_EVENT) >= 0

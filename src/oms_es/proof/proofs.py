@@ -10,11 +10,12 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from oms_es.proof import checkpoints, notes
 from oms_es.proof.checkpoints import Checkpoint
-from oms_es.proof.encryption import Encrypted, is_record, recorded_in
+from oms_es.proof.encryption import Encrypted, is_encrypted, is_record, recorded_in
 from oms_es.proof.entries import StoredEvent
 from oms_es.proof.notes import VerifierKey
 from oms_es.proof.tree import BadProof, check_consistency, check_inclusion, leaf_hash
@@ -25,12 +26,14 @@ PROOF_BYTES_MAX = 256 * 1024 * 1024
 
 class ProvedEvent(NamedTuple):
     """An event with its proof. `place`: the index of its entry in the tree, from 0. `sealed`: the digest of its bytes
-    when it was sealed, if it was encrypted afterwards; the record of that is among the proved events."""
+    when it was sealed, if it was encrypted afterwards; the record of that is among the proved events. `clear`: those
+    bytes themselves, where they may be disclosed: only with them is what the event says proved."""
 
     event: StoredEvent
     place: int
     path: Sequence[bytes]
     sealed: bytes | None = None
+    clear: bytes | None = None
 
     @property
     def entry(self) -> bytes:
@@ -54,12 +57,16 @@ class Proof(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """The result of a verified proof. `encrypted`: how many of the events were encrypted after they had been sealed."""
+    """The result of a verified proof. `events`: as they were sealed, or else as they are stored. `encrypted`: positions
+    of those that were encrypted after they had been sealed. `not_proved`: those of them of which only the digest that
+    was sealed is proved, with their place; what they say now rests on a record, which the log's owner can append.
+    """
 
     checkpoint: Checkpoint
     older: Checkpoint | None
     events: Sequence[StoredEvent]
-    encrypted: int
+    encrypted: Sequence[int]
+    not_proved: Sequence[int]
 
 
 def check(proof: Proof, keys: Sequence[VerifierKey], witnesses: Sequence[VerifierKey] = ()) -> Checked:
@@ -77,21 +84,37 @@ def check(proof: Proof, keys: Sequence[VerifierKey], witnesses: Sequence[Verifie
             raise BadProof(f"position {one.event.position}, {one.event.type} in {one.event.stream}: {wrong}") from None
     encrypted = [one for one in proof.events if one.sealed is not None]
     _check_recorded(encrypted, proof.events)
-    return Checked(newest, _older(proof.older, newest, keys), [one.event for one in proof.events], len(encrypted))
+    return Checked(
+        newest,
+        _older(proof.older, newest, keys),
+        [one.event if one.clear is None else one.event._replace(state=one.clear) for one in proof.events],
+        [one.event.position for one in encrypted],
+        [one.event.position for one in encrypted if one.clear is None],
+    )
 
 
 def _check_recorded(encrypted: Sequence[ProvedEvent], proved: Sequence[ProvedEvent]) -> None:
-    """Raise BadProof unless a proved record names what each event was and is."""
+    """Raise BadProof unless a proved record from after each event names what it was and is, and it is encrypted."""
     if not encrypted:
         return
     records = [one.event for one in proved if is_record(one.event) and one.sealed is None]
     try:
-        named = {(position, found) for event in records for position, found in recorded_in(event).events.items()}
+        named = {
+            (position, found)
+            for event in records
+            for said in (recorded_in(event),)
+            for position, found in said.events.items()
+            if said.may_name(position, event.position)
+        }
     except (ValueError, KeyError, TypeError) as wrong:
         raise BadProof(f"a record of what was encrypted cannot be read: {wrong}") from None
     for one in encrypted:
         if (one.event.position, Encrypted(one.sealed or b"", one.event.digest)) not in named:
             raise BadProof(f"position {one.event.position}: no record here says that it was encrypted as it stands")
+        if not is_encrypted(one.event.state):
+            raise BadProof(f"position {one.event.position}: a record names it, and nothing of it is encrypted")
+        if one.clear is not None and sha256(one.clear).digest() != one.sealed:
+            raise BadProof(f"position {one.event.position}: the bytes given for it are not those that were sealed")
 
 
 def _older(older: Older | None, newest: Checkpoint, keys: Sequence[VerifierKey]) -> Checkpoint | None:
@@ -121,6 +144,7 @@ def written(proof: Proof) -> str:
                 "index": one.place,
                 "path": [base64.b64encode(part).decode() for part in one.path],
                 **({} if one.sealed is None else {"sealed": one.sealed.hex()}),
+                **({} if one.clear is None else {"sealed_state": one.clear.decode()}),
             }
             for one in proof.events
         ],
@@ -180,4 +204,7 @@ def _event(one: Mapping[str, Any]) -> ProvedEvent:
         _text(one["state"]).encode(),
     )
     sealed = bytes.fromhex(_text(one["sealed"])) if "sealed" in one else None
-    return ProvedEvent(event, _number(one["index"]), _path(one["path"]), sealed)
+    clear = _text(one["sealed_state"]).encode() if "sealed_state" in one else None
+    if clear is not None and sealed is None:
+        raise ValueError("bytes that were sealed are given for an event without their digest")
+    return ProvedEvent(event, _number(one["index"]), _path(one["path"]), sealed, clear)

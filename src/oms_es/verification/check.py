@@ -13,12 +13,14 @@ DIFFERENCES_MAX = 20
 
 @dataclass
 class Check:
-    """One question asked of the whole history. `checked` counts how often it was asked."""
+    """One question asked of the whole history. `checked` counts how often it was asked. `notes`: what a person should
+    know although it is no difference."""
 
     name: str
     checked: int = 0
     failed: int = 0
     differences: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def expect(self, holds: bool, difference: Callable[[], str]) -> None:  # noqa: FBT001 - reads as the question it is
         self.checked += 1

@@ -1,14 +1,22 @@
 """Was an event, whose sealed bytes are no longer there, only encrypted?
 
 The log's leaves are of the bytes that were sealed. Where an event was written again with what is personal encrypted, a
-record in the log names both digests. It is believed only if the event, decrypted, is byte for byte what was sealed;
-once the key of its order is destroyed, only if the record is older than the request to forget the order. A record that
-is made later, for a change that is to be hidden, is neither.
+record in the log names both digests. It is believed only
+
+- of an event that is encrypted, of a type that may be personal, and, in an order's stream, under that order's key,
+- up to the position where the log ended when encryption began, which all records repeat, and before every event that
+  was encrypted from the beginning,
+- if the event, decrypted, is byte for byte what was sealed. Once its key is destroyed this cannot be seen any more:
+  then the record must be older than the request to forget the order.
+
+So of a forgotten order's events that a record names, what is not personal rests on the record alone. A checkpoint that
+is newer than the migration fixes the record; one that is older says how many events were written again since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
@@ -16,14 +24,15 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from psycopg.rows import tuple_row
-from pydantic_core import from_json
 
 from oms_es.database.rows import Rows
-from oms_es.proof.encryption import STREAM, Encrypted, Recorded, recorded_in
+from oms_es.proof.encryption import STREAM, Encrypted, Recorded, is_encrypted, recorded_in
 from oms_es.proof.entries import StoredEvent
 from oms_es.schemas.order import OrderForgotten
-from oms_es.store.encoding.codec import Codec
+from oms_es.store.encoding.codec import Codec, opened
+from oms_es.store.encoding.encrypting import may_be_personal
 from oms_es.store.privacy import subject_keys
+from oms_es.store.privacy.encrypted_later import ENCRYPTED_LATER, RECORDS_KEPT
 from oms_es.store.privacy.wrapping import NoDataKey
 from oms_es.store.sealing.proving import STORED
 from oms_es.verification.check import Check
@@ -41,15 +50,22 @@ class Record(NamedTuple):
 
 
 class EncryptedLater:
-    """`records`: in their order. `gone`: orders whose keys are destroyed."""
+    """`records`: in their order. `gone`: orders whose keys are destroyed. `kept`: the position of each record that the
+    migration's own table names, by how far it reached; None where it is not asked."""
 
-    def __init__(self, records: Iterable[Record], codec: Codec, gone: Collection[str]) -> None:
+    def __init__(
+        self, records: Iterable[Record], codec: Codec, gone: Collection[str], kept: Mapping[int, int] | None = None
+    ) -> None:
         self.check = Check("what was encrypted later is otherwise what was sealed")
         self.codec = codec
         self.gone = gone
+        self._kept = kept
         self._missing: dict[int, int] = {}  # events that are named and were not seen yet, by whom
         self._named_by: dict[str, int] = {}  # orders whose key is gone: the newest record that names their events
         self._forgotten: dict[str, int] = {}
+        self._encrypted_from = 0  # the first event that was encrypted from the beginning
+        self._seen: Counter[int] = Counter()  # events that were named so far, by the position of their record
+        self._reached: dict[int, int] = {}
         self._records = self._believed(records)
         self._record = self._next()
 
@@ -61,13 +77,28 @@ class EncryptedLater:
             self._record = self._next()
         named = self._record.said.events.get(event.position) if self._record else None
         if named is None or self._record is None:
+            if not self._encrypted_from and is_encrypted(event.state):
+                self._encrypted_from = event.position
             return event.entry
         del self._missing[event.position]
+        self._seen[self._record.position] += 1
         self._compare(event, named, self._record.position)
         return event.entry_of(named.before)
 
+    def since(self, place: str, position: int) -> None:
+        """Note how many events, of those that a checkpoint up to this position covers, were written again since: of
+        what was read so far."""
+        later = {record: count for record, count in self._seen.items() if record > position}
+        if later:
+            self.check.notes.append(
+                f"{place}: {sum(later.values()):,} of the events that it covers were encrypted since, say the records "
+                f"from position {min(later)} to {max(later)}: ask why, unless you know of this migration"
+            )
+
     def close(self) -> None:
         """Once the log is read."""
+        while self._record:
+            self._record = self._next()
         for position, record in self._missing.items():
             self.check.expect(
                 False, partial("position {}: the event that the record at {} names is gone".format, position, record)
@@ -77,48 +108,65 @@ class EncryptedLater:
                 record < self._forgotten.get(order_id, 0),
                 partial("the record at position {} names events of {}, whose key was gone".format, record, order_id),
             )
+        self.check.expect(
+            self._kept in (None, self._reached),
+            lambda: f"{ENCRYPTED_LATER} does not name the records of the log: proofs would lack some",
+        )
 
     def _next(self) -> Record | None:
         record = next(self._records, None)
         if record:
             self._missing |= dict.fromkeys(record.said.events, record.position)
+            self._reached[record.said.reached] = record.position
         return record
 
     def _believed(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Yield the records that follow each other, and name only what came before them."""
-        last = 0
+        """Yield the records that follow each other, agree on where encryption began, and name only what was there."""
+        last = through = 0
         for position, said in records:
-            named = [last - 1, said.previous, *said.events, said.reached + 1, position + 1]
-            right = all(one < other for one, other in pairwise(named))
+            named = [last - 1, said.previous, *said.events, said.reached + 1, said.through + 2, position + 2]
+            right = all(one < other for one, other in pairwise(named)) and through in (0, said.through)
             why = "the record at position {} names what another named, or what came later"
             self.check.expect(right, partial(why.format, position))
             if right:
-                last = said.reached
+                last, through = said.reached, said.through
                 yield Record(position, said)
 
     def _compare(self, event: StoredEvent, named: Encrypted, record: int) -> None:
         where = f"position {event.position}, {event.type} in {event.stream}"
-        if event.digest != named.after:
-            self.check.expect(False, lambda: f"{where}: it is not what was written when it was encrypted")
-            return
         try:
             clear = sha256(self.codec.in_the_clear(event.state)).digest()
-            subject = str(from_json(event.state)["correlation_id"])
+            subject = str(opened(event.state)[1]["correlation_id"])
         except (NoDataKey, ValueError, KeyError, TypeError) as why:
             self.check.expect(False, partial("{}: {}".format, where, str(why)))
             return
-        if clear != named.before and subject in self.gone:
+        if wrong := self._wrongly_named(event, named, subject):
+            self.check.expect(False, lambda: f"{where}: {wrong}")
+        elif clear != named.before and subject in self.gone:
             self._named_by[subject] = max(record, self._named_by.get(subject, 0))
-            return
-        self.check.expect(
-            clear == named.before != named.after,
-            lambda: f"{where}: more of it was changed than the record at position {record} says",
-        )
+        else:
+            self.check.expect(
+                clear == named.before != named.after,
+                lambda: f"{where}: more of it was changed than the record at position {record} says",
+            )
+
+    def _wrongly_named(self, event: StoredEvent, named: Encrypted, subject: str) -> str:
+        kind = self.codec.events.get(event.type)
+        if event.digest != named.after:
+            return "it is not what was written when it was encrypted"
+        if self._encrypted_from:
+            return f"a record names it, and position {self._encrypted_from} before it was encrypted from the beginning"
+        if kind is None or not may_be_personal(kind) or not is_encrypted(event.state):
+            return "a record names it, and nothing of it is encrypted"
+        if event.stream.startswith(STREAM_OF_ORDER) and event.stream != f"{STREAM_OF_ORDER}{subject}":
+            return f"it is encrypted under the key of {subject}, and is of another order"
+        return ""
 
 
 def encrypted_later(rows: Rows, codec: Codec) -> EncryptedLater:
     """Return what checks events that were encrypted later, in the caller's snapshot of the database."""
-    return EncryptedLater(_records(rows), codec, subject_keys.gone(rows))
+    kept = {row["reached"]: row["record"] for row in rows.execute(RECORDS_KEPT.encode())}
+    return EncryptedLater(_records(rows), codec, subject_keys.gone(rows), kept)
 
 
 def _records(rows: Rows) -> Iterator[Record]:

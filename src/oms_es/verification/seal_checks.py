@@ -44,10 +44,11 @@ class Leaf(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """A checkpoint; `place`: where it is, in words."""
+    """A checkpoint; `place`: where it is, in words. `held`: by a person who asks, apart from the database."""
 
     place: str
     text: str
+    held: bool = False
 
 
 class SealBook:
@@ -74,7 +75,7 @@ class SealBook:
         self._full: dict[Tile, bytes] = {}
         self._last_good = 0
         self._around: deque[StoredEvent] = deque(maxlen=AROUND_MAX)
-        self._expected: dict[int, list[tuple[str, Checkpoint]]] = {}
+        self._expected: dict[int, list[tuple[Signed, Checkpoint]]] = {}
         for one in signed:
             self._expect(one, keys)
         self._compare_roots(0)
@@ -112,10 +113,12 @@ class SealBook:
                 partial("tile {0.level}/{0.number} is not made of the leaves below it".format, tile),
             )
         for size, expected in sorted(self._expected.items()):
-            for place, _ in expected:
+            for one, _ in expected:
                 self.signed.expect(
                     False,
-                    partial("{} is of {} events, {} are sealed: the log was cut".format, place, size, self._edge.size),
+                    partial(
+                        "{} is of {} events, {} are sealed: the log was cut".format, one.place, size, self._edge.size
+                    ),
                 )
 
     def _expect(self, one: Signed, keys: Sequence[VerifierKey]) -> None:
@@ -127,7 +130,7 @@ class SealBook:
         except BadProof as wrong:
             self.signed.expect(False, partial("{}: {}".format, one.place, str(wrong)))
         else:
-            self._expected.setdefault(checkpoint.size, []).append((one.place, checkpoint))
+            self._expected.setdefault(checkpoint.size, []).append((one, checkpoint))
 
     def _compare(self, event: StoredEvent, entry: bytes, leaf: Leaf) -> None:
         same = leaf_hash(entry) == leaf.hash
@@ -154,8 +157,10 @@ class SealBook:
             return
         root = self._edge.root()
         where = f"an event after position {self._last_good}, up to {position}, was changed together with its leaf"
-        for place, checkpoint in expected:
-            self.signed.expect(checkpoint.root == root, partial("{}: {}".format, place, where))
+        for one, checkpoint in expected:
+            self.signed.expect(checkpoint.root == root, partial("{}: {}".format, one.place, where))
+            if one.held:
+                self.later.since(one.place, position)
         if all(checkpoint.root == root for _, checkpoint in expected):
             self._last_good = position
 
@@ -184,13 +189,14 @@ TILES_READ = 20
 def seal_book(rows: Rows, keys: Sequence[VerifierKey], against: Sequence[Signed], codec: Codec) -> Iterator[SealBook]:
     """Yield what checks seals, in one snapshot of the database. Without `keys` those that it names are trusted."""
     signed = [Signed(f"the checkpoint of {row['size']} events", row["note"]) for row in rows.execute(NEWEST.encode())]
+    held = [one._replace(held=True) for one in against]
     named, wrong = _named(rows, keys)
     with rows.cursor(name="leaves", binary=True, row_factory=tuple_row) as leaves:
         leaves.itersize = TILES_READ
         leaves.execute(LEAVES.encode())
         head = _head(rows)
         begun, later = head or Head(_origin(signed), 0, 0), encrypted_later(rows, codec)
-        book = SealBook(begun, leaves_of(leaves), [*signed, *against], named, later)
+        book = SealBook(begun, leaves_of(leaves), [*signed, *held], named, later)
         book.tiles.expect(head is not None, lambda: "the log was never begun, or its head was deleted")
         book.signed.expect(not wrong, lambda: f"the database names no key: {wrong}")
         yield book

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -17,15 +17,13 @@ import psycopg
 import pytest
 
 from killing import run_until_killed
-from oms_es.aggregates import repeats
 from oms_es.app import Engine, migrate
 from oms_es.app.privacy import encrypting, erasing
 from oms_es.database.rows import connected
 from oms_es.exit_codes import Code
-from oms_es.kernel import Recorded, Refused
-from oms_es.schemas.operations.encryption import STREAM, EventsEncrypted, RecordEncryption
-from oms_es.schemas.order import AddNote, Address, AmendOrder
-from oms_es.schemas.order.content import order_id_of
+from oms_es.kernel import Refused
+from oms_es.schemas.operations.encryption import STREAM, RecordEncryption
+from oms_es.schemas.order import AddNote
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Cause, Codec
 from oms_es.store.privacy.encrypted_later import NotEncrypted
@@ -43,56 +41,18 @@ from people import (
     SECOND,
     assert_right,
     order_of,
-    people_order,
 )
 from repository import ROOT
+from stored_in_the_clear import MOVED, fill_in_the_clear, history, log_of, records_in, said_in_the_log
 
 EVERY = "OMS_TEST_KILLS" in os.environ
 """`make faults` kills at every step; without it, at some."""
-
-
-MOVED = AmendOrder(
-    order_id=order_id_of("web", "4"), amendment_id="b", ship_to=Address(name="Ada Lovelace", country="DE")
-)
-
-
-def fill_in_the_clear(url: str) -> None:
-    """Fill a database without a key, as versions did that quoted what commands said."""
-    migrate(url)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(repeats, "_personal_in", lambda _kind: repeats.QUOTED_BEFORE)
-        with Engine(url) as engine:
-            people_order(engine)
-            engine.submit("test", [order_of(ADA, C_ADA, "4"), MOVED])
-            engine.settle()
-    assert b'AmendOrder {\\"ship_to\\":{\\"name\\":\\"Ada Lovelace' in log_of(url)
-    assert all(said.encode() in log_of(url) for said in SAID)
 
 
 @pytest.fixture
 def in_the_clear(database_url: str) -> str:
     fill_in_the_clear(database_url)
     return database_url
-
-
-def log_of(url: str) -> bytes:
-    with psycopg.connect(url) as connection:
-        return b"\n".join(bytes(row[0]) for row in connection.execute("SELECT state FROM oms_events"))
-
-
-def history(url: str) -> list[Recorded]:
-    with Engine(url) as engine:
-        codec = engine.store.codec
-        return [codec.decode(row, row.id) for row in engine.recorder.after(0, 10_000)]
-
-
-def records_in(events: Sequence[Recorded]) -> list[EventsEncrypted]:
-    return [one.event for one in events if isinstance(one.event, EventsEncrypted)]
-
-
-def said_in_the_log(url: str) -> list[str]:
-    log = log_of(url)
-    return [said for said in SAID if said.encode() in log]
 
 
 def test_it_says_what_it_said_and_every_older_checkpoint_goes_on(in_the_clear: str, tmp_path: Path) -> None:
@@ -110,6 +70,7 @@ def test_it_says_what_it_said_and_every_older_checkpoint_goes_on(in_the_clear: s
     assert len(after) == len(before) + 1
     assert len(record.events) == clear > len(SAID)
     assert record.checkpoint == held[0].text
+    assert record.reached == record.through == before[-1].position
     book, report = check_log(in_the_clear, (), held, Codec(EVENTS))
     assert report.passed, report.checks
     assert book.unsealed == 0
@@ -232,7 +193,7 @@ def test_an_event_that_was_changed_since_it_was_read_is_not_written_over(
 def test_two_that_encrypt_name_no_event_twice(in_the_clear: str) -> None:
     migrate(in_the_clear, data_keys=[KEY])
     with Engine(in_the_clear) as engine:
-        command = RecordEncryption(previous=0, reached=engine.last_position(), events=(), checkpoint="")
+        command = RecordEncryption(previous=0, reached=engine.last_position(), through=0, events=(), checkpoint="")
         with pytest.raises(Refused, match="encrypted_meanwhile"):
             engine.append([(Cause("test"), [command])])
 
@@ -250,7 +211,11 @@ def test_the_dry_run_counts_and_changes_nothing(in_the_clear: str, oms: Any) -> 
 def proof_of_the_order(oms: Any, to: Path) -> dict[str, Any]:
     assert oms("audit", "prove", "--order", FIRST, "--to", str(to))[0] == Code.OK
     found: dict[str, Any] = json.loads(to.read_text())
-    return found
+    assert all("sealed_state" not in event for event in found["events"])
+    assert oms("audit", "prove", "--order", FIRST, "--disclose", "--to", str(to))[0] == Code.OK
+    disclosed: dict[str, Any] = json.loads(to.read_text())
+    assert all(("sealed_state" in event) == ("sealed" in event) for event in disclosed["events"])
+    return disclosed
 
 
 def without_record(proof: dict[str, Any]) -> None:
@@ -267,12 +232,20 @@ def with_another_digest(proof: dict[str, Any]) -> None:
     event["sealed"] = "0" * 64
 
 
+def with_another_state(proof: dict[str, Any]) -> None:
+    event = next(event for event in proof["events"] if "sealed" in event)
+    event["sealed_state"] = event["sealed_state"].replace("OrderPlaced", "x") + " "
+
+
 def of_no_record(proof: dict[str, Any]) -> None:
     for event in proof["events"]:
         event.pop("sealed", None)
 
 
-@pytest.mark.parametrize("change", [None, without_record, with_other_bytes, with_another_digest, of_no_record])
+CHANGES = (None, without_record, with_other_bytes, with_another_digest, with_another_state, of_no_record)
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_proof_of_such_an_order_has_the_record_and_shows_nothing_without_it(
     in_the_clear: str, oms: Any, tmp_path: Path, change: Callable[[dict[str, Any]], None] | None
 ) -> None:

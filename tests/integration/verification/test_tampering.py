@@ -8,46 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
-from psycopg.sql import SQL, Identifier
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from conftest import fresh_database
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, migrate
-from oms_es.app.privacy import erasing
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.database.rows import connected
-from oms_es.kernel import SystemCommand
 from oms_es.processing.sealer import Sealer
 from oms_es.proof.notes import SignerKey, signer_key
-from oms_es.schemas.operations.encryption import EncryptedEvent, RecordEncryption
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.encoding.codec import Cause, Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.privacy import subject_keys
 from oms_es.store.recorder import datastore_of
-from oms_es.store.sealing import folder, seals
+from oms_es.store.sealing import seals
 from oms_es.store.sealing.seals import SqlSealing, Unsealed
-from oms_es.verification.seal_checks import Signed
 from oms_es.verification.verify import check_log, verify
 from people import ADA, C_ADA, FIRST, KEY, SECOND, order_of, people_order
+from tampering import World, copied, differences, done, edit, held_of, one
 
 SEALED = ("oms_log_head", "oms_log_tiles", "oms_log_checkpoints", "oms_log_keys")
 A_RECEIPT = "SELECT notification_id, state FROM oms_events WHERE topic = 'StockReceived' LIMIT 1"
 THIRD_PARTY = SignerKey("another/log", b"\x21" * 32)
-
-
-class World(NamedTuple):
-    """A database, and the checkpoints that an auditor has of it."""
-
-    name: str
-    held: list[Signed]
 
 
 @pytest.fixture(scope="module")
@@ -65,30 +53,10 @@ def world(embedded_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFa
         yield World(str(conninfo_to_dict(url)["dbname"]), held_of(url, kept))
 
 
-def held_of(url: str, kept: Path) -> list[Signed]:
-    with connected(url) as rows:
-        folder.export(rows, kept)
-    return [Signed(file.name, file.read_text()) for file in folder.checkpoints_in(kept)]
-
-
 @pytest.fixture
 def url(embedded_server: EmbeddedPostgres, world: World) -> Iterator[str]:
-    name = f"{world.name}_copy"
-    with psycopg.connect(embedded_server.url, autocommit=True) as connection:
-        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(world.name)))
-        yield embedded_server.url_of(name)
-        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
-
-
-def done(url: str, *statements: str, values: list[Any] | None = None) -> None:
-    with psycopg.connect(url) as connection:
-        for statement in statements:
-            connection.execute(statement.encode(), values)
-
-
-def one(url: str, query: str) -> Any:
-    with psycopg.connect(url, row_factory=dict_row) as connection:
-        return connection.execute(query.encode()).fetchone()
+    with copied(embedded_server, world) as url:
+        yield url
 
 
 class AsRecorded(SqlSealing):
@@ -119,16 +87,6 @@ def fold_again(url: str) -> None:
     """Make every read model fit what is stored now."""
     with Engine(url) as engine:
         engine.rebuild_all(PROJECTIONS)
-
-
-def edit(url: str, query: str, change: Callable[[dict[str, Any]], None]) -> int:
-    """Change the JSON of the event that a query finds; return its position."""
-    found = one(url, query)
-    body = from_json(bytes(found["state"]))
-    change(body)
-    state, position = to_json(body), found["notification_id"]
-    done(url, "UPDATE oms_events SET state = %s WHERE notification_id = %s", values=[state, position])
-    return int(position)
 
 
 def with_more_units(body: dict[str, Any]) -> None:
@@ -209,59 +167,8 @@ def the_record_is_edited_to_fit(url: str) -> None:
 
 def the_record_is_deleted(url: str) -> None:
     """Events are said to have been stored as they are now."""
-    done(url, "DELETE FROM oms_events WHERE topic = 'EventsEncrypted'")
+    done(url, "DELETE FROM oms_events WHERE topic = 'EventsEncrypted'", "UPDATE oms_encrypted_later SET record = NULL")
     seal_again(url)
-
-
-def a_record_is_forged(url: str) -> None:
-    """A change is excused by a record that is appended as the engine would, and sealed as everything is."""
-    before = bytes(one(url, A_RECEIPT)["state"])
-    position = edit(url, A_RECEIPT, with_more_units)
-    after = bytes(one(url, f"SELECT state FROM oms_events WHERE notification_id = {position}")["state"])
-    excuse(url, position, before, after, previous=0)
-
-
-def a_record_is_forged_for_what_came_later(url: str) -> None:
-    """The same of an event that no record names, so that the record is in its place among the others."""
-    query = "SELECT notification_id, state FROM oms_events WHERE topic = 'OrderPlaced' ORDER BY 1 DESC LIMIT 1"
-    before = bytes(one(url, query)["state"])
-    position = edit(url, query, lambda body: body["event"].update(shipping_minor=900))
-    after = bytes(one(url, query)["state"])
-    excuse(url, position, before, after, previous=position - 1)
-
-
-def excuse(url: str, position: int, before: bytes, after: bytes, previous: int) -> None:
-    named = EncryptedEvent(position=position, before=sha256(before).hexdigest(), after=sha256(after).hexdigest())
-    give(url, RecordEncryption(previous=previous, reached=position, events=(named,), checkpoint=""))
-
-
-def give(url: str, command: SystemCommand) -> None:
-    """Append what a decider refuses, too."""
-    with Engine(url) as engine:
-        decider = engine.store.deciders[type(command)]
-        event = decider.emits[0](**command.model_dump())
-        _, version = engine.store.state_of(command.stream)
-        recorded = engine.store.codec.envelop(command.stream, version + 1, event, Cause("migrate"), engine.clock())
-        state = engine.store.codec.encode(recorded)
-        done(
-            url,
-            "INSERT INTO oms_events (originator_id, originator_version, topic, state) VALUES (%s, %s, %s, %s)",
-            values=[command.stream, version + 1, type(event).__name__, state],
-        )
-        engine.sealer.seal_all()
-
-
-def a_forgotten_order_is_changed_under_a_forged_record(url: str) -> None:
-    """Of a forgotten order nothing can be decrypted to compare."""
-    with Engine(url) as engine:
-        erasing.ask(engine, "dpo", [FIRST], "request", None)
-        engine.settle()
-    erasing.erase(url, [FIRST], "dpo")
-    query = f"SELECT notification_id, state FROM oms_events WHERE originator_id = 'order-{FIRST}' ORDER BY 1 LIMIT 1"
-    before = bytes(one(url, query)["state"])
-    position = edit(url, query, lambda body: body["event"].update(shipping_minor=900))
-    reached = one(url, "SELECT max(reached) AS reached FROM oms_encrypted_later")["reached"]
-    excuse(url, position, before, bytes(one(url, query)["state"]), previous=max(0, min(position - 1, reached)))
 
 
 def signed_by_another_key(url: str) -> None:
@@ -310,18 +217,7 @@ BY_A_HELD_CHECKPOINT = (
     the_record_is_deleted,
 )
 """What no check finds that knows the database alone."""
-BY_THE_LOG_ALONE = (
-    the_record_is_edited,
-    a_record_is_forged,
-    a_record_is_forged_for_what_came_later,
-    a_forgotten_order_is_changed_under_a_forged_record,
-)
 BY_VERIFY = (keys_are_swapped, a_key_is_destroyed, a_read_model_is_edited, a_row_is_deleted_with_its_position)
-
-
-def differences(url: str, held: list[Signed]) -> list[str]:
-    _, report = check_log(url, (), held, Codec(EVENTS))
-    return [difference for check in report.checks for difference in check.differences]
 
 
 def test_nothing_is_found_where_nothing_was_done(url: str, world: World) -> None:
@@ -338,10 +234,9 @@ def test_who_holds_an_older_checkpoint_finds_it(url: str, world: World, attack: 
     assert all(str(world.held[0].place) in one for one in found)
 
 
-@pytest.mark.parametrize("attack", BY_THE_LOG_ALONE, ids=lambda attack: attack.__name__)
-def test_the_log_alone_shows_it(url: str, attack: Callable[[str], None]) -> None:
-    attack(url)
-    assert differences(url, [])
+def test_a_record_that_does_not_fit_is_shown_by_the_log_alone(url: str) -> None:
+    the_record_is_edited(url)
+    assert any("more of it was changed than the record" in one for one in differences(url, []))
 
 
 def test_another_key_is_not_the_one_that_was_given(url: str, world: World) -> None:

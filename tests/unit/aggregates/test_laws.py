@@ -1010,12 +1010,13 @@ def aside_holds(state: aside.Aside, history: Sequence[Event]) -> None:
 def encryption_commands() -> Strategy:
     places = st.integers(0, 9)
     of: Any = {"events": st.just(()), "checkpoint": st.just("log")}
-    return st.builds(e.RecordEncryption, previous=places, reached=places, **of)
+    return st.builds(e.RecordEncryption, previous=places, reached=places, through=st.integers(5, 9), **of)
 
 
 def encryption_holds(state: encryption.Encryption, history: Sequence[Event]) -> None:
     records = [event for event in history if isinstance(event, e.EventsEncrypted)]
     assert all(one.reached <= other.previous < other.reached for one, other in pairwise(records))
+    assert all(one.reached <= one.through == records[0].through for one in records)
     assert state.reached == (records[-1].reached if records else 0)
 
 

@@ -10,7 +10,7 @@ order that was forgotten and still has its key shows what is left to be done.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -21,8 +21,10 @@ from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
+from oms_es.aggregates.repeats import unquoted
 from oms_es.app.engine import Runtime
 from oms_es.app.privacy import elsewhere, holding, rows
+from oms_es.app.privacy.encrypting import MAY_BE_PERSONAL
 from oms_es.app.privacy.refusing import refusal, refusal_of
 from oms_es.app.registry import CONSUMERS, PROJECTIONS
 from oms_es.database.rows import Rows
@@ -33,10 +35,10 @@ from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Recorded
 from oms_es.projections.privacy import forgotten_orders
 from oms_es.schemas import order as o
-from oms_es.schemas.values.parts import parts_of, take_out
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
-from oms_es.store.encoding.codec import Cause, opened
-from oms_es.store.privacy import subject_keys
+from oms_es.store.encoding import encrypting
+from oms_es.store.encoding.codec import Cause
+from oms_es.store.privacy import encrypted_later, subject_keys
 from oms_es.store.privacy.subject_keys import KEYS
 from oms_es.store.recorder import EVENTS
 
@@ -74,9 +76,15 @@ ORDER BY placed_at DESC, order_id LIMIT {LIKE_US_MAX}
 ENDED_AT = "SELECT max(changed_at) AS at FROM order_status WHERE order_id = ANY(%s)"
 FORGOTTEN_AT = f"SELECT originator_id, notification_id FROM {EVENTS} WHERE originator_id = ANY(%s) AND topic = %s"
 STATES = f"""
-SELECT topic, state FROM {EVENTS}
-WHERE originator_id = ANY(%s) AND topic = ANY(%s) ORDER BY originator_id, originator_version
+SELECT topic, state FROM {EVENTS} WHERE originator_id = ANY(%s) AND topic = ANY(%s)
+UNION ALL
+SELECT e.topic, e.state FROM order_timeline AS t JOIN {EVENTS} AS e ON e.notification_id = t.position
+WHERE t.order_id = ANY(%s) AND t.stream NOT LIKE 'order-%%' AND t.event = ANY(%s)
 """
+NOT_ENCRYPTED = (
+    "events that were stored in the clear are being encrypted: who is forgotten now would stay in the clear; run "
+    "`oms-es migrate` to its end, then ask again"
+)
 
 
 class NotPassed(OmsError):
@@ -133,16 +141,31 @@ def ask(runtime: Runtime, actor: str, orders: Sequence[str], reason: str, case_i
 
 
 def require_encrypted(connection: Rows, orders: Collection[str]) -> None:
-    """Raise InTheClear if an event of the orders is stored without encryption."""
+    """Raise InTheClear if an event of the orders, in whichever stream, is stored without encryption, or if events still
+    have to be encrypted."""
+    if subject_keys.newest(connection) and not _all_encrypted(connection):
+        raise InTheClear(NOT_ENCRYPTED)
     streams = [rows.stream_of(order_id) for order_id in orders]
     with connection.transaction(), connection.cursor(name="stored") as curs:
-        for row in curs.execute(STATES, [streams, rows.PERSONAL_EVENTS]):
-            event, _ = opened(bytes(row["state"]))
-            if take_out(from_json(event), parts_of(VOCABULARY[row["topic"]])):
+        for row in curs.execute(STATES, [streams, MAY_BE_PERSONAL, [*orders], MAY_BE_PERSONAL]):
+            if _in_the_clear(row):
                 raise InTheClear(
                     "events of these orders are stored in the clear: give OMS_DATA_KEY_FILE or OMS_DATA_KEY, run "
-                    "`oms-es migrate`, which encrypts them, then ask again"
+                    "`oms-es migrate`, which encrypts them, then ask again; what it names as left is not encrypted"
                 )
+
+
+def _all_encrypted(connection: Rows) -> bool:
+    """Return whether nothing is left to be encrypted that was stored before there was a key. Once so, it stays so."""
+    standing = encrypted_later.standing(connection)
+    return standing is not None and standing.done
+
+
+def _in_the_clear(row: Mapping[str, Any]) -> bool:
+    try:
+        return bool(encrypting.InTheClear(bytes(row["state"]), VOCABULARY[row["topic"]], unquoted).taken)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return True  # a migration could not read it either, and has left it
 
 
 def require_passed(connection: Rows, orders: Collection[str], seconds: float) -> None:
@@ -189,6 +212,8 @@ def erase(
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
         set_json_loads(from_json, connection)
         connection.execute("SET TIME ZONE 'UTC'")
+        if not _all_encrypted(connection):
+            raise NotPassed(NOT_ENCRYPTED)
         require_passed(connection, orders, wait_seconds)
         found = _empty(connection, orders, actor)
         for attempt in range(attempts):

@@ -66,6 +66,14 @@ def prove(
     to: Annotated[
         Path | None, typer.Option("--to", metavar="FILE", help="The file to write; without it, the proof is printed.")
     ] = None,
+    disclose: Annotated[
+        bool,
+        typer.Option(
+            "--disclose",
+            help="Of events that were encrypted after they were sealed, add the bytes that were sealed, with personal "
+            "data in the clear; without them only the place and the digest of such an event is proved.",
+        ),
+    ] = False,
 ) -> None:
     """Write a file that proves events of the log to anyone who has the log's key, without the database. The file
     contains the events, names and addresses among them. With --older alone it proves only that the log continues."""
@@ -76,7 +84,8 @@ def prove(
     with reading(set_up()) as connection:
         events = [found for kind, value in named.items() for found in FIND[kind](connection, str(value))]
         subject = " ".join(f"{kind} {value}" for kind, value in named.items())
-        proof = proof_of(connection, subject, events, _note_in(older), _note_in(newer))
+        clear = Codec(EVENTS).over(connection).in_the_clear if disclose else None
+        proof = proof_of(connection, subject, events, _note_in(older), _note_in(newer), clear)
     written = proofs.written(proof)
     if to is None:
         typer.echo(written, nl=False)
@@ -112,7 +121,12 @@ def check(
     newest, older = checked.checkpoint, checked.older
     say(f"{len(rows):,} events are in the log {newest.origin}, of {newest.size:,} events, that the key has signed")
     if checked.encrypted:
-        say(f"what is personal in {checked.encrypted:,} of them was encrypted later, as the record among them says")
+        say(f"what is personal in {len(checked.encrypted):,} of them was encrypted later, as a record among them says")
+    if checked.not_proved:
+        say(
+            f"NOT PROVED: what {len(checked.not_proved):,} of them say, the first at position {checked.not_proved[0]}: "
+            "the bytes that were sealed are not here; `oms-es audit prove --disclose` adds them"
+        )
     if older:
         say(f"it begins with the {older.size:,} events of the older checkpoint")
 
@@ -120,7 +134,7 @@ def check(
 def _as_json(checked: Checked) -> dict[str, object]:
     events = [{**one._asdict(), "state": one.state.decode()} for one in checked.events]
     sizes = {"size": checked.checkpoint.size, "older_size": checked.older.size if checked.older else None}
-    found = {"encrypted_later": checked.encrypted, "events": events}
+    found = {"encrypted_later": checked.encrypted, "content_not_proved": checked.not_proved, "events": events}
     return {"origin": checked.checkpoint.origin, **sizes, **found}
 
 

@@ -40,11 +40,13 @@ class EncryptionCommand(MigrationCommand):
 class RecordEncryption(EncryptionCommand):
     """Record that events beyond `previous`, up to `reached`, were written again with what is personal encrypted.
 
+    `through`: where the log ended when encryption began; what came later was encrypted from the beginning.
     `checkpoint`: the newest signed checkpoint at that time, which covers all of these events as they were.
     """
 
     previous: Position
     reached: Position
+    through: Position
     events: Annotated[tuple[EncryptedEvent, ...], at_most(ENCRYPTED_MAX)]
     checkpoint: str
 
@@ -58,5 +60,6 @@ class EventsEncrypted(EncryptionEvent):
 
     previous: int
     reached: int
+    through: int
     events: tuple[EncryptedEvent, ...]
     checkpoint: str

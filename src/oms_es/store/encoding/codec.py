@@ -27,6 +27,7 @@ from pydantic_core import from_json, to_json
 
 from oms_es.door import STORED
 from oms_es.kernel import Event, Recorded
+from oms_es.proof.encryption import AFTER_EVENT, BEFORE_ENCRYPTED
 from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
 from oms_es.schemas.values.parts import parts_of, put_back, take_out
 from oms_es.store.privacy.subject_keys import SubjectKeys, of_connection
@@ -34,8 +35,7 @@ from oms_es.store.privacy.wrapping import HOW, NONCE_BYTES, NoDataKey
 
 E = TypeVar("E", bound=Event)
 EVENT_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/event")
-BEFORE_EVENT, AFTER_EVENT = b'{"event":', b',"schema_version":'
-BEFORE_ENCRYPTED = b',"encrypted":"'
+BEFORE_EVENT = b'{"event":'
 WHOLE = ""
 """The path under which a whole event is encrypted, as it was written: one that this program would write otherwise."""
 NAMESPACE_BYTES = EVENT_ID_NAMESPACE.bytes

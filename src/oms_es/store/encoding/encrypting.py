@@ -12,11 +12,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic_core import from_json, to_json
 
 from oms_es.kernel import Event
+from oms_es.proof.encryption import AFTER_EVENT, BEFORE_ENCRYPTED
 from oms_es.schemas.values.parts import parts_of, put_back, take_out
-from oms_es.store.encoding.codec import AFTER_EVENT, BEFORE_ENCRYPTED, BEFORE_EVENT, WHOLE, encrypted_content
+from oms_es.store.encoding.codec import BEFORE_EVENT, WHOLE, encrypted_content
 
 QUOTING = "asked"
 """The field that quotes what a command said; before there was encryption also what is personal of it."""
+
+
+def may_be_personal(kind: type[Event]) -> bool:
+    """Return whether something personal may stand in an event of this type, or be quoted."""
+    return bool(parts_of(kind)) or QUOTING in kind.model_fields
+
 
 Unquoted = Callable[[str], str]
 """Returns what was asked with digests in place of what is personal."""

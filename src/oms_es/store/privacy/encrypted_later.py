@@ -28,20 +28,23 @@ CREATE = (
 BEGIN = f"""
 INSERT INTO {ENCRYPTED_LATER} (reached, through) SELECT 0, %s WHERE NOT EXISTS (SELECT FROM {ENCRYPTED_LATER})
 """
-REACH = f"INSERT INTO {ENCRYPTED_LATER} (reached, through, record) VALUES (%s, %s, %s)"
+REACH = f"""
+INSERT INTO {ENCRYPTED_LATER} (reached, through, record) VALUES (%s, %s, %s)
+ON CONFLICT (reached) DO UPDATE SET record = coalesce(excluded.record, {ENCRYPTED_LATER}.record)
+"""
+"""Another process may have come as far."""
 STANDING = f"SELECT max(reached) AS reached, max(through) AS through FROM {ENCRYPTED_LATER}"
 PAGE_MAX = 2_000
 PAGE = f"""
 SELECT notification_id AS position, topic, state FROM {EVENTS}
-WHERE notification_id > %s AND notification_id <= %s AND topic = ANY(%s) ORDER BY notification_id LIMIT {PAGE_MAX}
+WHERE notification_id > %s AND notification_id <= %s AND topic = ANY(%s) ORDER BY notification_id LIMIT %s
 """
 RECORDS_OF = f"""
 SELECT asked.position, found.record FROM unnest(%s::bigint[]) AS asked(position), LATERAL (
     SELECT record FROM {ENCRYPTED_LATER} WHERE reached >= asked.position ORDER BY reached LIMIT 1
 ) AS found WHERE found.record IS NOT NULL
 """
-
-
+RECORDS_KEPT = f"SELECT reached, record FROM {ENCRYPTED_LATER} WHERE record IS NOT NULL"
 NOT_PURGED = f"SELECT max(reached) FROM {ENCRYPTED_LATER} WHERE record IS NOT NULL AND purged_at IS NULL"
 PURGED = f"UPDATE {ENCRYPTED_LATER} SET purged_at = now() WHERE purged_at IS NULL AND reached <= %s"
 
@@ -84,7 +87,7 @@ def standing(rows: Reading) -> Standing | None:
 
 def page(rows: Reading, after: int, through: int, topics: Collection[str]) -> list[StoredInTheClear]:
     """Return the next events of these types, encrypted or not."""
-    found = rows.execute(PAGE.encode(), [after, through, list(topics)])
+    found = rows.execute(PAGE.encode(), [after, through, list(topics), PAGE_MAX])
     return [StoredInTheClear(row["position"], row["topic"], bytes(row["state"])) for row in found]
 
 

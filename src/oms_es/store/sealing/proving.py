@@ -5,7 +5,8 @@ Reads only. Tiles only grow, so that what a newer seal adds meanwhile changes no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
 from http import HTTPStatus
 
 from oms_es.database.rows import Reading
@@ -89,10 +90,16 @@ def _events(rows: Reading, where: str, value: Sequence[object]) -> list[StoredEv
 
 
 def proof_of(
-    rows: Reading, subject: str, events: Sequence[StoredEvent], older: str | None = None, newer: str | None = None
+    rows: Reading,
+    subject: str,
+    events: Sequence[StoredEvent],
+    older: str | None = None,
+    newer: str | None = None,
+    in_the_clear: Callable[[bytes], bytes] | None = None,
 ) -> Proof:
     """`older`: a checkpoint that the newer one continues; `newer`: else the newest one. Of events that were encrypted
-    after they had been sealed, the records are proved, too.
+    after they had been sealed, the records are proved, too. `in_the_clear`: decrypts such an event, to disclose the
+    bytes that were sealed.
 
     Raises NotSealed, BadProof, TooManyEvents.
     """
@@ -108,7 +115,13 @@ def proof_of(
     node = nodes_of(tiles(rows, tiles_of(ranges)))
     try:
         proved = [
-            ProvedEvent(event, place, tree.inclusion_path(place, checkpoint.size, node), sealed.get(event.position))
+            ProvedEvent(
+                event,
+                place,
+                tree.inclusion_path(place, checkpoint.size, node),
+                sealed.get(event.position),
+                _clear(event, sealed.get(event.position), in_the_clear),
+            )
             for event, place in zip(events, places, strict=True)
         ]
         path = tree.consistency_path(before.size, checkpoint.size, node) if before else []
@@ -119,12 +132,21 @@ def proof_of(
 
 def _with_records(rows: Reading, events: Sequence[StoredEvent]) -> tuple[Sequence[StoredEvent], Mapping[int, bytes]]:
     """Return the events with the records that name some of them, and by position what was sealed of those."""
-    found = events_at(rows, records_of(rows, [event.position for event in events]).values())
+    places = sorted(set(records_of(rows, [event.position for event in events]).values()))
+    found = [record for place in places for record in events_at(rows, [place])]
     named = {at: digests.before for record in found for at, digests in recorded_in(record).events.items()}
     sealed = {event.position: named[event.position] for event in events if event.position in named}
     used = [record for record in found if sealed.keys() & recorded_in(record).events.keys()]
     every = {event.position: event for event in [*events, *used]}
     return [every[position] for position in sorted(every)], sealed
+
+
+def _clear(event: StoredEvent, sealed: bytes | None, in_the_clear: Callable[[bytes], bytes] | None) -> bytes | None:
+    """Return the bytes that were sealed; None if the key is gone."""
+    if sealed is None or in_the_clear is None:
+        return None
+    clear = in_the_clear(event.state)
+    return clear if sha256(clear).digest() == sealed else None
 
 
 def _places(rows: Reading, events: Sequence[StoredEvent], checkpoint: Checkpoint) -> list[int]:
