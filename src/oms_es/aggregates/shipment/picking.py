@@ -1,7 +1,8 @@
 """A shipment is packed: by a person, or as the warehouse's system answers. Part of the shipment's decider.
 
 Invariant: an answer counts once, and none that contradicts the request, or what is known by now, changes anything; it
-is recorded with the reason, for a person. An answer that is older than the one that counts changes nothing.
+is recorded with the reason, for a person. One that is short or rejected, and older than the one that counts, changes
+nothing; one that is packed is never passed over: it is taken, or a person sees it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from oms_es.aggregates.shipment.state import Shipment, ids_of
+from oms_es.aggregates.shipment.state import Shipment, ids_of, located
 from oms_es.kernel import Refused
 from oms_es.schemas import shipment as sh
 from oms_es.schemas.order import Reservation
@@ -48,7 +49,7 @@ def answer_pick(
     shipment: Shipment, requested: sh.ShipmentRequested, command: sh.AnswerPick
 ) -> Iterator[sh.ShipmentEvent]:
     answer = sh.PickAnswer.model_construct(**{name: getattr(command, name) for name in sh.PickAnswer.model_fields})
-    if answer in shipment.answers:
+    if located(answer, requested) in shipment.answers:
         return
     _require_complete(command)
     if len(shipment.answers) >= sh.ANSWERS_MAX:
@@ -131,13 +132,24 @@ def _against_what_is_known(shipment: Shipment, requested: sh.ShipmentRequested, 
             f"it is {answer.outcome}, and {state} here: look for it" if state and not _is_late(shipment, answer) else ""
         )
     if shipment.packed is None:
-        return ""
+        return _older(shipment, answer)
     again = next(pack(shipment._replace(packed=None), requested, _as_packed(requested, answer)))
     if (again.weight_grams, again.cartons) == (shipment.packed.weight_grams, shipment.packed.cartons):
         return ""
     return (
         f"it is packed with {again.weight_grams} g, and was packed with {shipment.packed.weight_grams} g, or in other "
         "cartons: have it weighed again"
+    )
+
+
+def _older(shipment: Shipment, answer: sh.PickAnswer) -> str:
+    """Return what to do with a parcel that was packed before the warehouse said otherwise, as its clock has it."""
+    if shipment.answered is None or not _is_late(shipment, answer):
+        return ""
+    known, since = shipment.answered.outcome, shipment.answered.answered_at.isoformat()
+    return (
+        f"it is packed at {answer.answered_at.isoformat()}, and {known} at {since}, which is later: ask the warehouse "
+        "which of them is right, and pack it by hand if it is packed"
     )
 
 

@@ -21,7 +21,7 @@ NOTHING_SEEN = CartonTracking()
 class Shipment(NamedTuple):
     requested: sh.ShipmentRequested | None = None
     packed: sh.ShipmentPacked | None = None
-    answers: HashTrieSet[sh.PickAnswer] = HashTrieSet()  # of the warehouse, also those that contradict
+    answers: HashTrieSet[sh.PickAnswer] = HashTrieSet()  # of the warehouse, each located, also those that contradict
     answered: sh.PickAnswer | None = None  # the one that counts
     booking: Literal["none", "deferred", "requested", "failed", "booked", "cancelling", "cancelled"] = "none"
     carrier_gateway: str | None = None  # the one that was asked last
@@ -80,7 +80,7 @@ def evolve(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
         case sh.ShipmentPickedShort(answer=answer) | sh.ShipmentPickRejected(answer=answer):
             return _answered(shipment, answer)
         case sh.ShipmentPickDisputed(answer=answer):
-            return shipment._replace(answers=shipment.answers.insert(answer))
+            return shipment._replace(answers=shipment.answers.insert(located(answer, shipment.requested)))
         case sh.ShipmentDispatched(dispatched_at=left_at):
             return shipment._replace(dispatched=True, left_at=left_at)
         case sh.ShipmentDispatchOverdue():
@@ -108,7 +108,14 @@ def evolve(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
 
 def _answered(shipment: Shipment, answer: sh.PickAnswer | None) -> Shipment:
     assert answer
-    return shipment._replace(answers=shipment.answers.insert(answer), answered=answer)
+    return shipment._replace(answers=shipment.answers.insert(located(answer, shipment.requested)), answered=answer)
+
+
+def located(answer: sh.PickAnswer, requested: sh.ShipmentRequested | None) -> sh.PickAnswer:
+    """Return the answer with the location that gave it: if it states none, the one that was asked."""
+    if answer.location or not requested:
+        return answer
+    return answer.model_copy(update={"location": requested.location})
 
 
 def _booked(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:

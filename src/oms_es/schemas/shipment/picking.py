@@ -44,7 +44,7 @@ class PickAnswer(Message):
     answer_id: Identifier
     outcome: PickOutcome
     answered_at: Moment
-    """The warehouse's time. An answer that is older than the one that counts changes nothing."""
+    """The warehouse's time. A short or rejected answer that is older than the one that counts changes nothing."""
     picked: Annotated[tuple[PickedUnits, ...], Field(max_length=PICKED_MAX)] = ()
     """The units that were found. May be left out if it is packed, or nothing was found."""
     weight_grams: Units | None = None

@@ -99,6 +99,12 @@ def test_a_stopped_parcel_needs_no_answer_and_one_that_is_packed_all_the_same_is
 PACKED_BY_HAND = packed(answer("packed")).model_copy(update={"answer": None})
 
 
+LATER = (
+    "it is packed at 2026-01-01T12:00:00+00:00, and short at 2026-01-01T12:05:00+00:00, which is later: ask the "
+    "warehouse which of them is right, and pack it by hand if it is packed"
+)
+
+
 @pytest.mark.parametrize(
     ("history", "command", "detail"),
     [
@@ -142,6 +148,11 @@ PACKED_BY_HAND = packed(answer("packed")).model_copy(update={"answer": None})
             answer("short", "a2", 5),
             "it is short, and is packed here: look for it",
         ),
+        (
+            (REQUESTED, short(answer("short", "a1", 5), A=3, B=1)),
+            answer("packed", "a2"),
+            LATER,
+        ),
         ((REQUESTED, PACKED_BY_HAND), answer("rejected"), "it is rejected, and is packed here: look for it"),
         (
             (IN_CARTONS,),
@@ -158,6 +169,27 @@ def test_what_contradicts_changes_nothing_and_goes_to_a_person(
     Given(decider, *history, dispute).when(command).then()
     before, after = (state_of(*events) for events in (history, (*history, dispute)))
     assert after._replace(answers=before.answers) == before
+
+
+def test_an_answer_is_the_same_one_whether_or_not_it_states_the_location_that_was_asked() -> None:
+    """By file it has the location of its folder, over HTTP it may have none."""
+    plain, stated = answer("packed"), answer("packed", location="berlin")
+    Given(decider, REQUESTED, packed(plain)).when(stated).then()
+    Given(decider, REQUESTED, packed(stated)).when(plain).then()
+    wrong = answer("packed", picked=units(A=4))
+    dispute = disputed(wrong, "4 x A were picked, and 3 were asked for: have the warehouse count again")
+    Given(decider, REQUESTED, dispute).when(wrong.model_copy(update={"location": "berlin"})).then()
+
+
+def test_a_warehouse_whose_clock_was_ahead_is_heard_and_nothing_is_lost() -> None:
+    ahead = answer("short", "a1", 999_999)
+    late = answer("packed", "a2", 5)
+    (dispute,) = decider.decide(state_of(REQUESTED, short(ahead, A=3, B=1)), late)
+    assert isinstance(dispute, sh.ShipmentPickDisputed)
+    history = (REQUESTED, short(ahead, A=3, B=1), dispute)
+    Given(decider, *history).when(late).then()
+    (event,) = decider.decide(state_of(*history), sh.PackShipment(shipment_id="o.1", weight_grams=900))
+    assert isinstance(event, sh.ShipmentPacked)
 
 
 def test_a_person_and_the_warehouse_may_both_say_that_it_is_packed() -> None:
