@@ -385,9 +385,10 @@ def shipment_holds(state: shipment_state.Shipment, history: Sequence[Event]) -> 
     assert happened(history, sh.ShipmentBooked) <= 1 + happened(history, sh.ShipmentBookingCancelled)
     assert happened(history, sh.ShipmentCancelled) + happened(history, sh.ShipmentDispatched) <= 1
     assert happened(history, sh.ShipmentDispatched) <= happened(history, sh.ShipmentBookingRequested)
-    answers = [event.answer for event in history if isinstance(event, ANSWERED) and event.answer]
-    assert len(answers) == len({*answers}) == len(state.answers), "an answer counts once"
-    assert state.answered is None or state.answered in state.answers
+    given = [event.answer for event in history if isinstance(event, ANSWERED) and event.answer]
+    answers = [shipment_state.located(answer, state.requested) for answer in given]
+    assert len(answers) == len({*answers}) == len(state.answers), "an answer counts once, with its location or without"
+    assert state.answered is None or state.answered in given
     asked = None
     for event in history:
         if isinstance(event, sh.ShipmentBookingRequested):
