@@ -84,8 +84,6 @@ def test_what_cannot_be_read_delays_no_other_and_is_shown_until_it_can(
     assert "paris: [Errno" in circuit["why"]
     (warehouse.root / "paris/answers").unlink()
     (warehouse.place / "answers/a.json").unlink()
-    warehouse.answer("a", packed(requests[1]))
-    until(engine, lambda: warehouse.names("done") == ["a.json", "b.json"])
     until(engine, lambda: circuits(capsys) == [("warehouse_answers", "closed")])
 
 
@@ -146,12 +144,15 @@ def test_folders_are_made_again_and_what_cannot_be_moved_comes_once(
     (warehouse.place / "done/good.json").unlink()
     (warehouse.place / "done").rmdir()
     (warehouse.place / "done").write_text("a file in the place of the folder")
-    warehouse.answer("second", packed(requests[1]))
+    warehouse.answer("a-second", packed(requests[1]))
+    warehouse.answer("bad", packed({**requests[1], "shipment_id": "another"}))
     assert main(["callbacks", "collect"]) == Code.UNAVAILABLE
-    assert "File exists" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "rejected 1, unfinished 0, failed 1" in said.out
+    assert "File exists" in said.err
     (warehouse.place / "done").unlink()
     assert collected(warehouse, capsys) == {"repeated": 1}
-    assert (warehouse.names("done"), warehouse.events("ShipmentPacked")) == (["second.json"], 2)
+    assert (warehouse.names("done"), warehouse.events("ShipmentPacked")) == (["a-second.json"], 2)
 
 
 def test_an_answer_under_the_name_of_one_that_is_taken_in_at_the_time_is_not_lost(

@@ -10,6 +10,7 @@ and no other role.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -161,6 +162,8 @@ class WarehouseAnswers(NothingToSave):
         except OSError as error:
             found, self._is_out, self._takes_claims = [], True, True
             problems.append(str(error))
+        if not problems and len(found) < FILES_MAX:
+            self._forget_what_is_gone({one.path for one in found})
         counts["failed"] = len(problems)
         for one in found:
             try:
@@ -202,9 +205,16 @@ class WarehouseAnswers(NothingToSave):
     def _put_off(self) -> list[Path]:
         return [path for path, known in self._watched.items() if known.pause]
 
+    def _forget_what_is_gone(self, found: AbstractSet[Path]) -> None:
+        """What was put off and is not there when its time has come was moved or deleted by others."""
+        now = self.timing.monotonic()
+        gone = [path for path in self._put_off() if self._watched[path].again_at <= now and path not in found]
+        for path in gone:
+            del self._watched[path]
+
     def _report(self, problems: Sequence[str]) -> None:
-        self.problem = "; ".join(problems[:3])
         is_bad = bool(problems or self._put_off())
+        self.problem = "; ".join(problems[:3]) or (self.problem if is_bad else "")
         if is_bad == self._noted_bad:
             return
         self._noted_bad = is_bad
