@@ -346,6 +346,7 @@ def shipment_commands() -> Callable[[shipment_state.Shipment], Strategy]:
             carrier=words,
             tracking_number=words,
             carton_numbers=st.sampled_from([{}, {"1": "x-1"}, {"2": "y-2"}]),
+            carrier_gateway=st.sampled_from([None, None, *CARRIER_GATEWAYS]),
         ),
         st.builds(sh.RecordBookingFailure, **of, reason=words),
         st.builds(sh.CancelBooking, **of),
@@ -389,13 +390,8 @@ def shipment_holds(state: shipment_state.Shipment, history: Sequence[Event]) -> 
     answers = [shipment_state.located(answer, state.requested) for answer in given]
     assert len(answers) == len({*answers}) == len(state.answers), "an answer counts once, with its location or without"
     assert state.answered is None or state.answered in given
-    asked = None
+    carrier_gateways_hold(history)
     for event in history:
-        if isinstance(event, sh.ShipmentBookingRequested):
-            assert event.carrier_gateway or not asked, "the gateway that was asked before is asked again"
-            asked = event.carrier_gateway
-        if isinstance(event, sh.ShipmentBookingCancellationRequested):
-            assert event.carrier_gateway == asked, "the gateway that booked it is asked to cancel it"
         if isinstance(event, sh.ShipmentCancelled) and state.requested:
             assert event.warehouse_gateway == state.requested.warehouse_gateway
     bills = [event for event in history if isinstance(event, sh.ShipmentFreightBilled)]
@@ -410,6 +406,23 @@ def shipment_holds(state: shipment_state.Shipment, history: Sequence[Event]) -> 
     assert sum(item.quantity for item in back) <= 2, "more came back than left"
     assert {c for c, outcome in state.outcomes.items() if outcome == "returned"} == set(state.returned)
     assert "open" in state.outcomes.values() or state.delivered or len(state.returned) == len(state.carton_ids)
+
+
+def carrier_gateways_hold(history: Sequence[Event]) -> None:
+    """A booking is cancelled by the gateway that gave its number and by no other, or by a person: said of each
+    cancellation by all that was asked before it."""
+    asked: list[str | None] = []
+    for number, event in enumerate(history):
+        if isinstance(event, sh.ShipmentBookingRequested):
+            assert event.carrier_gateway or not (asked and asked[-1]), "the one that was asked before is asked again"
+            asked.append(event.carrier_gateway)
+        if isinstance(event, sh.ShipmentBookingCancellationRequested):
+            booked = [one for one in history[:number] if isinstance(one, sh.ShipmentBooked)][-1]
+            assert booked.tracking_number == event.tracking_number
+            if booked.carrier_gateway:
+                assert event.carrier_gateway == booked.carrier_gateway
+            else:
+                assert event.carrier_gateway == "commands" or {*asked} == {event.carrier_gateway}
 
 
 # --- order

@@ -18,7 +18,7 @@ from typing import Any
 
 from oms_es.aggregates.shipment.freight import record_freight_bill
 from oms_es.aggregates.shipment.picking import answer_pick, pack
-from oms_es.aggregates.shipment.state import WHOLE, Shipment, evolve, ids_of
+from oms_es.aggregates.shipment.state import WHOLE, Shipment, booked_by, evolve, ids_of
 from oms_es.aggregates.shipment.transport import (
     chase_cancellation,
     chase_dispatch,
@@ -145,10 +145,24 @@ def _record_booking(
         tracking_number=command.tracking_number,
         carton_numbers=numbers,
         booked_at=command.booked_at,
+        carrier_gateway=command.carrier_gateway or _only_one_asked(shipment),
     )
     yield booked
+    if command.carrier_gateway is None and len(shipment.asked_gateways) > 1:
+        asked = ", ".join(gateway or "the first that is set up" for gateway in sorted(shipment.asked_gateways))
+        yield from dispute(
+            shipment,
+            requested,
+            f"booked {command.tracking_number}",
+            f"booked as {' '.join(reported)}, and which gateway did it is not said ({asked} were asked): look there; "
+            "who cancels it cancels it by hand, and records that",
+        )
     if shipment.stopping and not shipment.dispatched:
         yield _give_back(evolve(shipment, booked), requested, STOPPED)
+
+
+def _only_one_asked(shipment: Shipment) -> str | None:
+    return None if len(shipment.asked_gateways) > 1 else booked_by(shipment, None)
 
 
 def _record_booking_failure(
@@ -245,7 +259,7 @@ def _give_back(
         carrier=carrier,
         tracking_number=number,
         reason=reason,
-        carrier_gateway=shipment.carrier_gateway,
+        carrier_gateway=shipment.booked_by,
     )
 
 

@@ -9,6 +9,7 @@ from rpds import HashTrieMap, HashTrieSet
 from oms_es.aggregates.fast_replace import fast_replace
 from oms_es.aggregates.shipment.carton_tracking import CartonTracking, Outcome, joined, seen
 from oms_es.schemas import shipment as sh
+from oms_es.schemas.catalog.routes import BY_HAND
 from oms_es.schemas.values.types import Moment
 
 WHOLE = ""
@@ -25,6 +26,9 @@ class Shipment(NamedTuple):
     answered: sh.PickAnswer | None = None  # the one that counts
     booking: Literal["none", "deferred", "requested", "failed", "booked", "cancelling", "cancelled"] = "none"
     carrier_gateway: str | None = None  # the one that was asked last
+    # gateways that may have booked it, whatever they answered; empty for the first one that is set up
+    asked_gateways: HashTrieSet[str] = HashTrieSet()
+    booked_by: str | None = None  # the gateway that gave the number; BY_HAND if several may have
     tracking: tuple[str, str] | None = None  # carrier, tracking number
     numbers: HashTrieMap[str, str] = HashTrieMap()  # by tracking number, the carton id
     void: HashTrieSet[str] = HashTrieSet()  # tracking numbers of cancelled bookings
@@ -94,7 +98,8 @@ def evolve(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
         case sh.ShipmentFreightBilled(bill_id=bill_id, amount_minor=amount_minor, currency=currency):
             return shipment._replace(bills=shipment.bills.insert(bill_id, (amount_minor, currency)))
         case sh.ShipmentBookingRequested(carrier_gateway=gateway):
-            return shipment._replace(booking="requested", carrier_gateway=gateway)
+            asked = shipment.asked_gateways.insert(gateway or "")
+            return shipment._replace(booking="requested", carrier_gateway=gateway, asked_gateways=asked)
         case sh.ShipmentReportDisputed(report=report):
             return shipment._replace(disputed=shipment.disputed.insert(report))
         case sh.ShipmentCancellationRequested():
@@ -124,7 +129,12 @@ def _booked(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
             return shipment._replace(booking="deferred")
         case sh.ShipmentBooked(carrier=carrier, tracking_number=number, carton_numbers=by_carton):
             numbers = HashTrieMap({number: WHOLE, **{own: carton_id for carton_id, own in by_carton.items()}})
-            return shipment._replace(booking="booked", tracking=(carrier, number), numbers=numbers)
+            return shipment._replace(
+                booking="booked",
+                tracking=(carrier, number),
+                numbers=numbers,
+                booked_by=booked_by(shipment, event.carrier_gateway),
+            )
         case sh.ShipmentBookingFailed():
             return shipment._replace(booking="failed")
         case sh.ShipmentBookingCancellationRequested():
@@ -133,10 +143,34 @@ def _booked(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
             return shipment._replace(unanswered=True)
         case sh.ShipmentBookingCancelled():
             void = shipment.void.update(shipment.numbers.keys())
-            return shipment._replace(booking="cancelled", tracking=None, numbers=HashTrieMap(), void=void)
+            return shipment._replace(
+                booking="cancelled",
+                tracking=None,
+                numbers=HashTrieMap(),
+                void=void,
+                asked_gateways=_still_in_doubt(shipment),
+            )
         case sh.ShipmentBookingCancellationRefused():
             return shipment._replace(booking="booked")
     return shipment
+
+
+def booked_by(shipment: Shipment, named: str | None) -> str | None:
+    """Return the gateway that booked the parcel: the one that is named, or the only one that was asked. If several may
+    have, a person must find out: BY_HAND.
+    """
+    if named is not None:
+        return named
+    if len(shipment.asked_gateways) > 1:
+        return BY_HAND
+    return next(iter(shipment.asked_gateways), "") or None
+
+
+def _still_in_doubt(shipment: Shipment) -> HashTrieSet[str]:
+    """Return the gateways that may have booked the parcel, too, after the one that did has cancelled it."""
+    if len(shipment.asked_gateways) == 1:
+        return HashTrieSet()
+    return shipment.asked_gateways.discard(shipment.booked_by or "")
 
 
 def _on_its_way(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:

@@ -87,7 +87,8 @@ def _gateways(settings: Settings) -> Iterator[Gateway]:
 def _carrier(name: str, settings: Settings) -> Gateway:
     if name == "commands":
         return ByCommand(CarrierGateway.name, CarrierGateway.intents)
-    return CarrierGateway(CARRIERS[name](settings), batch_max=BATCHES[name], breaker=Breaker(name, limits_of(settings)))
+    guard = Breaker(name, limits_of(settings))
+    return CarrierGateway(CARRIERS[name](settings), batch_max=BATCHES[name], breaker=guard, known_as=name)
 
 
 def _files(settings: Settings) -> Gateway:

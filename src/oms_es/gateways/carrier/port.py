@@ -162,14 +162,16 @@ class CarrierGateway:
         attempts_max: int = ATTEMPTS_MAX,
         batch_max: int = INTENTS_MAX,
         breaker: Breaker | None = None,
+        known_as: str | None = None,
     ) -> None:
         """`keep` is needed for a carrier that sends labels; the attribute `alone` is a lock, for one without
-        idempotency keys."""
+        idempotency keys. `known_as`: its name among the gateways to carriers, kept with each booking."""
         self.carrier = carrier
         self.keep = keep
         self.alone: Alone = lambda _keys: nullcontext(alone)
         self.attempts_max = attempts_max
         self.batch_max = batch_max
+        self.known_as = known_as
         self.breakers = (breaker,) if breaker else ()
         self._others = self._others_before = 0
         """How many answers came, and how many had come before this batch."""
@@ -274,6 +276,7 @@ class CarrierGateway:
             tracking_number=answer.tracking_number,
             carton_numbers=dict(answer.carton_numbers),
             booked_at=parcel.asked_at,
+            carrier_gateway=self.known_as,
         )
         return [booked, *(self._label(parcel, label) for label in answer.labels)]
 

@@ -81,12 +81,15 @@ class RecordBooking(ShipmentCommand, SystemCommand):
     """Record that the carrier will fetch the shipment, under this number; cartons may have numbers of their own.
 
     `booked_at`: since when the number is this parcel's. Tracking events long before that belong to another parcel.
+    `carrier_gateway`: the gateway that booked it, which alone can cancel it; without one, the only gateway that was
+    asked.
     """
 
     carrier: Identifier
     tracking_number: Identifier
     carton_numbers: Annotated[dict[Identifier, Identifier], Field(max_length=CARTONS_MAX)] = {}
     booked_at: Moment | None = None
+    carrier_gateway: CarrierGatewayName | None = None
 
 
 class RecordBookingFailure(ShipmentCommand, SystemCommand):
@@ -175,10 +178,15 @@ class ShipmentBookingDeferred(ShipmentEvent):
 
 
 class ShipmentBooked(ShipmentEvent):
+    """`carrier_gateway`: the gateway that booked it; None for the first one that is set up, or if several were asked
+    and none is named.
+    """
+
     carrier: str
     tracking_number: str
     carton_numbers: dict[str, str] = {}
     booked_at: Moment | None = None
+    carrier_gateway: str | None = None
 
 
 class ShipmentBookingFailed(ShipmentEvent):
@@ -192,7 +200,7 @@ class ShipmentBookingCancellationRequested(ShipmentEvent):
     tracking_number: str
     reason: str
     carrier_gateway: str | None = None
-    """The gateway that booked it."""
+    """The gateway that booked it; `commands`, by which a person cancels it, if that is not known."""
 
 
 class ShipmentBookingCancelled(ShipmentEvent):
