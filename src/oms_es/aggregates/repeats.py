@@ -64,6 +64,8 @@ match."""
 NAMED: Mapping[str, type[Command]] = {command.__name__: command for command in OWN_IDS}
 FREE = frozenset({"now", "keep", "called"})
 """Fields that say when and how a command is sent, not what it asks for."""
+IMPLIED: Mapping[type[Command], frozenset[str]] = {o.AmendOrder: frozenset({"currency"})}
+"""Fields that say nothing new of what took effect: an amendment in another currency than the order's has none."""
 LITERAL_CHARACTERS_MAX = 40
 """Longer values are stored as a digest."""
 
@@ -105,7 +107,7 @@ def _personal_in(kind: type[Command]) -> frozenset[str]:
 @cache
 def _content_of(kind: type[Command]) -> tuple[tuple[str, Any], ...]:
     fields = kind.model_fields
-    beside = {*FREE, OWN_IDS[kind], *stream_fields(kind)}
+    beside = {*FREE, *IMPLIED.get(kind, ()), OWN_IDS[kind], *stream_fields(kind)}
     return tuple((name, fields[name].default) for name in sorted(fields.keys() - beside))
 
 

@@ -90,6 +90,7 @@ def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder | HoldOrder:
         **_named(order.id),
         amendment_id=f"{CHANNEL}/{revision}/{sha256(content).hexdigest()[:DIGEST_CHARACTERS]}",
         revision=revision,
+        currency=order.currency,
         **said,
     )
 

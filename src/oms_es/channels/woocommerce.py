@@ -191,6 +191,7 @@ def _amended(order: WooOrder, revision: int, channel: str) -> AmendOrder:
         **early_names(channel, str(order.id)),
         amendment_id=f"{CHANNEL}/{revision}/{digest}",
         revision=revision,
+        currency=order.currency,
         **changed,
     )
 

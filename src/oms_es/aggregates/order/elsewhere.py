@@ -164,12 +164,16 @@ def _disputed(order: Order, report: str, what: str, units: Mapping[str, int], as
 def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
     """Amend an order. Shipped units that the amendment states are recorded first, as its lines still contain them.
 
-    They are recorded, too, where the rest of the amendment comes too late: that is left to a person.
+    They are recorded, too, where the rest of the amendment comes too late: that is left to a person. So is an amendment
+    whose amounts are in another currency than the order's.
     """
+    assert order.content
+    if command.currency not in (None, order.content.currency):
+        yield from _in_another_currency(order, order.content, command)
+        return
     if command.fulfilled is None:
         yield from changes.amend(order, command)
         return
-    assert order.content
     if done_before(order.applied.get(command.amendment_id), command) or order.phase in ("cancelled", "cancelling"):
         return
     asked = asked_of(command)
@@ -188,6 +192,20 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
             detail=refused.detail[:REPORT_CHARACTERS_MAX],
             asked=asked,
         )
+
+
+def _in_another_currency(
+    order: Order, content: o.OrderContent, command: o.AmendOrder
+) -> Iterator[o.OrderReportDisputed]:
+    if command.amendment_id in order.applied or order.phase in ("cancelled", "cancelling"):
+        return
+    yield o.OrderReportDisputed(
+        order_id=order.order_id,
+        report=command.amendment_id,
+        detail=f"its channel states amounts in {command.currency}, and the order is in {content.currency}; "
+        "compare both, and correct the one that is wrong",
+        asked=asked_of(command),
+    )
 
 
 def _amend_rest(order: Order, command: o.AmendOrder, asked: str) -> Iterator[o.OrderEvent]:

@@ -21,6 +21,7 @@ from oms_es.schemas.values.personal import PERSONAL
 from oms_es.schemas.values.types import (
     COUNT_MAX,
     AmountMinor,
+    Currency,
     Identifier,
     Text,
     at_most,
@@ -46,6 +47,9 @@ class AmendOrder(EarlyCommand):
     fulfilled: Annotated[tuple[LineUnits, ...], Field(max_length=LINES_MAX)] | None = None
     """For a channel that ships orders itself: the units of the lines that were shipped by now, by us and by others.
     `lines` and the charges include them; units that others shipped are neither shipped nor charged here."""
+    currency: Currency | None = None
+    """The currency of the amounts, if the channel states it. One that is not the order's is a contradiction for a
+    person: an order's currency never changes."""
 
     @property
     def changes(self) -> dict[str, Any]:

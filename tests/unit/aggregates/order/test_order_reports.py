@@ -235,3 +235,19 @@ def test_a_long_reason_of_a_loss_is_cut() -> None:
     refund = OrderScenario(*GONE, lost).last[1]
     assert isinstance(refund, o.OrderRefundRequested)
     assert (len(refund.reason), refund.reason[-1]) == (500, "x")
+
+
+def test_amounts_in_another_currency_are_left_to_a_person_and_never_read_as_the_orders() -> None:
+    for fulfilled in (None, ()):
+        update = o.AmendOrder(
+            **OF, amendment_id="usd", shipping_minor=5, currency="USD", fulfilled=fulfilled, revision=4
+        )
+        scenario = OrderScenario(*DUE, update)
+        disputed = scenario.only(o.OrderReportDisputed)
+        assert disputed.report == "usd"
+        assert disputed.detail.startswith("its channel states amounts in USD, and the order is in EUR")
+        assert scenario.state.content == OrderScenario(*DUE).state.content
+        assert scenario.submit(update) == []
+        stated = o.AmendOrder(**OF, amendment_id="eur", shipping_minor=5, currency="EUR", revision=5)
+        assert scenario.submit(stated)
+        assert scenario.submit(stated.model_copy(update={"currency": None})) == [], "a repeat of before it was stated"
