@@ -315,9 +315,27 @@ def _expire(payment: Payment, requested: p.PaymentRequested, report: p.Report, d
 
 
 def _dispute(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
+    if not report.final and (report.outcome == "opened" or report.part not in payment.disputes):
+        yield from _inquiry(payment, requested, report)
+        return
     shape = DISPUTES[report.outcome]
     fields: Any = {"dispute_id": report.part, "amount_minor": report.amount_minor, "reason": report.reason}
     yield from decide(payment, requested, command_of(shape, requested, **fields))
+
+
+def _inquiry(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> Events:
+    """Keep an inquiry for a person until it is closed, or has become a dispute: no money is withdrawn by it."""
+    if report.outcome == "opened" and report.part not in payment.disputes:
+        raise Refused(
+            PaymentRefusal.CONTRADICTS,
+            f"{stated(requested, report)} is asked about in inquiry {report.part}, and nothing is withdrawn: answer it "
+            "at the provider before it becomes a dispute",
+        )
+    if report.outcome == "opened":
+        return
+    for key, kept in sorted(payment.kept.items()):
+        if (kept.operation, kept.part, kept.final) == ("dispute", report.part, False):
+            yield p.PaymentReportSettled(**of(requested), kept_id=key)
 
 
 DISPUTES: dict[str, type[p.DisputeCommand]] = {

@@ -68,6 +68,11 @@ UNFINISHED = frozenset({"pending", "requires_action"})
 
 REASON_CHARACTERS_MAX = 500
 
+INQUIRIES = frozenset({"warning_needs_response", "warning_under_review", "warning_closed"})
+"""States of an inquiry: the bank asks, and no money is withdrawn. It may become a dispute of the same name."""
+
+FUNDS_MOVED = frozenset({"charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated"})
+
 SKIPPED = frozenset(
     {
         "charge.pending",
@@ -355,6 +360,7 @@ def _dispute(dispute: Dispute, event: str) -> Command:
         reason=dispute.reason[:REASON_CHARACTERS_MAX],
         amount_minor=_minor(dispute.amount, dispute.currency, "amount"),
         currency=dispute.currency,
+        final=dispute.status not in INQUIRIES or event in FUNDS_MOVED,
     )
     return _reported(report, dispute, dispute.charge, dispute.payment_intent)
 

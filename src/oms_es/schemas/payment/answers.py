@@ -69,7 +69,8 @@ class Report(Message):
 
     `part` names the capture, refund or dispute if the provider states it, or is `called_by_digest` of its name;
     `authorization` is the authorisation that it rests on. `final`, of a decline: nothing more is expected; otherwise
-    another means of payment may be tried, or a refund may still succeed under the same reference. `cumulative`: the
+    another means of payment may be tried, or a refund may still succeed under the same reference; a dispute that is not
+    final is an inquiry, by which no money is withdrawn, opened or closed (`won`). `cumulative`: the
     amount is the total captured under the same charge by then.
     """
 

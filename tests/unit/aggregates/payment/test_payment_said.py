@@ -247,6 +247,34 @@ def test_a_report_of_another_currency_or_without_an_amount_is_said_as_it_is() ->
     assert in_euros.why.startswith("1.01 EUR is taken as ch/o.1, where 1.00 EUR is held")
 
 
+def inquiry(outcome: str = "opened", **more: Any) -> p.RecordReport:
+    return report("dispute", outcome, part="dp", amount_minor=40, final=False, **more)
+
+
+def test_an_inquiry_is_kept_for_a_person_and_changes_no_money() -> None:
+    given = held(*TAKEN)
+    asked = kept(given, inquiry(reason="not received"))
+    assert asked.why.startswith("0.40 EUR is asked about in inquiry dp, and nothing is withdrawn")
+    waiting = held(*TAKEN, asked)
+    assert (waiting.state.disputed, waiting.state.refundable) == (0, given.state.refundable)
+    waiting.when(inquiry(reason="not received")).then()
+    waiting.when(inquiry("won")).then(p.PaymentReportSettled(**OF, kept_id=asked.kept_id))
+    given.when(inquiry("won")).then()
+
+
+def test_an_inquiry_that_becomes_a_dispute_is_one() -> None:
+    asked = kept(held(*TAKEN), inquiry())
+    opened = p.PaymentDisputeOpened(**EUR, dispute_id="dp", amount_minor=40, reason="")
+    settled = p.PaymentReportSettled(**OF, kept_id=asked.kept_id)
+    held(*TAKEN, asked).when(report("dispute", "opened", part="dp", amount_minor=40)).then(opened, settled)
+    held(*TAKEN, opened).when(inquiry()).then()
+
+
+def test_an_inquiry_that_an_earlier_release_booked_as_a_dispute_is_won_when_it_is_closed() -> None:
+    opened = p.PaymentDisputeOpened(**EUR, dispute_id="dp", amount_minor=40, reason="")
+    held(*TAKEN, opened).when(inquiry("won")).then(p.PaymentDisputeWon(**EUR, dispute_id="dp", amount_minor=40))
+
+
 def test_a_dispute_says_why() -> None:
     said = report("dispute", "opened", part="dp", amount_minor=40, reason="not received")
     opened = p.PaymentDisputeOpened(**EUR, dispute_id="dp", amount_minor=40, reason="not received")

@@ -173,7 +173,6 @@ def test_a_charge_that_does_not_name_its_refunds_says_how_much_is_given_back_in_
         ("charge.dispute.created", "needs_response", "opened"),
         ("charge.dispute.funds_withdrawn", "needs_response", "opened"),
         ("charge.dispute.closed", "won", "won"),
-        ("charge.dispute.closed", "warning_closed", "won"),
         ("charge.dispute.closed", "prevented", "won"),
         ("charge.dispute.funds_reinstated", "won", "won"),
         ("charge.dispute.closed", "lost", "lost"),
@@ -182,6 +181,18 @@ def test_a_charge_that_does_not_name_its_refunds_says_how_much_is_given_back_in_
 def test_a_dispute_is_opened_won_or_lost(kind: str, status: str, outcome: str) -> None:
     said: Any = {"part": "dp_1", "amount_minor": 40, "reason": "general", "currency": "EUR"}
     assert read(kind, DISPUTE, status=status) == reported("dispute", outcome, **said)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [("warning_needs_response", "opened"), ("warning_under_review", "opened"), ("warning_closed", "won")],
+)
+def test_an_inquiry_is_no_dispute_until_money_is_withdrawn(status: str, outcome: str) -> None:
+    said: Any = {"part": "dp_1", "amount_minor": 40, "reason": "general", "currency": "EUR"}
+    for kind in ("charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed"):
+        assert read(kind, DISPUTE, status=status) == reported("dispute", outcome, **said, final=False)
+    withdrawn = read("charge.dispute.funds_withdrawn", DISPUTE, status="warning_under_review")
+    assert withdrawn == reported("dispute", "opened", **said)
 
 
 def test_what_does_not_say_whose_it_is_is_about_whatever_its_names_lead_to() -> None:
