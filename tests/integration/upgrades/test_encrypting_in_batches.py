@@ -12,11 +12,12 @@ import structlog
 
 from oms_es.app import Engine, migrate, migration
 from oms_es.app.migration import ENCRYPTION_LOCK
-from oms_es.app.privacy import encrypting, erasing
+from oms_es.app.privacy import encrypting, erasing, purging
 from oms_es.database.rows import connected
 from oms_es.schemas.order.content import order_id_of
 from oms_es.store.privacy import encrypted_later
 from oms_es.store.privacy.encrypted_later import NotEncrypted
+from pages import blocks
 from people import (
     FIRST,
     KEY,
@@ -141,3 +142,37 @@ def test_two_that_migrate_at_once_encrypt_once_and_none_waits(in_the_clear: str,
         other.execute("SELECT pg_advisory_lock(%s)", [ENCRYPTION_LOCK])
         migrate(in_the_clear, data_keys=[KEY])
     assert any("another process encrypts" in line["event"] for line in logged)
+
+
+def test_the_log_is_written_again_until_a_purge_has_left_nothing(
+    in_the_clear: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(in_the_clear, data_keys=[KEY])
+    monkeypatch.setattr(purging, "TABLES", ())
+    monkeypatch.setattr(purging, "LOCK_SECONDS_MAX", 1)
+    announced = list[str]()
+    with psycopg.connect(in_the_clear) as reader, monkeypatch.context() as patch:
+        reader.execute("SELECT count(*) FROM oms_events")
+        patch.setattr(purging, "_write_over_the_wal", lambda _connection: (1, 0))
+        done = purging.purge(in_the_clear, announced.append)
+        assert (done.tables, done.left) == (0, ["VACUUM FULL oms_events: others held it for 1 seconds; purge again"])
+    with monkeypatch.context() as patch:
+        patch.setattr(purging, "_write_over_the_wal", lambda _connection: (1, 3))
+        done = purging.purge(in_the_clear, announced.append)
+        assert done.tables == 1
+        assert "3 older segments" in done.left[0]
+    assert [line.startswith("the log, of ") for line in announced] == [True, True]
+    monkeypatch.setattr(purging, "_write_over_the_wal", lambda _connection: (1, 0))
+    assert purging.purge(in_the_clear) == (1, 1, [])
+    assert purging.purge(in_the_clear) == (0, 1, [])
+
+
+def test_the_query_of_the_page_finds_what_was_encrypted(in_the_clear: str) -> None:
+    migrate(in_the_clear, data_keys=[KEY])
+    [query] = [query for query in blocks("audit-history.md", "sql") if "EventsEncrypted" in query]
+    [record] = records_in(history(in_the_clear))
+    with psycopg.connect(in_the_clear) as connection:
+        found = connection.execute(query.encode()).fetchall()
+    assert {(int(position), before) for _, position, before in found} == {
+        (one.position, one.before) for one in record.events
+    }

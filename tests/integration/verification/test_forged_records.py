@@ -5,7 +5,10 @@ Each is done in a database that a migration has encrypted, and in one that was e
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,16 @@ from psycopg.conninfo import conninfo_to_dict
 from conftest import fresh_database
 from oms_es.app import Engine, migrate
 from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.database.rows import connected
+from oms_es.exit_codes import Code
+from oms_es.proof import proofs
+from oms_es.proof.notes import VerifierKey, signer_key
+from oms_es.proof.tree import BadProof
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store.encoding.codec import Codec
+from oms_es.store.sealing.proving import events_at, events_of, proof_of
 from people import ADA, C_ADA, FIRST, KEY, OF_GRACE, order_of, people_order
+from repository import ROOT
 from tampering import World, checked, copied, differences, done, edit, excuse, forget, held_of, one
 
 MIGRATED, ALWAYS = "migrated", "always"
@@ -176,3 +188,59 @@ def test_a_checkpoint_that_is_newer_than_the_migration_is_given_no_number(
     with copied(embedded_server, worlds[MIGRATED]) as url:
         report = checked(url, worlds[MIGRATED].held)
         assert [note for check in report.checks for note in check.notes] == []
+
+
+def proof_of_the_first(url: str, *, disclose: bool) -> str:
+    codec = Codec(EVENTS)
+    with connected(url) as rows:
+        events = events_of(rows, [f"order-{FIRST}"])
+        clear = codec.over(rows).in_the_clear if disclose else None
+        return proofs.written(proof_of(rows, "order", events, in_the_clear=clear))
+
+
+@pytest.mark.parametrize("disclose", [False, True])
+def test_a_proof_under_a_forged_record_does_not_prove_what_the_event_says(
+    embedded_server: EmbeddedPostgres, worlds: dict[str, World], tmp_path: Path, *, disclose: bool
+) -> None:
+    with copied(embedded_server, worlds[ALWAYS]) as url:
+        changed(url, FIRST_PLACED)
+        position = one(url, FIRST_PLACED)["notification_id"]
+        text = proof_of_the_first(url, disclose=disclose)
+        key = signer_key(one(url, "SELECT secret FROM oms_log_keys")["secret"]).verifier
+    assert proofs.check(proofs.read(text), [key]).not_proved == [position]
+    assert f"{position} OrderPlaced" in " ".join(said_by_the_auditors_file(tmp_path, text, key).stdout.split())
+    assert said_by_the_auditors_file(tmp_path, text, key).stdout.count("NOT PROVED") == 1
+
+
+def said_by_the_auditors_file(to: Path, proof: str, key: VerifierKey) -> subprocess.CompletedProcess[str]:
+    file = to / "proof.json"
+    file.write_text(proof)
+    checker = [sys.executable, str(ROOT / "ops/audit/check_proof.py"), str(file), "--key", str(key)]
+    return subprocess.run(checker, capture_output=True, check=False, text=True)
+
+
+@pytest.mark.parametrize(("previous", "through"), [(10_000, 20_000), (0, 20_000), (0, 1)])
+def test_a_record_that_cannot_have_named_the_event_proves_nothing(
+    embedded_server: EmbeddedPostgres, worlds: dict[str, World], tmp_path: Path, previous: int, through: int
+) -> None:
+    with copied(embedded_server, worlds[ALWAYS]) as url:
+        changed(url, FIRST_PLACED, previous, through)
+        text = proof_of_the_first(url, disclose=False)
+        key = signer_key(one(url, "SELECT secret FROM oms_log_keys")["secret"]).verifier
+    with pytest.raises(BadProof, match="no record here says"):
+        proofs.check(proofs.read(text), [key])
+    assert said_by_the_auditors_file(tmp_path, text, key).returncode == Code.DIFFERENT
+
+
+def test_an_event_of_which_nothing_is_encrypted_is_not_proved_by_a_record(
+    embedded_server: EmbeddedPostgres, worlds: dict[str, World], tmp_path: Path
+) -> None:
+    with copied(embedded_server, worlds[ALWAYS]) as url:
+        changed(url, A_RECEIPT)
+        with connected(url) as rows:
+            events = events_at(rows, [one(url, A_RECEIPT)["notification_id"]])
+            text = proofs.written(proof_of(rows, "event", events))
+        key = signer_key(one(url, "SELECT secret FROM oms_log_keys")["secret"]).verifier
+    with pytest.raises(BadProof, match="nothing of it is encrypted"):
+        proofs.check(proofs.read(text), [key])
+    assert said_by_the_auditors_file(tmp_path, text, key).returncode == Code.DIFFERENT

@@ -7,10 +7,11 @@ Archived WAL, replicas, backups and copies of files cannot be reached from here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
-from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
@@ -33,23 +34,36 @@ NEWEST = "SELECT max(name) FROM pg_ls_waldir() WHERE name ~ %s"
 MARK = "SELECT pg_logical_emit_message(false, 'oms-es', 'purge')"
 
 
+LOCK_SECONDS_MAX = 30
+"""How long a table is waited for; who waits behind this, such as every append, waits as long."""
+SIZE = "SELECT pg_size_pretty(pg_total_relation_size(%s::regclass))"
+
+
 class Purged(NamedTuple):
-    """The result. `left`: statements that the database's user may not run, for an administrator of the server."""
+    """The result. `left`: what was not done, such as what the database's user may not do, to be done by others or by
+    another run."""
 
     tables: int
     wal_segments: int
     left: list[str]
 
 
-def purge(database_url: str) -> Purged:
+def purge(database_url: str, announce: Callable[[str], None] = lambda _: None) -> Purged:
     """Rewrite the tables without deleted rows, and overwrite old WAL. Each table is locked while it is rewritten; the
-    log is one of them once, after events that were stored in the clear were encrypted."""
+    log is one of them after events that were stored in the clear were encrypted, until a run has left nothing.
+    `announce` is given what this costs before it begins."""
     with psycopg.connect(database_url, autocommit=True, row_factory=tuple_row) as connection:
-        left = []
+        left = list[str]()
+        connection.execute(SQL("SET lock_timeout = {}").format(f"{LOCK_SECONDS_MAX}s"))
         [encrypted_up_to] = connection.execute(NOT_PURGED.encode()).fetchone() or [None]
         tables = (*TABLES, EVENTS) if encrypted_up_to else TABLES
-        for table in tables:
-            connection.execute(SQL("VACUUM (FULL, ANALYZE) {}").format(Identifier(table)))
+        if encrypted_up_to:
+            [size] = connection.execute(SIZE, [EVENTS]).fetchone() or ["?"]
+            announce(
+                f"the log, of {size}, is written again: until then nothing can be read from it or appended, and it "
+                "needs as much of the disk again"
+            )
+        written = [table for table in tables if _rewritten(connection, table, left)]
         try:
             connection.execute(SQL("VACUUM (FULL) {}").format(Identifier(*STATISTICS)))
         except InsufficientPrivilege:
@@ -63,8 +77,18 @@ def purge(database_url: str) -> Purged:
             )
         if kept:
             left.append(f"{kept} older segments of WAL, which are kept for an archive or a replica")
-        connection.execute(PURGED.encode(), [encrypted_up_to])
-        return Purged(len(tables), segments, left)
+        if not left:
+            connection.execute(PURGED.encode(), [encrypted_up_to])
+        return Purged(len(written), segments, left)
+
+
+def _rewritten(connection: psycopg.Connection[Any], table: str, left: list[str]) -> bool:
+    try:
+        connection.execute(SQL("VACUUM (FULL, ANALYZE) {}").format(Identifier(table)))
+    except LockNotAvailable:
+        left.append(f"VACUUM FULL {table}: others held it for {LOCK_SECONDS_MAX} seconds; purge again")
+        return False
+    return True
 
 
 def _write_over_the_wal(connection: psycopg.Connection[Any]) -> tuple[int, int]:

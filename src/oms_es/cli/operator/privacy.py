@@ -288,10 +288,10 @@ def purge(*, json: Json = False) -> None:
     with reading(settings):
         pass
     with database(settings, "reader") as place:
-        done = purging.purge(place.url)
+        done = purging.purge(place.url, say)
     if json:
         print_json(done._asdict())
         return
     typer.echo(f"{done.tables:,} tables are written again, and {done.wal_segments:,} segments of WAL written over")
     for one in done.left:
-        say(f"the database's user may not; let who administers the server do it: {one}")
+        say(f"left, for the server's administrator where the database's user may not, else for another run: {one}")
