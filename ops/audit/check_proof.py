@@ -2,11 +2,11 @@
 
     python3 check_proof.py PROOF.json --key KEY [--key KEY …] [--witness KEY …]
 
-It believes the keys that you give it and nothing else. Get them from those who run the log by a way that you trust, and
-not together with the proof. What it says then is so: these events, with these bytes, are in the log that the key has
-signed, at these places; and if the proof names an older checkpoint, the log still begins with all that was signed then.
-Of an event that was encrypted after it was signed, "sealed_state" has the bytes that were signed. Without them what it
-says is not proved: a record in the log names the digest of "state", and those who run the log can add a record.
+It believes the keys that you give it and nothing else: get them by a way that you trust, and not with the proof. What
+it says then is so: these events, with these bytes, are in the log that the key has signed, at these places; and if the
+proof names an older checkpoint, the log still begins with all that was signed then. Of an event that was encrypted
+after it was signed, "sealed_state" has the bytes that were signed. Without them what it says is not proved: a record in
+the log names the digest of its bytes before and now, and those who run the log can add a record.
 Formats: RFC 9162 (Merkle trees), RFC 8032 (Ed25519), c2sp.org/signed-note, /tlog-checkpoint and /tlog-cosignature.
 Exit code 0: it is so. 6: it is not. 2: it was asked for in another way.
 """
@@ -53,43 +53,35 @@ def point_of(encoded):
     square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
     x = pow(square, (P + 3) // 8, P)
     x = x if x * x % P == square else x * pow(2, (P - 1) // 4, P) % P
-    if y >= P or x * x % P != square or (x == 0 and sign):
-        return None
+    need(y < P and x * x % P == square and (x or not sign), "a key is no point of the curve")
     x = P - x if x & 1 != sign else x
     return x, y, 1, x * y % P
 
 
 def encoded_of(point):
-    inverse = pow(point[2], P - 2, P)
-    x, y = point[0] * inverse % P, point[1] * inverse % P
+    x, y = (part * pow(point[2], P - 2, P) % P for part in point[:2])
     return (y | (x & 1) << 255).to_bytes(32, "little")
 
 
 def is_signed(public, message, signature):
     base, key = point_of((4 * pow(5, P - 2, P) % P).to_bytes(32, "little")), point_of(public)
-    if len(signature) != 64 or key is None:
-        return False
     s = int.from_bytes(signature[32:], "little")
     k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
     minus = (P - key[0], key[1], key[2], P - key[3])
-    return s < L and encoded_of(add(times(s, base), times(k, minus))) == signature[:32]
+    return len(signature) == 64 and s < L and encoded_of(add(times(s, base), times(k, minus))) == signature[:32]
 
 
 # --- Merkle trees, RFC 9162, sections 2.1.3.2 and 2.1.4.2 ---
-def node(left, right):
-    return hashlib.sha256(b"\1" + left + right).digest()
-
-
 def climb(place, last, old, new, path):
     """The roots that a path leads to: of the older tree, and of the newer one."""
     for part in path:
         need(last, "a path is too long")
         if place & 1 or place == last:
-            old, new = node(part, old), node(part, new)
+            old, new = (hashlib.sha256(b"\1" + part + root).digest() for root in (old, new))
             while place and not place & 1:
                 place, last = place >> 1, last >> 1
         else:
-            new = node(new, part)
+            new = hashlib.sha256(b"\1" + new + part).digest()
         place, last = place >> 1, last >> 1
     need(not last, "a path is too short")
     return old, new
@@ -124,10 +116,8 @@ def has_signed(key, body, lines):
         need(dash == "—", "a line of a signature is not one")
         decoded = bytes_of(signature)
         if (its_name, decoded[:4]) == (name, hashed):
-            message, signature = body, decoded[4:]
-            if kind == 4:
-                seconds, signature = int.from_bytes(signature[:8], "big"), signature[8:]
-                message = f"cosignature/v1\ntime {seconds}\n{body}"
+            cosigned = f"cosignature/v1\ntime {int.from_bytes(decoded[4:12], 'big')}\n{body}"
+            message, signature = (cosigned, decoded[12:]) if kind == 4 else (body, decoded[4:])
             need(is_signed(public, message.encode(), signature), f"the signature of {name} is not its own")
             found = True
     return found
@@ -164,7 +154,6 @@ def check(proof, keys, witnesses):
     origin, size, root = checkpoint_of(proof["checkpoint"], keys, witnesses)
     places = [event["index"] for event in proof["events"]]
     need(places == sorted(set(places)), "the events are not in the order of the log")
-    # a record names events that were encrypted once they were sealed: the digests of their bytes before and now
     record, recorded = ("encryption-log", "EventsEncrypted"), set()
     for event in proof["events"]:
         if (event["stream"], event["type"]) == record and "sealed" not in event:
