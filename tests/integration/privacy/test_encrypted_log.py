@@ -31,7 +31,17 @@ ADA = Address(
     name="Ada Lovelace", street="12 St James's Square", city="Marylebone", postal_code="SW1Y 4JH", country="GB"
 )
 CUSTOMER = Customer(customer_id="c-1815", email="ada@analytical.example", phone="+44 20 7946 0018", language="en")
-SAID = ("Lovelace", "James's", "Marylebone", "SW1Y", "c-1815", "analytical", "7946", "ring twice", "wants it wrapped")
+SAID = (
+    "Lovelace",
+    "James's",
+    "Marylebone",
+    "SW1Y",
+    "c-1815",
+    "analytical",
+    "20 7946",
+    "ring twice",
+    "wants it wrapped",
+)
 ORDER = order_id_of("web", "1")
 
 

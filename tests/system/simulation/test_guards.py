@@ -20,6 +20,8 @@ SLOW = {
     "generation of the rows",
     "failures that were reported before they were asked for",
     "partition taken up to the end before a chain goes on from there",
+    "rows forgotten at every seek",
+    "rows of several workers asked for again before a chain is committed",
 }
 """Missed only after half a minute of play or more: `make guards` asks for them too."""
 
