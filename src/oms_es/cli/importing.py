@@ -125,10 +125,7 @@ def poll_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
     trackings = trackings_of(settings)
     with writing(settings, run=not no_run) as engine:
         polled = poll(engine, trackings)
-    if json:
-        print_json(polled._asdict())
-    else:
-        typer.echo(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in polled._asdict().items()))
+    _print_counts(polled._asdict(), json=json)
     if polled.unanswered:
         raise GatewayUnavailable(f"for {polled.unanswered} parcels the carrier gave no answer: run it again later")
     if polled.rejected:
@@ -147,10 +144,7 @@ def collect_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
     with writing(settings, run=not no_run) as engine:
         answers = answers_of(folder, engine)
         collected = answers.collect_all()
-    if json:
-        print_json(collected._asdict())
-    else:
-        typer.echo(", ".join(f"{name} {count}" for name, count in collected._asdict().items()))
+    _print_counts(collected._asdict(), json=json)
     if collected.failed:
         raise GatewayUnavailable(f"{answers.problem}; repair this, then run it again")
     if collected.rejected:
@@ -177,7 +171,7 @@ def subscribe_callbacks(
         refused = [{**n._asdict(), "reason": a.reason} for n, a in answers.items() if a.outcome == "refused"]
         print_json({**counts, "refusals": refused})
     else:
-        typer.echo(", ".join(f"{name} {count}" for name, count in counts.items()))
+        _print_counts(counts, json=False)
         for number, answer in list(answers.items())[:REFUSALS_SHOWN] if outcomes["refused"] else ():
             if answer.outcome == "refused":
                 say(f"{number.carrier} {number.tracking_number}: {answer.reason}")
@@ -185,6 +179,13 @@ def subscribe_callbacks(
         raise GatewayUnavailable(f"for {outcomes['unknown']} parcels no answer came: run it again later")
     if outcomes["refused"]:
         raise typer.Exit(Code.REFUSED)
+
+
+def _print_counts(counts: Mapping[str, int], *, json: bool) -> None:
+    if json:
+        print_json(counts)
+    else:
+        typer.echo(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items()))
 
 
 def report_if_all_wait(engine: Engine, tally: Tally) -> None:

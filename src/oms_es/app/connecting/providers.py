@@ -62,7 +62,11 @@ def connected_roles(settings: Settings) -> frozenset[str]:
 
 def answers_folder(settings: Settings) -> Path | None:
     """Return the folder in which warehouses answer, or None."""
-    return settings.warehouse_folder if "files" in (settings.warehouse or "").split(",") else None
+    return settings.warehouse_folder if "files" in _names_in(settings.warehouse) else None
+
+
+def _names_in(setting: str | None) -> list[str]:
+    return setting.split(",") if setting else []
 
 
 def gateways_of(settings: Settings) -> Sequence[Gateway]:
@@ -72,15 +76,15 @@ def gateways_of(settings: Settings) -> Sequence[Gateway]:
 
 def _gateways(settings: Settings) -> Iterator[Gateway]:
     if settings.payments:
-        providers = {name: PAYMENTS[name](settings) for name in settings.payments.split(",")}
+        providers = {name: PAYMENTS[name](settings) for name in _names_in(settings.payments)}
         limits = limits_of(settings)
         guarded = Providers(providers, {name: Breaker(name, limits) for name in providers})
         yield PaymentGateway(guarded, now=lambda: datetime.now(UTC))
     if settings.warehouse:
-        warehouses = {name: WAREHOUSES[name](settings) for name in settings.warehouse.split(",")}
+        warehouses = {name: WAREHOUSES[name](settings) for name in _names_in(settings.warehouse)}
         yield RoutedGateway(warehouses, attrgetter("warehouse_gateway"))
     if settings.carriers:
-        carriers = {name: _carrier(name, settings) for name in settings.carriers.split(",")}
+        carriers = {name: _carrier(name, settings) for name in _names_in(settings.carriers)}
         yield RoutedGateway(carriers, attrgetter("carrier_gateway"))
 
 
@@ -122,7 +126,7 @@ def openers_of(settings: Settings) -> Openers:
 def trackings_of(settings: Settings) -> Sequence[Tracking]:
     """Return the systems to ask about parcels: first the carrier that books, then one that knows others' numbers. Raise
     NotSetUp."""
-    trackings: list[Tracking] = [_easypost(settings)] if "easypost" in (settings.carriers or "").split(",") else []
+    trackings: list[Tracking] = [_easypost(settings)] if "easypost" in _names_in(settings.carriers) else []
     if settings.kuaidi100_customer:
         trackings.append(_kuaidi100(settings))
     if not trackings:
