@@ -51,6 +51,25 @@ def test_every_link_of_a_page_leads_to_a_file_which_the_site_can_show() -> None:
     assert [(page.name, link) for page, link in links if not (page.parent / link).is_file()] == []
 
 
+CHANGELOG_GROUPS = [
+    "When you upgrade",
+    "Orders and channels",
+    "Stock and shipping",
+    "Money",
+    "Figures",
+    "Operating",
+    "Privacy and audit",
+    "For developers",
+]
+
+
+def test_what_is_not_released_is_grouped_by_who_reads_it_and_says_nothing_twice() -> None:
+    unreleased = (ROOT / "CHANGELOG.md").read_text().partition("## [Unreleased]")[2].partition("\n## ")[0]
+    assert re.findall(r"^### (.+)$", unreleased, re.MULTILINE) == CHANGELOG_GROUPS
+    lines = [line for line in unreleased.splitlines() if len(line) > len("Mended:")]
+    assert sorted({line for line in lines if lines.count(line) > 1}) == []
+
+
 def is_there(place: str) -> bool:
     """Return whether a file exists; it may be named without its folder."""
     exact = any((root / place).exists() for root in (SOURCE, SOURCE / "aggregates", ROOT))
