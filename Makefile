@@ -1,6 +1,6 @@
 # Every target sets itself up from Python 3.11 to 3.14 and the package registry: nothing else is assumed.
-# The first of these that runs and has what `venv` needs; `make PYTHON=/usr/bin/python3.13` takes another.
-PYTHON ?= $(or $(firstword $(foreach python,python3.11 python3.12 python3.13 python3.14,$(shell $(python) -c 'import ensurepip; print("$(python)")' 2>/dev/null))),python3.11)
+# Which one: ops/python.sh; `make PYTHON=/usr/bin/python3.13` takes another.
+PYTHON ?= $(or $(shell sh ops/python.sh),python3.11)
 VENV   := .venv
 UV     := $(VENV)/bin/uv
 RUN    := $(VENV)/bin/python -m
@@ -27,7 +27,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/python -c 'import sys; print(f"set up from Python {sys.version.split()[0]}, {sys.base_prefix}")'
+	@$(VENV)/bin/python -c 'import sys; print(f"set up from Python {sys.version.split()[0]}, {sys.base_prefix}", end=", ")'
+	@sh ops/python.sh $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet 'uv>=0.13,<0.14'
 
 $(VENV)/.synced: pyproject.toml uv.lock | $(UV)
