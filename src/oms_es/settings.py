@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from oms_es.carrier_settings import CarrierSettings
 from oms_es.patterns import CHANNELS, ISSUER, ISSUERS, some_of
 from oms_es.schemas.catalog.routes import CARRIER_GATEWAYS, PAYMENT_GATEWAYS, WAREHOUSE_GATEWAYS
 
@@ -24,7 +25,7 @@ HTTP_RATE_PER_SECOND_MAX = 100_000.0
 DAYS_MAX = 36_500
 
 
-class Settings(BaseSettings):
+class Settings(CarrierSettings):
     model_config = SettingsConfigDict(env_prefix="OMS_", frozen=True, extra="ignore")
 
     database_url: str | None = Field(
@@ -98,8 +99,8 @@ class Settings(BaseSettings):
     carriers: str | None = Field(
         default=None,
         pattern=some_of(CARRIER_GATEWAYS),
-        description="The gateways to carriers, likewise: `easypost`; `commands`: bookings are made elsewhere, and "
-        "recorded by command",
+        description="The gateways to carriers, likewise: `easypost`; `sfexpress`; `commands`: bookings are "
+        "made elsewhere, and recorded by command",
     )
     gateway_failures_max: int = Field(
         default=3,
@@ -187,25 +188,6 @@ class Settings(BaseSettings):
         pattern=rf"^{ISSUER}$",
         description="The URL of Alipay, which a test may replace",
     )
-    easypost_api_key: SecretStr | None = Field(
-        default=None, description="Production or test key, `EZAK…` or `EZTK…`; needed for parcels by EasyPost"
-    )
-    easypost_senders_file: Path | None = Field(
-        default=None,
-        description="JSON with the address of each location, in EasyPost's form: "
-        '`{"berlin": {"company": …, "street1": …, "city": …, "zip": …, "country": "DE"}}`',
-    )
-    easypost_currency: str = Field(
-        default="",
-        pattern=r"^([A-Z]{3})?$",
-        description="The currency in which EasyPost's rates are compared; needed if its carriers charge several",
-    )
-    easypost_label_format: Literal["PDF", "PNG", "ZPL"] = Field(default="PDF", description="The file format of labels")
-    easypost_base: str = Field(
-        default="https://api.easypost.com",
-        pattern=rf"^{ISSUER}$",
-        description="The base URL of EasyPost, which a test may replace",
-    )
     invoice_font: Path | None = Field(
         default=None,
         description="A TrueType font with the letters of everyone who is sent invoices; by default of Latin only",
@@ -223,30 +205,6 @@ class Settings(BaseSettings):
         ge=1,
         le=3_650,
         description="For how many days a document is kept without being attached to anything",
-    )
-    kuaidi100_customer: str = Field(
-        default="",
-        max_length=64,
-        description="The account at kuaidi100 (customer) for `oms-es callbacks poll` and `subscribe`",
-    )
-    kuaidi100_key: SecretStr | None = Field(
-        default=None, description="The key of this account, with which requests are signed"
-    )
-    kuaidi100_salt: SecretStr | None = Field(
-        default=None,
-        min_length=8,
-        max_length=64,
-        description="The secret with which kuaidi100 signs its pushes: that of the connection that receives them",
-    )
-    kuaidi100_callback_url: str = Field(
-        default="",
-        pattern=r"^(https://[^\s?#]+)?$",
-        description="The public URL for its pushes, as OMS_WECHATPAY_NOTIFY_URL",
-    )
-    kuaidi100_base: str = Field(
-        default="https://poll.kuaidi100.com",
-        pattern=rf"^{ISSUER}$",
-        description="The base URL of kuaidi100, which a test may replace",
     )
     batch_max: PositiveInt = Field(
         default=500, le=BATCH_MAX_MAX, description="Largest number of deliveries per transaction"

@@ -13,6 +13,7 @@ from oms_es.channels import woocommerce_order as woocommerce
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.carrier.easypost import dialect as easypost
 from oms_es.gateways.carrier.kuaidi100 import dialect as kuaidi100
+from oms_es.gateways.carrier.sfexpress import dialect as sfexpress
 from oms_es.gateways.payment import port as payment_provider
 from oms_es.gateways.payment import stripe_shapes
 from oms_es.gateways.payment.alipay import dialect as alipay
@@ -45,6 +46,19 @@ class Kuaidi100Result(kuaidi100.Result):
     data: list[Kuaidi100Line] = []  # type: ignore[assignment] # the same, as it is written
 
 
+class SfRoute(BaseModel):
+    """A route; its times have a form of their own."""
+
+    acceptTime: Literal["2026-01-02 16:33:19", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "today"]  # noqa: N815
+    opCode: Literal["50", "80", "99", "9999"]  # noqa: N815 - its name
+    remark: str | None = None
+    reasonCode: Literal["", "2"] | None = None  # noqa: N815 - its name
+
+
+class SfHistory(sfexpress.History):
+    routes: list[SfRoute]  # type: ignore[assignment] # the same, as it is written
+
+
 class Kuaidi100Push(kuaidi100.Push):
     lastResult: Kuaidi100Result  # noqa: N815 - its name
 
@@ -62,6 +76,7 @@ SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
     "easypost_tracker": (easypost.Tracker, easypost.Webhook),
     "pick_answer": (AnswerPick,),
     "kuaidi100": (Kuaidi100Push, Kuaidi100Result),
+    "sfexpress": (SfHistory,),
     "alipay": (alipay.Notice,),
     "wechatpay": (WeChatPayPaid, WeChatPayRefunded),
     "stripe": (stripe_shapes.Intent, stripe_shapes.Charge, stripe_shapes.Refund, stripe_shapes.Dispute),

@@ -54,5 +54,6 @@ SENDERS: Mapping[str, Sender] = {
     "wechatpay": Sender((), {"": "wechatpay"}, makes_secrets=True, names_channel=False),
     "alipay": Sender((), {"": "alipay"}, makes_secrets=True, names_channel=False),
     "kuaidi100": Sender((), {"": "kuaidi100"}, makes_secrets=False, names_channel=False),
+    "sfexpress": Sender((), {"": "sfexpress"}, makes_secrets=False, names_channel=False),
     "canonical": Sender((), {"": "canonical"}, makes_secrets=False, names_channel=True),
 }

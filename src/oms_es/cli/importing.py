@@ -120,7 +120,7 @@ def import_callbacks(
 def poll_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
     """Ask the carrier for the status of parcels that are booked or on their way, and record the answers. For
     installations that webhooks cannot reach, or that missed some: run it from cron. A status that is known already
-    changes nothing. kuaidi100 is asked only for parcels that EasyPost does not know."""
+    changes nothing. kuaidi100 is asked only for parcels that SF Express and EasyPost do not know."""
     settings = set_up("error")
     trackings = trackings_of(settings)
     with writing(settings, run=not no_run) as engine:

@@ -11,6 +11,7 @@ from functools import wraps
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.carrier.easypost import dialect as easypost
 from oms_es.gateways.carrier.kuaidi100 import dialect as kuaidi100
+from oms_es.gateways.carrier.sfexpress import dialect as sfexpress
 from oms_es.gateways.payment import port as payment
 from oms_es.gateways.payment import stripe
 from oms_es.gateways.payment.alipay import dialect as alipay
@@ -39,5 +40,6 @@ CALLBACKS: dict[str, Parse] = {
     "carrier_callback": _checked(carrier.parse_callback),
     "easypost_tracker": _checked(easypost.parse_tracker),
     "kuaidi100": _checked(kuaidi100.parse_push),
+    "sfexpress": _checked(sfexpress.parse_routes),
     warehouse.DIALECT: _checked(warehouse.parse_answer),
 }

@@ -12,6 +12,9 @@ from typing import NamedTuple, Protocol
 from oms_es.gateways.outgoing import ProtocolError
 
 Headers = Sequence[tuple[str, str]]
+ADDRESS = ":path"
+"""The name under which an opener finds the address of the request, with its query, among the headers: that of HTTP/2,
+which no header of HTTP/1.1 can have."""
 WINDOW_SECONDS = 300
 """Seconds by which the time of a signature may differ from now, either way."""
 
@@ -38,8 +41,9 @@ class Reply(NamedTuple):
 class Opener(Protocol):
     """The verifier and decrypter of one provider's reports. `secrets`: the connection's secrets that are valid now."""
 
-    def open(self, headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> bytes:
-        """Return the content for the provider's dialect. Raise Forged, CannotDecide or NotForUs."""
+    def open(self, headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> Sequence[bytes]:
+        """Return the contents for the provider's dialect, one for each thing that the report is about. Raise Forged,
+        CannotDecide or NotForUs."""
 
     def answer(self, *, taken: bool, why: str) -> Reply: ...
 

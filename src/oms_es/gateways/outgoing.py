@@ -31,6 +31,10 @@ class NoAnswer(ProtocolError):
     """A request got no answer: it may have been done."""
 
 
+class NothingCertain(NoAnswer):
+    """An answer came that leaves the outcome open, and repeating the request would give the same answer."""
+
+
 class TooLong(NoAnswer):
     """The answer is too large, and would be again if the request were repeated."""
 

@@ -212,7 +212,7 @@ OURS = AlipayNotices(APP_ID, SELLER_ID)
 def test_a_report_is_verified_forged_undecidable_or_not_for_us(account: Account) -> None:
     account.paid(account.provider())
     body, good = account.server.report(0), account.public_key
-    content = OURS.open((), body, ["nonsense", good], 0.0)
+    (content,) = OURS.open((), body, ["nonsense", good], 0.0)
     assert b"159****" not in content, "who paid is not kept"
     command = dialect.parse_notice(content)
     assert isinstance(command, p.RecordReport)
@@ -243,7 +243,7 @@ def test_a_report_is_verified_forged_undecidable_or_not_for_us(account: Account)
     for stranger in (AlipayNotices("1", SELLER_ID), AlipayNotices(APP_ID, "1")):
         with pytest.raises(NotForUs):
             stranger.open((), body, [good], 0.0)
-    assert AlipayNotices(APP_ID, "").open((), body, [good], 0.0) == content
+    assert AlipayNotices(APP_ID, "").open((), body, [good], 0.0) == [content]
     assert (OURS.answer(taken=True, why="").body, OURS.answer(taken=False, why="").body) == (b"success", b"failure")
 
 
@@ -295,7 +295,8 @@ class AlipayStory(PrepaidStory):
 
     def reported(self, number: int) -> Command:
         report = self.account.server.report(number)
-        return dialect.parse_notice(OURS.open((), report, [self.account.public_key], self.account.now))
+        (content,) = OURS.open((), report, [self.account.public_key], self.account.now)
+        return dialect.parse_notice(content)
 
 
 @pytest.mark.parametrize("seed", range(4))

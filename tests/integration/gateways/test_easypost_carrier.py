@@ -20,8 +20,8 @@ from oms_es.gateways.carrier.easypost.client import Client
 from oms_es.gateways.carrier.easypost.provider import LABEL_ATTEMPTS_MAX, EasyPostCarrier, ounces
 from oms_es.gateways.carrier.easypost.senders import SENDERS
 from oms_es.gateways.carrier.port import Booking, Cancellation, CarrierGateway, Consent, Parcel
-from oms_es.gateways.loopback.easypost_books import NOWHERE, EasyPostBooks
-from oms_es.gateways.loopback.easypost_server import EasyPostServer, Mishap
+from oms_es.gateways.loopback.carriers.easypost_books import NOWHERE, EasyPostBooks
+from oms_es.gateways.loopback.carriers.easypost_server import EasyPostServer, Mishap
 from oms_es.gateways.outgoing import BYTES_MAX
 from oms_es.kernel import Command, GatewayUnavailable, Recorded, Refused
 from oms_es.schemas import order as o

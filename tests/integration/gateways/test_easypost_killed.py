@@ -25,8 +25,8 @@ from oms_es.exit_codes import Code
 from oms_es.gateways.carrier.easypost.client import Client
 from oms_es.gateways.carrier.easypost.provider import BATCH_MAX, EasyPostCarrier
 from oms_es.gateways.carrier.port import CarrierGateway
-from oms_es.gateways.loopback.easypost_books import EasyPostBooks
-from oms_es.gateways.loopback.easypost_server import EasyPostServer, Mishap
+from oms_es.gateways.loopback.carriers.easypost_books import EasyPostBooks
+from oms_es.gateways.loopback.carriers.easypost_server import EasyPostServer, Mishap
 from oms_es.kernel import GatewayUnavailable, Recorded
 from oms_es.processing.gateway_worker import HELD_SECONDS_MIN, GatewayWorker
 from oms_es.schemas.catalog.location import OpenLocation

@@ -21,9 +21,9 @@ from oms_es.gateways.carrier.kuaidi100.dialect import parse_push
 from oms_es.gateways.carrier.kuaidi100.notices import Kuaidi100Notices
 from oms_es.gateways.carrier.kuaidi100.tracking import Kuaidi100Tracking
 from oms_es.gateways.carrier.port import Following, TrackedNumber
-from oms_es.gateways.loopback.easypost_books import EasyPostBooks
-from oms_es.gateways.loopback.easypost_server import EasyPostServer
-from oms_es.gateways.loopback.kuaidi100_server import Kuaidi100Server, Mishap
+from oms_es.gateways.loopback.carriers.easypost_books import EasyPostBooks
+from oms_es.gateways.loopback.carriers.easypost_server import EasyPostServer
+from oms_es.gateways.loopback.carriers.kuaidi100_server import Kuaidi100Server, Mishap
 from oms_es.kernel import GatewayUnavailable
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.shipment import RecordBooking
@@ -65,7 +65,7 @@ def read(payload: bytes | None) -> Any:
 def test_a_query_and_a_push_say_the_same_of_a_number(account: Account) -> None:
     known, unknown = account.tracking().track([NUMBER, OTHER])
     assert unknown == b""
-    pushed = Kuaidi100Notices().open([], account.server.push(*NUMBER, SALT), [SALT], 0)
+    (pushed,) = Kuaidi100Notices().open([], account.server.push(*NUMBER, SALT), [SALT], 0)
     assert read(known) == read(pushed)
     assert [seen.status for seen in read(known).sightings] == ["picked_up", "out_for_delivery"]
 

@@ -238,7 +238,7 @@ def test_a_report_is_verified_forged_undecidable_or_not_for_us(account: Account)
     account.paid(account.provider())
     sent, body = account.server.report(0)
     headers = tuple(sent.items())
-    content = notices(account).open(headers, body, ["x" * 32, API_KEY], account.now)
+    (content,) = notices(account).open(headers, body, ["x" * 32, API_KEY], account.now)
     assert b'payer"' not in content
     assert b"openid" not in content
     command = dialect.parse_notice(content)
@@ -279,7 +279,8 @@ def test_an_answer_and_its_report_are_one(account: Account) -> None:
     asked = Recorded(1, "payment-o.1", 1, chased_of(ask), UUID(int=9), START, None, "c", "test")
     ((answered,),) = PaymentGateway(provider).perform([asked])
     sent, body = account.server.report(0)
-    reported = dialect.parse_notice(notices(account).open(tuple(sent.items()), body, [API_KEY], account.now))
+    (content,) = notices(account).open(tuple(sent.items()), body, [API_KEY], account.now)
+    reported = dialect.parse_notice(content)
     assert answered == reported
 
 
@@ -356,7 +357,8 @@ class WeChatStory(PrepaidStory):
     def reported(self, number: int) -> Command:
         """Return a report, possibly signed with a key that is not known yet."""
         sent, body = self.account.server.report(number)
-        return dialect.parse_notice(self.opener.open(tuple(sent.items()), body, [API_KEY], self.account.now))
+        (content,) = self.opener.open(tuple(sent.items()), body, [API_KEY], self.account.now)
+        return dialect.parse_notice(content)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -21,13 +21,16 @@ from oms_es.app import migrate
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.gateways.loopback.alipay_books import AlipayBooks
 from oms_es.gateways.loopback.alipay_server import AlipayServer
-from oms_es.gateways.loopback.kuaidi100_server import Kuaidi100Server
+from oms_es.gateways.loopback.carriers.kuaidi100_server import Kuaidi100Server
+from oms_es.gateways.loopback.carriers.sfexpress_books import SfExpressBooks
+from oms_es.gateways.loopback.carriers.sfexpress_server import SfExpressServer
 from oms_es.gateways.loopback.wechatpay_books import WeChatBooks
 from oms_es.gateways.loopback.wechatpay_server import WeChatPayServer, new_key
 
 MCHID, APPID, SERIAL, API_KEY = "1900000109", "wxd678efh567hg6787", "5157F09E", "0123456789abcdef0123456789abcdef"
 APP_ID, SELLER_ID = "2014072300007148", "2088102146225135"
 SALT = "a-salt+of%ours"
+CHECKWORD = "the-checkword"
 SECONDS_MAX = 30
 NOTICES = "/v1/webhooks/wx"
 
@@ -72,6 +75,7 @@ def shop(database: EmbeddedPostgres, folder: Path) -> Iterator[Shop]:
             "OMS_WECHATPAY_API_KEY": API_KEY,
             "OMS_WECHATPAY_NOTIFY_URL": f"https://shop.example{NOTICES}",
             "OMS_WECHATPAY_BASE": base,
+            "OMS_SFEXPRESS_CHECKWORD": CHECKWORD,
             "OMS_ALIPAY_APP_ID": APP_ID,
             "OMS_ALIPAY_SELLER_ID": SELLER_ID,
         }
@@ -81,6 +85,7 @@ def shop(database: EmbeddedPostgres, folder: Path) -> Iterator[Shop]:
                     ("wx", "wechatpay", API_KEY),
                     ("ali", "alipay", b64encode(theirs).decode()),
                     ("kd", "kuaidi100", SALT),
+                    ("sf", "sfexpress", SALT),
                 ):
                     kept = client.post("/v1/webhook-secrets", json={"secret": secret}).json()
                     opened = client.post(f"/v1/connections/{name}:open", json={"dialect": dialect, **kept})
@@ -117,6 +122,7 @@ def test_an_order_is_paid_by_its_code_and_what_is_not_signed_changes_nothing(
         assert there.said(*wechat.report(1)) == (403, "FAIL")
         assert_alipay_hears_its_own_word(there)
         assert_kuaidi100_hears_its_own_word(there)
+        assert_sf_express_hears_its_own_word(there)
         assert not client.get("/v1/dead-letters").json()["items"]
 
 
@@ -133,6 +139,26 @@ def assert_kuaidi100_hears_its_own_word(there: Shop) -> None:
 
     assert said(server.push("yuantong", "YT1", "another salt")) == (401, "500")
     assert [said(body) for _ in range(2)] == [(200, "200")] * 2
+
+
+def assert_sf_express_hears_its_own_word(there: Shop) -> None:
+    """Assert that a push about two numbers is taken, signed or sent to the address with the key, also when repeated,
+    and any other one refused."""
+    books = SfExpressBooks("0" * 10, time.time)
+    server = SfExpressServer(books, "P", CHECKWORD)
+    plain = server.push([books.scan("SF1", "50", "已收取快件"), books.scan("SF2", "80", "已签收")])
+
+    def said(content: bytes, key: str = "") -> tuple[int, str]:
+        kind = "application/json" if content.startswith(b"{") else "application/x-www-form-urlencoded"
+        query = {"key": key} if key else {}
+        answer = there.client.post("/v1/webhooks/sf", content=content, headers={"Content-Type": kind}, params=query)
+        return answer.status_code, answer.json()["return_code"]
+
+    assert [said(plain), said(plain, "another"), said(server.signed(plain) + b"0")] == [(401, "1000")] * 3
+    assert [said(plain, SALT), said(plain, SALT), said(server.signed(plain))] == [(200, "0000")] * 3
+    events = there.client.get("/v1/events", params={"limit": 1_000}).json()["items"]
+    reported = [one["data"] for one in events if one["type"].endswith("TrackingReported")]
+    assert [one["tracking_number"] for one in reported if one["carrier"] == "shunfeng"] == ["SF1", "SF2"]
 
 
 def assert_alipay_hears_its_own_word(there: Shop) -> None:

@@ -140,7 +140,7 @@ def planned(order: Order, plan: o.ShipmentPlan) -> o.OrderShipmentPlanned:
         order_id=order.order_id,
         plan=plan,
         payment_id=payment_of(order),
-        ship_to=order.content.ship_to,
+        ship_to=recipient(order.content),
         delivery_option=order.content.delivery_option,
         pickup=order.content.pickup,
         held=bool(order.holds),
@@ -184,10 +184,16 @@ def released(order: Order) -> o.OrderReleased:
         payment_id=payment_of(order),
         currency=order.content.currency,
         shipments=plans,
-        ship_to=order.content.ship_to,
+        ship_to=recipient(order.content),
         delivery_option=order.content.delivery_option,
         pickup=order.content.pickup,
     )
+
+
+def recipient(content: o.OrderContent) -> o.Address:
+    """Return the address for carriers: with the customer's telephone number if it has none of its own."""
+    phone = content.ship_to.phone or (content.customer and content.customer.phone)
+    return content.ship_to if phone == content.ship_to.phone else content.ship_to.model_copy(update={"phone": phone})
 
 
 def payment_of(order: Order) -> str:

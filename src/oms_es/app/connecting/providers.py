@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -17,11 +18,17 @@ from oms_es.gateways.by_command import ByCommand
 from oms_es.gateways.carrier.easypost import client as easypost
 from oms_es.gateways.carrier.easypost.provider import BATCH_MAX as EASYPOST_BATCH_MAX
 from oms_es.gateways.carrier.easypost.provider import EasyPostCarrier
-from oms_es.gateways.carrier.easypost.senders import BadSenders, senders_in
+from oms_es.gateways.carrier.easypost.senders import SENDERS as EASYPOST_SENDERS
 from oms_es.gateways.carrier.kuaidi100 import client as kuaidi100
 from oms_es.gateways.carrier.kuaidi100.notices import Kuaidi100Notices
 from oms_es.gateways.carrier.kuaidi100.tracking import Kuaidi100Tracking
 from oms_es.gateways.carrier.port import Carrier, CarrierGateway, Subscriber, Tracking
+from oms_es.gateways.carrier.senders import BadSenders, senders_in
+from oms_es.gateways.carrier.sfexpress import client as sfexpress
+from oms_es.gateways.carrier.sfexpress.notices import SfExpressNotices
+from oms_es.gateways.carrier.sfexpress.provider import BATCH_MAX as SFEXPRESS_BATCH_MAX
+from oms_es.gateways.carrier.sfexpress.provider import SfExpressCarrier, Terms
+from oms_es.gateways.carrier.sfexpress.shapes import SENDERS as SFEXPRESS_SENDERS
 from oms_es.gateways.notices import Opener, Openers
 from oms_es.gateways.payment import rsa
 from oms_es.gateways.payment.alipay import client as alipay
@@ -114,7 +121,8 @@ def limits_of(settings: Settings) -> Limits:
 
 def openers_of(settings: Settings) -> Openers:
     """Return the openers for reports of the configured providers. Raise NotSetUp."""
-    openers: dict[str, Opener] = {"kuaidi100": Kuaidi100Notices()}
+    checkword = settings.sfexpress_checkword.get_secret_value() if settings.sfexpress_checkword else ""
+    openers: dict[str, Opener] = {"kuaidi100": Kuaidi100Notices(), "sfexpress": SfExpressNotices(checkword)}
     if settings.wechatpay_mchid:
         keys = _wechatpay_client(settings).keys
         openers["wechatpay"] = WeChatPayNotices(settings.wechatpay_mchid, settings.wechatpay_appid, keys.key_of)
@@ -124,9 +132,11 @@ def openers_of(settings: Settings) -> Openers:
 
 
 def trackings_of(settings: Settings) -> Sequence[Tracking]:
-    """Return the systems to ask about parcels: first the carrier that books, then one that knows others' numbers. Raise
-    NotSetUp."""
-    trackings: list[Tracking] = [_easypost(settings)] if "easypost" in _names_in(settings.carriers) else []
+    """Return the systems to ask about parcels: first those that book, SF Express first, as it is asked for its own
+    alone, then one that knows others' numbers. Raise NotSetUp."""
+    carriers = _names_in(settings.carriers)
+    trackings: list[Tracking] = [_sfexpress(settings)] if "sfexpress" in carriers else []
+    trackings += [_easypost(settings)] if "easypost" in carriers else []
     if settings.kuaidi100_customer:
         trackings.append(_kuaidi100(settings))
     if not trackings:
@@ -231,7 +241,7 @@ def _easypost(settings: Settings) -> EasyPostCarrier:
     assert settings.easypost_api_key
     assert settings.easypost_senders_file
     try:
-        senders = senders_in(settings.easypost_senders_file)
+        senders = senders_in(settings.easypost_senders_file, EASYPOST_SENDERS, "OMS_EASYPOST_SENDERS_FILE")
     except BadSenders as error:
         raise NotSetUp(str(error)) from None
     return EasyPostCarrier(
@@ -242,5 +252,23 @@ def _easypost(settings: Settings) -> EasyPostCarrier:
     )
 
 
-CARRIERS: Mapping[str, Callable[[Settings], Carrier]] = {"easypost": _easypost}
-BATCHES: Mapping[str, int] = {"easypost": EASYPOST_BATCH_MAX}
+def _sfexpress(settings: Settings) -> SfExpressCarrier:
+    for name in ("partner_id", "checkword", "monthly_card", "senders_file"):
+        if not getattr(settings, f"sfexpress_{name}"):
+            raise NotSetUp(f"parcels go by SF Express, which is not set up; set OMS_SFEXPRESS_{name.upper()}")
+    assert settings.sfexpress_checkword
+    assert settings.sfexpress_senders_file
+    try:
+        senders = senders_in(settings.sfexpress_senders_file, SFEXPRESS_SENDERS, "OMS_SFEXPRESS_SENDERS_FILE")
+    except BadSenders as error:
+        raise NotSetUp(str(error)) from None
+    checkword = settings.sfexpress_checkword.get_secret_value()
+    return SfExpressCarrier(
+        sfexpress.Client(settings.sfexpress_partner_id, checkword, base=settings.sfexpress_base, now=time.time),
+        senders,
+        Terms(settings.sfexpress_monthly_card, settings.sfexpress_product, settings.sfexpress_cargo),
+    )
+
+
+CARRIERS: Mapping[str, Callable[[Settings], Carrier]] = {"easypost": _easypost, "sfexpress": _sfexpress}
+BATCHES: Mapping[str, int] = {"easypost": EASYPOST_BATCH_MAX, "sfexpress": SFEXPRESS_BATCH_MAX}

@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from oms_es.demo.protocol.shop import COUNTRY, SITES
 from oms_es.gateways.loopback.alipay_books import AlipayBooks
 from oms_es.gateways.loopback.alipay_server import AlipayServer
-from oms_es.gateways.loopback.easypost_books import EasyPostBooks
-from oms_es.gateways.loopback.easypost_server import EasyPostServer
-from oms_es.gateways.loopback.kuaidi100_server import Kuaidi100Server
+from oms_es.gateways.loopback.carriers.easypost_books import EasyPostBooks
+from oms_es.gateways.loopback.carriers.easypost_server import EasyPostServer
+from oms_es.gateways.loopback.carriers.kuaidi100_server import Kuaidi100Server
 from oms_es.gateways.loopback.stripe_books import StripeBooks
 from oms_es.gateways.loopback.stripe_server import StripeServer
 from oms_es.gateways.loopback.wechatpay_books import WeChatBooks

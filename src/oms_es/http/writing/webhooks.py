@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
+from operator import attrgetter
 from typing import Any
 
 import structlog
@@ -24,9 +25,9 @@ from oms_es.aggregates.operations.connection import Connection, decider
 from oms_es.app import parser_of
 from oms_es.channels.senders import SENDERS
 from oms_es.channels.signatures import VERIFIERS, BadSignature, Headers
-from oms_es.gateways.notices import CannotDecide, Forged, NotForUs
+from oms_es.gateways.notices import ADDRESS, CannotDecide, Forged, NotForUs
 from oms_es.http.requests import JSON, Asked
-from oms_es.http.routing import Body, Route
+from oms_es.http.routing import Body, Parameter, Route
 from oms_es.http.services import Services
 from oms_es.processing.intake.webhooks import Webhook, keep
 from oms_es.reports.queries import Connection as Rows
@@ -35,7 +36,7 @@ from oms_es.store.http import webhook_secrets
 from oms_es.store.recorder import EVENTS, event_row
 
 BYTES_MAX = 2_000_000
-OPENED = frozenset({"wechatpay", "alipay", "kuaidi100"})
+OPENED = frozenset({"wechatpay", "alipay", "kuaidi100", "sfexpress"})
 """Dialects whose reports are verified or decrypted with the provider's settings, and not with a secret alone."""
 FORM = "application/x-www-form-urlencoded"
 TEXT = "text/plain"
@@ -72,8 +73,10 @@ async def _opened(asked: Asked, connection: Connection, good: Sequence[str], hea
     if opener is None or connection.is_disabled:
         raise BadSignature
     try:
-        content = await run_in_threadpool(opener.open, headers, body, good, datetime.now(UTC).timestamp())
-        answer, why = await _taken(asked, connection, headers, content), ""
+        sent = [*headers, (ADDRESS, f"{asked.request.url.path}?{asked.request.url.query}")]
+        contents = await run_in_threadpool(opener.open, sent, body, good, datetime.now(UTC).timestamp())
+        answers = [await _taken(asked, connection, headers, content) for content in contents]
+        answer, why = max(answers, key=attrgetter("status_code")), ""
     except Forged as error:
         log.warning("refused", connection=connection.name, why=str(error))
         answer, why = _answered(asked, 401, "forged"), "the signature is not valid"
@@ -150,7 +153,7 @@ ROUTES: Sequence[Route] = (
         "needs no key.",
         None,
         receive,
-        (),
+        (Parameter("key", "A secret of the connection, for senders that do not sign: SF Express alone."),),
         Body(_any_object, dict, (JSON, FORM, TEXT)),
         answers={
             200: "It is taken, or was before, or says nothing of what is kept here.",

@@ -23,7 +23,7 @@ NAMES_MAX = 1_000
 PAYMENT_GATEWAYS = ("stripe", "wechatpay", "alipay")
 """The payment gateways that there are; OMS_PAYMENTS sets up some of them."""
 BY_HAND = "commands"
-CARRIER_GATEWAYS = ("easypost", BY_HAND)
+CARRIER_GATEWAYS = ("easypost", "sfexpress", BY_HAND)
 """The gateways to carriers; OMS_CARRIERS sets up some of them. `commands`: booked elsewhere, recorded by command."""
 WAREHOUSE_GATEWAYS = ("files", BY_HAND)
 """The gateways to warehouses; OMS_WAREHOUSE sets up some of them. `commands`: they list requests, and answer by

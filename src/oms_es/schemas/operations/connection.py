@@ -11,7 +11,9 @@ from oms_es.schemas.operations.subscription import OVERLAP_SECONDS, OVERLAP_SECO
 from oms_es.schemas.values.types import Channel, Moment, Text
 from oms_es.schemas.values.webhooks import PartyName, SecretId
 
-Sender = Literal["shopify", "woocommerce", "stripe", "easypost", "canonical", "wechatpay", "alipay", "kuaidi100"]
+Sender = Literal[
+    "shopify", "woocommerce", "stripe", "easypost", "canonical", "wechatpay", "alipay", "kuaidi100", "sfexpress"
+]
 
 
 class ConnectionCommand(Command):

@@ -21,7 +21,7 @@ class OperationsRefusal(Refusal):
     CHANNEL_NEEDED = (
         "channel_needed",
         "A connection of this dialect needs a channel, or can have none.",
-        "Name the channel for WooCommerce; name none for Shopify, Stripe and EasyPost.",
+        "Name the channel for WooCommerce; name none for Shopify, Stripe and carriers.",
     )
     CONNECTION_EXISTS = (
         "connection_exists",

@@ -16,6 +16,7 @@ from oms_es.schemas.values.customer import (
     MetadataKey,
     MetadataValue,
     Notes,
+    Phone,
 )
 from oms_es.schemas.values.personal import COARSE, PERSONAL
 from oms_es.schemas.values.types import (
@@ -85,7 +86,10 @@ class OrderLine(Message):
 
 
 class Address(Message):
+    """Where goods go. `phone`: for the carrier; where it is missing, that of the customer is used."""
+
     name: Text = ""
+    phone: Annotated[Phone | None, PERSONAL] = None
     street: Annotated[Text, PERSONAL] = ""
     city: Text = ""
     region: Annotated[Text, COARSE] = ""

@@ -80,8 +80,9 @@ def routes(draw: Draw) -> Iterator[Action]:
     some = c.PaymentRoute(gateway=SECOND, channels=(chance.choice(("shop", "web")),), currencies=("EUR",))
     for number, route in enumerate(chance.sample((every, some, none), chance.randint(1, 3)), start=2):
         at = chance.choice((0.0, draw.span * chance.random()))
+        carrier = c.CARRIER_GATEWAYS[number % len(c.CARRIER_GATEWAYS)]
         parcels: Any = {
-            "carriers": (c.CarrierRoute(gateway=c.CARRIER_GATEWAYS[number % 2], countries=("DE",)),),
+            "carriers": (c.CarrierRoute(gateway=carrier, countries=("DE",)),),
             "warehouses": (c.WarehouseRoute(gateway=c.WAREHOUSE_GATEWAYS[number % 2]),),
         }
         yield draw.action(at, c.PublishGatewayRoutes(version=str(number), payments=(route,), **parcels))

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from oms_es.gateways.outgoing import NoAnswer, ProtocolError, Reply, TooLong, request
+from oms_es.gateways.outgoing import NoAnswer, NothingCertain, ProtocolError, Reply, TooLong, request
 
 REASON_CHARACTERS_MAX = 300
 UNSURE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
@@ -31,10 +31,6 @@ class EasyPostRefused(ProtocolError):
     def is_about_the_account(self) -> bool:
         """Return whether the refusal is about the account (its key, rights or balance) and not about this parcel."""
         return self.status in OURS
-
-
-class NothingCertain(NoAnswer):
-    """An answer came that leaves the outcome open, and repeating the request would give the same answer."""
 
 
 class Client:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from decimal import ROUND_UP, Decimal
 from http import HTTPStatus
 from typing import NamedTuple, TypeVar
@@ -20,7 +19,8 @@ from urllib.parse import quote, urlencode
 import structlog
 from pydantic import ValidationError
 
-from oms_es.gateways.carrier.easypost.client import Client, EasyPostRefused, NothingCertain
+from oms_es.gateways.carrier.asking import NotDone, each
+from oms_es.gateways.carrier.easypost.client import Client, EasyPostRefused
 from oms_es.gateways.carrier.easypost.senders import Sender
 from oms_es.gateways.carrier.easypost.shapes import Bought, Rate
 from oms_es.gateways.carrier.port import (
@@ -33,16 +33,13 @@ from oms_es.gateways.carrier.port import (
     TrackedNumber,
     alone,
 )
-from oms_es.gateways.outgoing import NoAnswer, ProtocolError
+from oms_es.gateways.outgoing import NoAnswer, NothingCertain
 from oms_es.kernel import GatewayUnavailable
 from oms_es.schemas.problems import problems
 from oms_es.schemas.shipment import CARTONS_MAX
-from oms_es.schemas.values.types import TEXT_LENGTH_MAX
 
 log = structlog.get_logger()
 
-CONCURRENT_MAX = 5
-"""Parcels that are processed at once; EasyPost answers more with error 429."""
 BATCH_MAX = 15
 """Parcels of one batch. Each takes 5 requests, and CONCURRENT_MAX parcels are processed at once: that is 15 requests in
 sequence, or 30 s if each takes 2 s. This is half of the 60 s for which a worker may be silent (/livez), and a quarter
@@ -64,13 +61,6 @@ class Piece(NamedTuple):
     reference: str
     carton_id: str
     weight_grams: int
-
-
-class NotDone(ProtocolError):
-    """The request cannot be done; the message becomes the reason of its refusal."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(" ".join(reason.replace("\0", " ").split())[:TEXT_LENGTH_MAX])
 
 
 class EasyPostCarrier:
@@ -168,6 +158,7 @@ class EasyPostCarrier:
             "state": parcel.ship_to.region,
             "zip": parcel.ship_to.postal_code,
             "country": parcel.ship_to.country,
+            **({"phone": parcel.ship_to.phone} if parcel.ship_to.phone else {}),
         }
         wanted = {
             "reference": piece.reference,
@@ -348,29 +339,15 @@ def _each(
     unknown: Callable[[str], Answered],
     refused: Callable[[str], Answered],
 ) -> Sequence[Answered]:
-    """Ask for each, several at once. Raise GatewayUnavailable if no other answer came: then the account is at fault."""
-    stopped: list[GatewayUnavailable] = []
+    """Ask for each, several at once. Raise GatewayUnavailable if no other answer came."""
 
     def answered(one: Asked) -> Answered:
         try:
             return question(one)
-        except NoAnswer as error:
-            log.warning("no answer from EasyPost", asked=type(one).__name__, error=str(error))
-            return unknown(str(error) if isinstance(error, NothingCertain) else "")
-        except GatewayUnavailable as error:
-            stopped.append(error)
-            return unknown("")
-        except NotDone as error:
-            return refused(str(error))
         except EasyPostRefused as error:
             if not error.is_about_the_account:
-                return refused(str(NotDone(str(error))))
+                raise NotDone(str(error)) from error
             why = f"EasyPost refuses the account: {error}; see OMS_EASYPOST_API_KEY and its balance"
-            stopped.append(GatewayUnavailable(why))
-            return unknown("")
+            raise GatewayUnavailable(why) from error
 
-    with ThreadPoolExecutor(min(CONCURRENT_MAX, len(asked)) or 1, "easypost") as threads:
-        answers = list(threads.map(answered, asked))
-    if stopped and len(stopped) == len(asked):
-        raise stopped[0]
-    return answers
+    return each(answered, asked, unknown, refused, name="easypost")

@@ -9,23 +9,19 @@ that it was booked with, also if kuaidi100 detects another carrier and continues
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from oms_es.gateways.carrier.documents import document_of
+from oms_es.gateways.carrier.shanghai import ShanghaiTime
 from oms_es.kernel import BadInput, Command, Skipped
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.problems import problems
 from oms_es.schemas.shipment import MilestoneStatus
 from oms_es.schemas.shipment.tracker import SIGHTINGS_MAX, RecordTracking, Sighting
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX, Identifier
-
-SHANGHAI = timezone(timedelta(hours=8))
-"""The zone of China, which has had no summer time since 1991."""
-WRITTEN = "%Y-%m-%d %H:%M:%S"
 
 STATES: dict[str, MilestoneStatus] = {
     "0": "in_transit",  # 在途
@@ -97,23 +93,11 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-def _shanghai(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("a time as text is expected")  # noqa: TRY004 - pydantic reports these
-    try:
-        return datetime.strptime(value.strip(), WRITTEN).replace(tzinfo=SHANGHAI).astimezone(UTC)
-    except OverflowError:
-        raise ValueError("a time since the year 1 is expected") from None
-
-
-Time = Annotated[datetime, BeforeValidator(_shanghai)]
-
-
 class Line(Shape):
     """One entry of the history. `statusCode` is present if detailed states were requested; `status` is a word."""
 
     context: str
-    time: Time
+    time: ShanghaiTime
     status: Word | None = None
     statusCode: Number = None  # noqa: N815 - its name
 

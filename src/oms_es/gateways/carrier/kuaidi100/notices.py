@@ -23,7 +23,7 @@ def digest(*parts: str) -> str:
 
 
 class Kuaidi100Notices:
-    def open(self, _headers: Headers, body: bytes, secrets: Sequence[str], _now: float) -> bytes:
+    def open(self, _headers: Headers, body: bytes, secrets: Sequence[str], _now: float) -> Sequence[bytes]:
         """Return the message of a verified push. Raise Forged."""
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX)
@@ -35,7 +35,7 @@ class Kuaidi100Notices:
         param, sign = fields.get("param", ""), fields.get("sign", "").upper().encode()
         if not any(hmac.compare_digest(digest(param, salt).encode(), sign) for salt in secrets if salt):
             raise Forged("its signature is not valid")
-        return param.encode()
+        return [param.encode()]
 
     def answer(self, *, taken: bool, why: str) -> Reply:
         """Return the reply; a push that is answered with `result: false` is sent again."""

@@ -28,7 +28,7 @@ class AlipayNotices:
         self._app_id = app_id
         self._seller_id = seller_id
 
-    def open(self, _headers: Headers, body: bytes, secrets: Sequence[str], _now: float) -> bytes:
+    def open(self, _headers: Headers, body: bytes, secrets: Sequence[str], _now: float) -> Sequence[bytes]:
         """Return the report's fields as JSON. `secrets`: Alipay's public keys that are valid now. Raise Forged,
         CannotDecide or NotForUs."""
         fields, charset = fields_in(body)
@@ -44,7 +44,7 @@ class AlipayNotices:
             raise NotForUs("it is of another app")
         if self._seller_id and fields.get("seller_id") != self._seller_id:
             raise NotForUs("it is of another seller")
-        return json.dumps({name: fields[name] for name in fields if name not in PEOPLE}, ensure_ascii=False).encode()
+        return [json.dumps({name: fields[name] for name in fields if name not in PEOPLE}, ensure_ascii=False).encode()]
 
     def answer(self, *, taken: bool, why: str) -> Reply:  # noqa: ARG002 - it is the opener's shape
         """Return the reply: the word alone, since Alipay sends the report again after anything else."""

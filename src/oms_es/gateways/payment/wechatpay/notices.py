@@ -26,7 +26,7 @@ class WeChatPayNotices:
         self._appid = appid
         self._key_of = key_of
 
-    def open(self, headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> bytes:
+    def open(self, headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> Sequence[bytes]:
         """Return the decrypted notification. `secrets`: API v3 keys that are valid now. Raise Forged, CannotDecide or
         NotForUs."""
         verify(headers, body, self._key_of, now)
@@ -40,7 +40,7 @@ class WeChatPayNotices:
             self._require_ours(resource)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BadInput):
             raise Forged("it is no notification of API v3") from None
-        return json.dumps({**event, "resource": resource}, ensure_ascii=False).encode()
+        return [json.dumps({**event, "resource": resource}, ensure_ascii=False).encode()]
 
     def _require_ours(self, resource: dict[str, Any]) -> None:
         """Raise NotForUs unless the notification is for our merchant and app; a refund names its merchant alone.

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from unicodedata import normalize
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from oms_es.gateways.loopback.easypost_books import ApiError, EasyPostBooks, Thing
+from oms_es.gateways.loopback.carriers.easypost_books import ApiError, EasyPostBooks, Thing
 from oms_es.gateways.loopback.serving import serving
 
 Mishap = Literal["", "lost", "dropped", "busy", "broken", "denied", "twice", "strange"]
