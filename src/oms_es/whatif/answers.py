@@ -107,7 +107,10 @@ BADLY: Mapping[type[Event], tuple[type[Event], Callable[[Any, datetime], Command
     p.PaymentCaptureFailed: (p.PaymentCaptureRequested, _negative_answer(p.RecordCaptureFailure, "capture_id")),
     p.PaymentVoidFailed: (p.PaymentVoidRequested, _negative_answer(p.RecordVoidFailure, "void_id")),
     p.PaymentRefundFailed: (p.PaymentRefundRequested, _negative_answer(p.RecordRefundFailure, "refund_id")),
-    sh.ShipmentBookingFailed: (sh.ShipmentBookingRequested, _negative_answer(sh.RecordBookingFailure)),
+    sh.ShipmentBookingFailed: (
+        sh.ShipmentBookingRequested,
+        _negative_answer(sh.RecordBookingFailure, "carrier_gateway"),
+    ),
     sh.ShipmentBookingCancellationRefused: (
         sh.ShipmentBookingCancellationRequested,
         _negative_answer(sh.RecordBookingCancellationRefused),

@@ -337,6 +337,7 @@ def shipment_commands() -> Callable[[shipment_state.Shipment], Strategy]:
             weight_grams=st.sampled_from([None, 500, 500, 700]),
             reason=st.sampled_from(["", "not there", "not there"]),
             location=st.sampled_from([None, None, "berlin", "paris"]),
+            now=st.sampled_from([NOON, *[NOON + timedelta(hours=2)] * 5]),
         ),
         st.builds(sh.BookShipment, **of, carrier_gateway=st.sampled_from([None, None, *CARRIER_GATEWAYS])),
         st.builds(sh.DeferBooking, **of, rule_version=words),
@@ -1042,7 +1043,7 @@ def exception_commands() -> Strategy:
     given = st.builds(c.AssignException, **of, assignee=words)
     put_off = st.builds(c.SnoozeException, **of, until=moments, now=moments)
     opened = st.builds(c.OpenException, exception_id=st.sampled_from(["noticed/n", "odd_day/n"]), detail=words)
-    return given | put_off | opened | st.builds(c.ResolveException, **of, note=words)
+    return given | put_off | opened | st.builds(c.ResolveException, **of, note=words, now=moments)
 
 
 def exception_holds(_: exception.Handling, history: Sequence[Event]) -> None:

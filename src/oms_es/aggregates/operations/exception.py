@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.operations.exception import (
+    CLOCKS_APART_SECONDS_MAX,
     SNOOZE_SECONDS_MAX,
     AssignException,
     ExceptionAssigned,
@@ -69,9 +70,10 @@ def _assign(handling: Handling, command: AssignException) -> Iterator[ExceptionE
 
 
 def _resolve(handling: Handling, command: ResolveException) -> Iterator[ExceptionEvent]:
-    resolved = ExceptionResolved(**command.model_dump())
+    resolved = ExceptionResolved(**command.model_dump(exclude={"now"}))
     if handling.resolved == resolved:
         return
+    _require_raised(command)
     _require_open(handling, command)
     yield resolved
 
@@ -82,6 +84,7 @@ def _snooze(handling: Handling, command: SnoozeException) -> Iterator[ExceptionE
     snoozed = ExceptionSnoozed(**command.model_dump(exclude={"now"}))
     if handling.snoozed == snoozed:
         return
+    _require_raised(command)
     latest = command.now + timedelta(seconds=SNOOZE_SECONDS_MAX)
     if not command.now < command.until <= latest:
         raise Refused(
@@ -89,6 +92,16 @@ def _snooze(handling: Handling, command: SnoozeException) -> Iterator[ExceptionE
             f"{command.until.isoformat()} is not between now and {latest.isoformat()}",
         )
     yield snoozed
+
+
+def _require_raised(command: ResolveException | SnoozeException) -> None:
+    """Raise Refused for a time in the future: it would hide the exception also where it is raised again until then."""
+    if command.raised_at > command.now + timedelta(seconds=CLOCKS_APART_SECONDS_MAX):
+        raise Refused(
+            OperationsRefusal.RAISED_IN_FUTURE,
+            f"{command.exception_id} is said to be raised at {command.raised_at.isoformat()}, and now is "
+            f"{command.now.isoformat()}",
+        )
 
 
 def _require_open(handling: Handling, command: ExceptionCommand) -> None:

@@ -197,11 +197,14 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
 def _in_another_currency(
     order: Order, content: o.OrderContent, command: o.AmendOrder
 ) -> Iterator[o.OrderReportDisputed]:
-    if command.amendment_id in order.applied or order.phase in ("cancelled", "cancelling"):
+    """Leave it to a person, under a name of its own: channels make an amendment's id without its currency, and one in
+    the order's currency must take effect beside this, whichever comes first."""
+    report = f"{command.amendment_id}/{command.currency}"
+    if report in order.applied or order.phase in ("cancelled", "cancelling"):
         return
     yield o.OrderReportDisputed(
         order_id=order.order_id,
-        report=command.amendment_id,
+        report=report,
         detail=f"its channel states amounts in {command.currency}, and the order is in {content.currency}; "
         "compare both, and correct the one that is wrong",
         asked=asked_of(command),

@@ -168,9 +168,12 @@ def _only_one_asked(shipment: Shipment) -> str | None:
 def _record_booking_failure(
     shipment: Shipment, requested: sh.ShipmentRequested, command: sh.RecordBookingFailure
 ) -> Iterator[sh.ShipmentEvent]:
-    """Record that the requested booking failed; ignore it if the parcel is booked otherwise, or has left."""
-    if shipment.booking == "requested" and not shipment.dispatched:
-        yield sh.ShipmentBookingFailed(**ids_of(requested), reason=command.reason)
+    """Record that the requested booking failed; ignore it if the parcel is booked otherwise, or has left, or if another
+    gateway was asked since."""
+    said, asked = command.carrier_gateway, shipment.carrier_gateway
+    is_late = said is not None and asked is not None and said != asked
+    if shipment.booking == "requested" and not shipment.dispatched and not is_late:
+        yield sh.ShipmentBookingFailed(**ids_of(requested), reason=command.reason, carrier_gateway=said or asked)
         if shipment.stopping:
             yield _cancelled(requested)
 

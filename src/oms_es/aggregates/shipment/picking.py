@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 from oms_es.aggregates.shipment.state import Shipment, ids_of, located
 from oms_es.kernel import Refused
@@ -52,6 +53,7 @@ def answer_pick(
     if located(answer, requested) in shipment.answers:
         return
     _require_complete(command)
+    _require_past(command)
     if len(shipment.answers) >= sh.ANSWERS_MAX:
         raise Refused(
             ShipmentRefusal.TOO_MANY_ANSWERS,
@@ -73,6 +75,14 @@ def _require_complete(command: sh.AnswerPick) -> None:
         raise Refused(
             ShipmentRefusal.ANSWER_INCOMPLETE,
             f"{command.answer_id} says {command.outcome}, without a reason: send it again with one",
+        )
+
+
+def _require_past(command: sh.AnswerPick) -> None:
+    if command.answered_at > command.now + timedelta(seconds=sh.ANSWERED_AHEAD_SECONDS_MAX):
+        raise Refused(
+            ShipmentRefusal.ANSWERED_AHEAD,
+            f"{command.answer_id} is given at {command.answered_at.isoformat()}, and now is {command.now.isoformat()}",
         )
 
 

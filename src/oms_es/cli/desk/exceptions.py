@@ -184,7 +184,7 @@ def resolve(
     """Resolve an open exception with a note: it is off the list until it is raised again."""
     with reading(set_up()) as connection:
         row = _open_one(connection, exception)
-    _give([ResolveException(**exceptions.about(row), note=note)], json=json)
+    _give([ResolveException(**exceptions.about(row), note=note, now=datetime.now(UTC))], json=json)
 
 
 def take(
@@ -202,7 +202,7 @@ def take(
     if conflict is None:
         raise typer.BadParameter(f"{exception} is not about two versions of an order; say what was done with `resolve`")
     with named_as_typed({id_of(_order(row)): _order(row)} if row["channel"] else {}):
-        _give(exceptions.taking(row, conflict, side, note), json=json)
+        _give(exceptions.taking(row, conflict, side, note, datetime.now(UTC)), json=json)
 
 
 def _give(commands: Sequence[Command], *, json: bool) -> None:

@@ -269,7 +269,11 @@ class CarrierGateway:
         if answer.outcome == "pending":
             return []
         if answer.outcome == "refused":
-            return [sh.RecordBookingFailure(shipment_id=parcel.shipment_id, reason=answer.reason)]
+            return [
+                sh.RecordBookingFailure(
+                    shipment_id=parcel.shipment_id, reason=answer.reason, carrier_gateway=self.known_as
+                )
+            ]
         booked = sh.RecordBooking(
             shipment_id=parcel.shipment_id,
             carrier=answer.carrier,

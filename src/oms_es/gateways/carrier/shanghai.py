@@ -13,12 +13,14 @@ WRITTEN = "%Y-%m-%d %H:%M:%S"
 
 
 def _shanghai(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("a time as text is expected")  # noqa: TRY004 - pydantic reports these
     try:
-        return datetime.strptime(value.strip(), WRITTEN).replace(tzinfo=SHANGHAI).astimezone(UTC)
+        if isinstance(value, str):
+            return datetime.strptime(value.strip(), WRITTEN).replace(tzinfo=SHANGHAI).astimezone(UTC)
     except OverflowError:
         raise ValueError("a time since the year 1 is expected") from None
+    except ValueError:
+        pass  # its message would repeat the value
+    raise ValueError("a time as 2026-01-02 16:33:19 is expected")
 
 
 ShanghaiTime = Annotated[datetime, BeforeValidator(_shanghai)]

@@ -7,9 +7,11 @@ Decides  nothing. A request is named by its shipment: given twice it is the same
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import ValidationError
+from pydantic_core import from_json, to_json
 
 from oms_es.kernel import BadInput, Command, Event, Message, Recorded
 from oms_es.schemas import shipment as sh
@@ -91,9 +93,18 @@ def request_of(intent: Recorded) -> PickRequest | PickCancellation | None:
 
 
 def parse_answer(payload: bytes) -> Command:
-    """Return the command for a warehouse's answer. Raise BadInput."""
+    """Return the command for a warehouse's answer, which comes now. Raise BadInput."""
     try:
-        return sh.AnswerPick.model_validate_json(payload)
+        return sh.AnswerPick.model_validate_json(_that_comes(payload, datetime.now(UTC)))
     except ValidationError as error:
         wrong = problems(error, whole="answer")
         raise BadInput(Input.BAD_CALLBACK, f"{wrong}; have the warehouse send it again") from error
+
+
+def _that_comes(payload: bytes, now: datetime) -> bytes:
+    """Return the answer with the time at which it comes; what is no JSON object as it is."""
+    try:
+        answer = from_json(payload)
+    except ValueError:
+        return payload
+    return to_json({**answer, "now": now}) if isinstance(answer, dict) else payload

@@ -200,13 +200,13 @@ def require_as_read(raised_at: datetime, read_at: datetime) -> None:
         )
 
 
-def taking(row: Row, conflict: Conflict, side: Side, note: str) -> list[Command]:
+def taking(row: Row, conflict: Conflict, side: Side, note: str, now: datetime) -> list[Command]:
     """Return the commands that settle a conflict as the row shows it, to be given together. Raise Refused if other
     content came since then, or if `theirs` cannot be taken."""
     require_as_read(conflict.raised_at, row["last_raised_at"])
     amendment = conflict.taken() if side == "theirs" else None
     why = f"took {side}" + (f": {note}" if note else "")
-    return [*([amendment] if amendment else []), ResolveException(**about(row), note=why)]
+    return [*([amendment] if amendment else []), ResolveException(**about(row), note=why, now=now)]
 
 
 KEPT = frozenset({"placed_at"})

@@ -51,6 +51,11 @@ class ResolveException(ExceptionCommand):
     """Resolve an exception, with what was done about it: it leaves the list until it is raised again."""
 
     note: Annotated[Text, Field(min_length=1)]
+    now: Moment
+
+
+CLOCKS_APART_SECONDS_MAX = 60
+"""By how many seconds an exception may be said to be raised later than now, as clocks of machines differ."""
 
 
 SNOOZE_SECONDS_MAX = 30 * 86_400

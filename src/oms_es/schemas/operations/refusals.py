@@ -53,6 +53,11 @@ class OperationsRefusal(Refusal):
         "The exception was raised again since it was read: there is something newer to decide about.",
         "Read it again with `oms-es exceptions show`, then decide.",
     )
+    RAISED_IN_FUTURE = (
+        "raised_in_future",
+        "The exception is said to be raised later than now.",
+        "Name it with the moment at which the list of open exceptions says that it was last raised.",
+    )
     SNOOZE_OUT_OF_RANGE = (
         "snooze_out_of_range",
         "The time until which the exception would be snoozed is over, or too far away.",

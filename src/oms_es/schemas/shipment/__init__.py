@@ -51,6 +51,7 @@ from oms_es.schemas.shipment.booking import ShipmentPacked as ShipmentPacked
 from oms_es.schemas.shipment.booking import ShipmentRequested as ShipmentRequested
 from oms_es.schemas.shipment.freight import RecordFreightBill as RecordFreightBill
 from oms_es.schemas.shipment.freight import ShipmentFreightBilled as ShipmentFreightBilled
+from oms_es.schemas.shipment.picking import ANSWERED_AHEAD_SECONDS_MAX as ANSWERED_AHEAD_SECONDS_MAX
 from oms_es.schemas.shipment.picking import ANSWERS_MAX as ANSWERS_MAX
 from oms_es.schemas.shipment.picking import AnswerPick as AnswerPick
 from oms_es.schemas.shipment.picking import PickAnswer as PickAnswer

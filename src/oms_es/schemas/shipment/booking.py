@@ -93,9 +93,13 @@ class RecordBooking(ShipmentCommand, SystemCommand):
 
 
 class RecordBookingFailure(ShipmentCommand, SystemCommand):
-    """Record that the carrier declined the booking."""
+    """Record that the carrier declined the booking.
+
+    `carrier_gateway`: the gateway that was asked; what one says that was asked before another changes nothing.
+    """
 
     reason: PlainText
+    carrier_gateway: CarrierGatewayName | None = None
 
 
 class CancelBooking(ShipmentCommand):
@@ -190,7 +194,10 @@ class ShipmentBooked(ShipmentEvent):
 
 
 class ShipmentBookingFailed(ShipmentEvent):
+    """`carrier_gateway`: the gateway that was asked, if that is known."""
+
     reason: str
+    carrier_gateway: str | None = None
 
 
 class ShipmentBookingCancellationRequested(ShipmentEvent):

@@ -16,6 +16,10 @@ PICKED_MAX = 1_000
 ANSWERS_MAX = 100
 """The answers to one request that are kept."""
 
+ANSWERED_AHEAD_SECONDS_MAX = 300
+"""By how many seconds the clock of a warehouse may be ahead: beyond that, an answer is refused, as each later one would
+count as older."""
+
 PickOutcome = Literal["packed", "short", "rejected"]
 
 
@@ -58,6 +62,8 @@ class AnswerPick(ShipmentCommand, PickAnswer):
     """Record a warehouse's answer to the request to pick the shipment: packed, short or rejected. An answer that
     contradicts the request or an earlier answer is recorded for a person, and changes nothing.
     """
+
+    now: Moment
 
 
 class ShipmentPickedShort(ShipmentEvent):

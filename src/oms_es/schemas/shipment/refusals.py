@@ -24,6 +24,11 @@ class ShipmentRefusal(Refusal):
         "The shipment was requested with other contents.",
         "Use another shipment_id.",
     )
+    ANSWERED_AHEAD = (
+        "answered_ahead",
+        "The warehouse's answer is given later than now.",
+        "Correct the warehouse's clock, and send the answer again with the time at which it was given.",
+    )
     ANSWER_INCOMPLETE = (
         "answer_incomplete",
         "The warehouse's answer lacks the weight of what is packed, or the reason why it is not.",

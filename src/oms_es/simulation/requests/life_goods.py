@@ -65,9 +65,11 @@ def pick_answers(draw: Draw) -> Iterator[Action]:
                 weight_grams=chance.choice((500, 700)),
                 reason="not on the shelf",
                 location=chance.choice((None, draw.place())),
+                now=moment(action.at),
             )
             for _ in range(chance.randint(1, 2)):
-                yield draw.action(action.at + chance.expovariate(0.1), answer)
+                at = action.at + chance.expovariate(0.1)
+                yield draw.action(at, answer.model_copy(update={"now": moment(at)}))
 
 
 def bills(draw: Draw) -> Iterator[Action]:

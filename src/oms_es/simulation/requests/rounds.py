@@ -65,9 +65,11 @@ def what_people_see_to(draw: Draw) -> Iterator[Action]:
         "order_id": order.order_id,
         "raised_at": moment(action.at),
     }
-    seen_to = (c.AssignException(**raised, assignee="ada"), c.ResolveException(**raised, note="ours is right"))
-    for ask in (*seen_to, chance.choice(seen_to)):
-        yield draw.action(action.at + chance.uniform(0.0, 60.0), ask)
+    assigned = c.AssignException(**raised, assignee="ada")
+    for kind in ("assign", "resolve", chance.choice(("assign", "resolve"))):
+        at = action.at + chance.uniform(0.0, 60.0)
+        resolved = c.ResolveException(**raised, note="ours is right", now=moment(at))
+        yield draw.action(at, assigned if kind == "assign" else resolved)
 
 
 def one_return_of_two_orders(draw: Draw) -> Iterator[Action]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from dsl import Given
 from oms_es.aggregates.operations.exception import decider
 from oms_es.schemas.operations.exception import (
+    CLOCKS_APART_SECONDS_MAX,
     SNOOZE_SECONDS_MAX,
     AssignException,
     ExceptionAssigned,
@@ -25,6 +26,7 @@ from story import NOON
 
 OF: Any = {"exception_id": "dispute/d1", "raised_at": NOON, "order_id": "o", "detail": "12.00 EUR disputed"}
 AGAIN: Any = {**OF, "raised_at": NOON + timedelta(hours=1)}
+LATER = NOON + timedelta(hours=2)
 DONE = ExceptionResolved(**OF, note="sent the proof")
 
 
@@ -37,9 +39,23 @@ def test_it_is_given_to_someone_once_and_to_someone_else_after() -> None:
 
 
 def test_it_is_resolved_once() -> None:
-    Given(decider).when(ResolveException(**OF, note="sent the proof")).then(DONE)
-    Given(decider, DONE).when(ResolveException(**OF, note="sent the proof")).then()
-    Given(decider, DONE).when(ResolveException(**OF, note="gave up")).then_refused("already_resolved")
+    Given(decider).when(ResolveException(**OF, note="sent the proof", now=LATER)).then(DONE)
+    Given(decider, DONE).when(ResolveException(**OF, note="sent the proof", now=LATER)).then()
+    Given(decider, DONE).when(ResolveException(**OF, note="gave up", now=LATER)).then_refused("already_resolved")
+
+
+def test_a_time_in_the_future_is_refused_as_it_would_hide_what_is_raised_until_then() -> None:
+    apart = timedelta(seconds=CLOCKS_APART_SECONDS_MAX)
+    for now, is_refused in ((NOON - apart, False), (NOON - apart - timedelta(seconds=1), True)):
+        resolve = Given(decider).when(ResolveException(**OF, note="sent the proof", now=now))
+        put_off = Given(decider).when(SnoozeException(**OF, until=NOON, now=now))
+        if is_refused:
+            resolve.then_refused("raised_in_future")
+            put_off.then_refused("raised_in_future")
+        else:
+            resolve.then(DONE)
+            put_off.then(ExceptionSnoozed(**OF, until=NOON, note=""))
+    Given(decider, DONE).when(ResolveException(**OF, note="sent the proof", now=NOON - 2 * apart)).then()
 
 
 def test_what_is_resolved_is_given_to_no_one() -> None:
@@ -47,7 +63,7 @@ def test_what_is_resolved_is_given_to_no_one() -> None:
 
 
 def test_raised_again_it_is_another_matter() -> None:
-    Given(decider, DONE).when(ResolveException(**AGAIN, note="sent it")).then(
+    Given(decider, DONE).when(ResolveException(**AGAIN, note="sent it", now=LATER)).then(
         ExceptionResolved(**AGAIN, note="sent it")
     )
     again = ExceptionAssigned(**AGAIN, assignee="ada", note="")

@@ -244,10 +244,15 @@ def test_amounts_in_another_currency_are_left_to_a_person_and_never_read_as_the_
         )
         scenario = OrderScenario(*DUE, update)
         disputed = scenario.only(o.OrderReportDisputed)
-        assert disputed.report == "usd"
+        assert disputed.report == "usd/USD"
         assert disputed.detail.startswith("its channel states amounts in USD, and the order is in EUR")
         assert scenario.state.content == OrderScenario(*DUE).state.content
         assert scenario.submit(update) == []
         stated = o.AmendOrder(**OF, amendment_id="eur", shipping_minor=5, currency="EUR", revision=5)
         assert scenario.submit(stated)
         assert scenario.submit(stated.model_copy(update={"currency": None})) == [], "a repeat of before it was stated"
+        assert [type(event) for event in scenario.submit(stated.model_copy(update={"currency": "USD"}))] == [
+            o.OrderReportDisputed
+        ], "the same id in another currency is no repeat"
+        right = update.model_copy(update={"currency": "EUR", "shipping_minor": 7, "revision": 6})
+        assert scenario.submit(right), "nor is it one the other way round"

@@ -94,3 +94,22 @@ def test_one_that_has_cancelled_its_booking_is_in_doubt_no_more() -> None:
     doubtful = (asked("easypost"), FAILED, asked("commands"), booked("commands"), cancelled(), asked("commands"))
     answer = after(*doubtful).when(record("easypost", "T2"))
     answer.then(booked("easypost", "T2"))
+
+
+def refused(gateway: str | None) -> sh.RecordBookingFailure:
+    return sh.RecordBookingFailure(**SHIP, reason="no service", carrier_gateway=gateway)
+
+
+def refusal(gateway: str | None) -> sh.ShipmentBookingFailed:
+    return sh.ShipmentBookingFailed(**OF, reason="no service", carrier_gateway=gateway)
+
+
+@pytest.mark.parametrize(("first", "last"), TWO)
+def test_a_refusal_is_of_the_gateway_that_was_asked_last(first: str, last: str) -> None:
+    twice = (asked(first), FAILED, asked(last))
+    after(*twice).when(refused(last)).then(refusal(last))
+    after(*twice).when(refused(first)).then()
+    after(*twice).when(refused(None)).then(refusal(last))
+    after(asked(None)).when(refused(first)).then(refusal(first))
+    after(*twice, refusal(last)).when(refused(last)).then()
+    after(*twice, booked(last)).when(refused(first)).then()

@@ -38,6 +38,7 @@ def units(**quantities: int) -> tuple[sh.PickedUnits, ...]:
 def answer(outcome: sh.PickOutcome, answer_id: str = "a1", minute: int = 0, **fields: Any) -> sh.AnswerPick:
     fields = {"weight_grams": 900, **fields} if outcome == "packed" else {"reason": "not on the shelf", **fields}
     at = NOON + timedelta(minutes=minute)
+    fields = {"now": at, **fields}
     return sh.AnswerPick(shipment_id="o.1", answer_id=answer_id, outcome=outcome, answered_at=at, **fields)
 
 
@@ -232,3 +233,14 @@ def state_of(*events: Any) -> Shipment:
     for event in events:
         state = decider.evolve(state, event)
     return state
+
+
+@pytest.mark.parametrize("outcome", ["packed", "short", "rejected"])
+def test_an_answer_from_the_future_is_refused_as_later_ones_would_count_as_older(outcome: sh.PickOutcome) -> None:
+    bound = timedelta(seconds=sh.ANSWERED_AHEAD_SECONDS_MAX)
+    ahead = answer(outcome, now=NOON - bound - timedelta(seconds=1))
+    Given(decider, REQUESTED).when(ahead).then_refused("answered_ahead")
+    within = ahead.model_copy(update={"now": NOON - bound})
+    taken = {"packed": packed(within), "short": short(within, A=3, B=1), "rejected": rejected(within)}
+    Given(decider, REQUESTED).when(within).then(taken[outcome])
+    Given(decider, REQUESTED, taken[outcome]).when(ahead).then()

@@ -246,6 +246,7 @@ def test_what_an_exception_said_is_kept_without_one_and_can_be_resolved() -> Non
         raised_at=datetime(2026, 1, 1, tzinfo=UTC),
         detail=f"ask dhl about {NUMBER}",
         note="they called back",
+        now=datetime(2026, 1, 1, tzinfo=UTC),
     )
     assert resolved.detail == f"ask dhl about {masked(NUMBER)}"
 

@@ -7,6 +7,7 @@ was read is taken: if the channel has sent another since then, the exception sta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -63,7 +64,7 @@ def _commands(asked: Asked, body: Taking, connection: Connection) -> Sequence[Co
     if conflict is None:
         raise BadParameter("exception_id", "it is not about two versions of an order: say what was done with :resolve")
     exceptions.require_as_read(row["last_raised_at"], body.raised_at)
-    return exceptions.taking(row, conflict, body.side, body.note)
+    return exceptions.taking(row, conflict, body.side, body.note, datetime.now(UTC))
 
 
 TEXT: Mapping[str, Any] = {"type": "string"}
