@@ -1234,7 +1234,7 @@ LAWS = (
         exception.decider,
         always(exception_commands()),
         exception_holds,
-        frozenset({"already_resolved", "snooze_out_of_range"}),
+        frozenset({"already_resolved", "raised_in_future", "snooze_out_of_range"}),
     ),
     Law(aside.decider, always(aside_commands()), aside_holds),
     Law(
@@ -1310,6 +1310,7 @@ LAWS = (
                 "unknown_carton",
                 "other_number",
                 "answer_incomplete",
+                "answered_ahead",
                 "billed_otherwise",
             }
         ),
