@@ -56,6 +56,8 @@ DOTS = 2
 """A token of OpenID Connect has at least this many dots; a key has none."""
 METHODS = frozenset({"GET", "HEAD", "POST"})
 THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "[::1]"})
+BY_PROXY = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+"""Headers that a proxy adds."""
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -188,8 +190,11 @@ def _method(name: str) -> str:
 def require_this_machine(request: Request) -> None:
     """Raise Forbidden unless the request comes from this machine and from no page of another site.
 
-    As long as there are no keys, a page of another site could otherwise make requests through a person's browser.
+    As long as there are no keys, a page of another site could otherwise make requests through a person's browser, and
+    anybody through a proxy on this machine.
     """
+    if any(name in request.headers for name in BY_PROXY):
+        raise Forbidden("without keys nothing is served through a proxy; make one with `oms-es keys create`")
     host = request.headers.get("host", "")
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
     if name.lower() not in THIS_MACHINE:

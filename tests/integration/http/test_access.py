@@ -214,6 +214,9 @@ def test_without_a_key_this_machine_is_let_in_and_no_page_of_another_site(
                 {"Origin": "https://evil.example"},
                 {"Origin": "null"},
                 {"Sec-Fetch-Site": "cross-site"},
+                {"X-Forwarded-For": "127.0.0.1"},
+                {"Forwarded": "for=127.0.0.1"},
+                {"Via": "1.1 proxy"},
             ):
                 assert client.post("/v1/orders", json=order("local"), headers=headers).status_code == 403
                 assert client.get("/console/commands", headers=headers).status_code == 403
