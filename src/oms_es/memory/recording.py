@@ -264,9 +264,9 @@ class MemoryRows:
         rows = self.rows.rows
         return {key: rows[key] for key in keys if key in rows}
 
-    def write(self, transaction: Transaction, kept: Sequence[Row], gone: Sequence[Key]) -> None:
+    def write(self, transaction: Transaction, new: Sequence[Row], kept: Sequence[Row], gone: Sequence[Key]) -> None:
         self.touch()
-        transaction.changed.append(Changed(self.rows, kept, gone))
+        transaction.changed.append(Changed(self.rows, [*new, *kept], gone))
 
     def changes(self, kept: Sequence[Row], gone: Sequence[Key]) -> Sequence[Changed]:
         return [Changed(self.rows, kept, gone)] if kept or gone else []

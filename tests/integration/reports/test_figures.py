@@ -111,7 +111,7 @@ def lay_out(url: str, history: Sequence[Recorded]) -> None:
     with connections.one() as connection, connection.transaction():
         for projection in (module.projection for module in COUNTED):
             connection.execute(f"TRUNCATE {projection.name}".encode())
-            SqlRows(projection.table, connections).write(connection, list(folded(projection, history).values()), [])
+            SqlRows(projection.table, connections).write(connection, list(folded(projection, history).values()), [], [])
     connections.close()
 
 

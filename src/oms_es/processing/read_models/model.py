@@ -102,19 +102,17 @@ class ReadModel:
         before = self.known(touched_keys(to_touch), transaction)
         rows = dict(before)
         fold_touches(rows, to_touch)
-        kept, gone = changes_of(before, rows)
-        if kept or gone:
-            self.rows.write(transaction, kept, gone)
+        new = [row for key, row in rows.items() if row is not None and before.get(key) is None]
+        kept = [row for key, row in rows.items() if row is not None and before.get(key) is not None]
+        gone = gone_of(before, rows)
+        if new or kept or gone:
+            self.rows.write(transaction, new, kept, gone)
         return rows
 
 
-def changes_of(
-    before: Mapping[Key, Row | None], after: Mapping[Key, Row | None]
-) -> tuple[Sequence[Row], Sequence[Key]]:
-    """The rows that are there afterwards, and the keys of those that are not, and were or may have been."""
-    kept = [row for row in after.values() if row is not None]
-    gone = [key for key, row in after.items() if row is None and before.get(key, MAY_BE_THERE) is not None]
-    return kept, gone
+def gone_of(before: Mapping[Key, Row | None], after: Mapping[Key, Row | None]) -> Sequence[Key]:
+    """The keys of the rows that are not there afterwards, and were or may have been."""
+    return [key for key, row in after.items() if row is None and before.get(key, MAY_BE_THERE) is not None]
 
 
 class Staged:
@@ -149,6 +147,7 @@ class Staged:
     def changes(self, position: int) -> Sequence[Any]:
         """`position`: as of which they are, for the relay."""
         rows = self.model.rows
-        kept, gone = changes_of(self._known, self.rows)
+        kept = [row for row in self.rows.values() if row is not None]
+        gone = gone_of(self._known, self.rows)
         marks = rows.marks(self.rows, position) if self.model.published and self.rows else ()
         return [*rows.changes(kept, gone), *marks]

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from zlib import crc32
 
 import psycopg
+from psycopg.errors import UniqueViolation
 from pydantic_core import to_json
 from sqlalchemy import (
     ColumnElement,
@@ -36,6 +37,7 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 
 from oms_es.kernel import Key, Projection, Row
 from oms_es.processing.read_models.connections import Connected, Connections
+from oms_es.processing.read_models.copying import Copying
 from oms_es.store.outbox import MARK_ALL_DIRTY, MARK_DIRTY, changes, key_text
 from oms_es.store.recorder import (
     ADVANCE_FIRST,
@@ -57,6 +59,9 @@ PASS = ADVANCE + NO_WAIT_FOR_THE_DISK
 
 
 POSITION = f"SELECT notification_id, generation FROM {TRACKING} WHERE application_name = %s"
+
+COPIED_MIN = 50
+"""New rows that are copied: of fewer, the statements around it cost more."""
 
 HOLD = "SELECT pg_advisory_xact_lock(%s)"
 
@@ -90,7 +95,8 @@ class Rows(Protocol):
     def load(self, transaction: Any, keys: Sequence[Key]) -> Mapping[Key, Row]:
         """The rows that exist; without a transaction, in their current state."""
 
-    def write(self, transaction: Any, kept: Sequence[Row], gone: Sequence[Key]) -> None: ...
+    def write(self, transaction: Any, new: Sequence[Row], kept: Sequence[Row], gone: Sequence[Key]) -> None:
+        """`new`: rows that are not there, as far as is known."""
 
     def changes(self, kept: Sequence[Row], gone: Sequence[Key]) -> Sequence[Any]:
         """The same, for a transaction of the recorder's, which takes changes of several tables at once."""
@@ -124,6 +130,10 @@ class SqlRows:
     # statements are made when they are needed: of many tables, they are a third of a second
 
     @cached_property
+    def copying(self) -> Copying:
+        return Copying(self.table, self.columns)
+
+    @cached_property
     def _put(self) -> str:
         return written(_upsert(self.table))
 
@@ -150,9 +160,20 @@ class SqlRows:
                 return self.found(one_statement, keys)
         return self.found(connection, keys)
 
-    def write(self, connection: Connected, kept: Sequence[Row], gone: Sequence[Key]) -> None:
+    def write(self, connection: Connected, new: Sequence[Row], kept: Sequence[Row], gone: Sequence[Key]) -> None:
+        if len(new) < COPIED_MIN or not self._copied(connection, new):
+            kept = [*new, *kept]
         for change in self.changes(kept, gone):
             connection.execute(change.statement.encode(), {"rows": change.rows}, prepare=True)
+
+    def _copied(self, connection: Connected, rows: Sequence[Row]) -> bool:
+        """Return False if one of them is there already; then none is copied."""
+        try:
+            with connection.transaction():
+                self.copying.copy_in(connection, rows)
+        except UniqueViolation:
+            return False
+        return True
 
     def found(self, connection: psycopg.Connection[dict[str, Any]], keys: Sequence[Key]) -> Mapping[Key, Row]:
         """Those that are there."""

@@ -6,17 +6,13 @@ needed again is taken out of the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from time import perf_counter
 from typing import Any
 
 import psycopg
 from psycopg.errors import UniqueViolation
-from psycopg.sql import SQL, Identifier
-from pydantic_core import to_json
-from sqlalchemy import ARRAY
-from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Recorded, Row
 from oms_es.processing.read_models.folding import touches
@@ -40,15 +36,6 @@ class StagedRows:
         self.seconds = 0.0
         self._rows: dict[Key, Row | None] = {}
         self._some_are_written = begun
-        table = rows.table
-        self._copy = SQL("COPY {} ({}) FROM STDIN").format(
-            Identifier(table.name), SQL(", ").join(map(Identifier, rows.columns))
-        )
-        self._adapted: Sequence[tuple[int, Callable[[Any], Any]]] = [
-            (number, _json if isinstance(column.type, JSONB) else list)
-            for number, column in enumerate(table.columns)
-            if isinstance(column.type, JSONB | ARRAY)
-        ]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -77,25 +64,11 @@ class StagedRows:
         self._some_are_written = True
         try:
             with self.connection.transaction():
-                self._copy_in(written)
+                self.table_rows.copying.copy_in(self.connection, written)
         except UniqueViolation:  # of a model that never loads a row: the later one stays, as everywhere
             for change in self.table_rows.changes(written, []):
                 self.connection.execute(change.statement.encode(), {"rows": change.rows})
 
-    def _copy_in(self, written: Sequence[Row]) -> None:
-        columns, adapted = self.table_rows.columns, self._adapted
-        with self.connection.cursor() as curs, curs.copy(self._copy) as copy:
-            for row in written:
-                values = [row[name] for name in columns]
-                for number, adapt in adapted:
-                    if values[number] is not None:
-                        values[number] = adapt(values[number])
-                copy.write_row(values)
-
     def _take_back(self, keys: set[Key]) -> None:
         if keys:
             self._rows.update(self.table_rows.taken_out(self.connection, list(keys)))
-
-
-def _json(value: Any) -> str:
-    return to_json(value).decode()
