@@ -289,14 +289,13 @@ class Engine(Runtime):
         ]
         background = frozenset(projection.name for projection in projections) - projections_looked_up(consumers)
         consumer_workers = [self.consumer_worker(consumer, self.log, self._lookup_position) for consumer in consumers]
-        reached = self.gateways if gateways is None else gateways
         first, second = (list(self._chains(name, consumer_workers, background)) for name in CHAINS)
         self.loop = Loop(
             [
                 *first,
                 *self._together(background),
                 *consumer_workers,
-                *(self.gateway_worker(gateway, self.log) for gateway in reached),
+                *(self.gateway_worker(one, self.log) for one in (self.gateways if gateways is None else gateways)),
                 *(self.follow(source, self.log) for source in self.external_systems.callbacks),
                 *second,
                 *self.projection_workers,
@@ -310,6 +309,7 @@ class Engine(Runtime):
             background=background | {Together.name, Sealer.name},
             note=self.note_stops,
             save=self.recorder.move_at_rest,
+            forget=self.log.forget,
         )
 
     def _chains(self, name: str, consumers: Sequence[ConsumerWorker], background: frozenset[str]) -> Iterator[Chain]:

@@ -51,6 +51,8 @@ class Loop:
 
     `save` moves the positions of those who rest, and gives the names of those that have moved: when no one has anything
     to do, and after every turn where they are `waited_for` by other processes, whose facts have to be as new.
+
+    `forget` is given, in every iteration, the position that all readers have passed.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class Loop:
         waited_for: bool = False,
         note: Callable[[Mapping[str, BaseException]], None] = lambda _causes: None,
         save: Callable[[Sequence[Move]], Iterable[str]],
+        forget: Callable[[int], None] | None = None,
     ) -> None:
         self.timing = timing
         self.refresh = refresh
         self.note = note
         self.save = save
+        self.forget = forget
         self.waited_for = waited_for
         self._noted: frozenset[str] = frozenset()
         self.workers = workers
@@ -96,6 +100,8 @@ class Loop:
     def iterate(self) -> int:
         """A few batches for every worker; how many deliveries there were, and 0 only if no position has moved."""
         self.last_iteration_at = self.timing.monotonic()
+        if self.forget and (readers := self.readers()):
+            self.forget(min(reader.seen for reader in readers))
         self.refresh()
         taken = self._step_all()
         if self.waited_for:

@@ -19,14 +19,16 @@ from threading import Lock
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Generic, NamedTuple, TypeVar
 
-CACHE_BYTES_MAX = 512 * 1024 * 1024
+from oms_es.store.encoding.shared_names import Names
+
+CACHE_BYTES_MAX = 384 * 1024 * 1024
 """Of one process, where nothing else is said."""
 WEIGHED_EVERY = 64
 WEIGHED_OBJECTS_MAX = 20_000
 """Of one entry, at which weighing ends: more is taken for so much."""
 NEWER = 0.1
 """How much one entry that is weighed counts for the mean."""
-OF_THE_PROGRAM = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, Enum)
+OF_THE_PROGRAM = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, Enum, Names)
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

@@ -186,6 +186,11 @@ class Log:
             if len(found) < READ_MAX:
                 break
 
+    def forget(self, position: int) -> None:
+        """Drop what all readers have passed; one that goes back reads pages."""
+        with self._changing:
+            self._drop(bisect_right(self._chunks, position, key=CHUNK_END))
+
     def notify_appended(self, recorded: Sequence[Recorded]) -> None:
         """Add what this process has just appended, after reading what other processes appended before it."""
         if recorded and self._knows_all_before(recorded[0].position):
@@ -212,17 +217,22 @@ class Log:
             fitting = int(self.bytes_max * (1 - PAGES_SHARE) / self._scale.mean)
             window_max = min(WINDOW_MAX, max(READ_MAX, fitting // 2))  # it grows to twice as many
             if self._kept > 2 * window_max:
-                self._drop(self._kept - window_max)
+                self._drop(self._oldest(self._kept - window_max))
 
-    def _drop(self, count: int) -> None:
-        """So many of the oldest events, or as many as there are in whole chunks."""
-        dropped = 0
-        while len(self._chunks) > dropped + 1 and count >= len(self._chunks[dropped].events):
-            count -= len(self._chunks[dropped].events)
-            self._kept -= len(self._chunks[dropped].events)
-            self._base = self._chunks[dropped].end
-            dropped += 1
-        del self._chunks[:dropped]
+    def _oldest(self, count: int) -> int:
+        """Return how many chunks have at most so many events together; never all."""
+        chunks = 0
+        while len(self._chunks) > chunks + 1 and count >= len(self._chunks[chunks].events):
+            count -= len(self._chunks[chunks].events)
+            chunks += 1
+        return chunks
+
+    def _drop(self, chunks: int) -> None:
+        """So many of the oldest."""
+        if chunks:
+            self._base = self._chunks[chunks - 1].end
+            self._kept -= sum(len(chunk.events) for chunk in self._chunks[:chunks])
+            del self._chunks[:chunks]
 
     def _behind(self, after: int) -> Iterator[Recorded]:
         """Events between a position and the window, read from the database."""

@@ -35,7 +35,14 @@ LARGEST = 2**63 - 1
 
 def columns() -> list[Any]:
     keys = [Column("name", Text, primary_key=True), Column("number", BigInteger, primary_key=True)]
-    others: dict[str, Any] = {"sum": Sum, "day": Date, "at": DateTime(timezone=True), "more": JSONB, "id": Uuid, "is": Boolean}
+    others: dict[str, Any] = {
+        "sum": Sum,
+        "day": Date,
+        "at": DateTime(timezone=True),
+        "more": JSONB,
+        "id": Uuid,
+        "is": Boolean,
+    }
     return [*keys, *(Column(name, kind) for name, kind in others.items())]
 
 

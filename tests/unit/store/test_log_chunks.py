@@ -49,14 +49,17 @@ def looked_at(every: Sequence[Recorded], after: int, kinds: frozenset[type[Event
     kinds=st.sets(st.sampled_from(KINDS)).map(frozenset),
     limit=st.integers(1, 6),
     bounds=st.lists(st.integers(0, 60) | st.none(), min_size=1, max_size=4),
+    forgotten=st.lists(st.integers(0, 60), max_size=6),
 )
 def test_every_event_of_interest_is_given_once_in_order_up_to_the_bound(
     batches: Sequence[tuple[Sequence[int], bool]],
     kinds: frozenset[type[Event]],
     limit: int,
     bounds: Sequence[int | None],
+    forgotten: Sequence[int],
 ) -> None:
-    """Events come from this process or another one, from the beginning of the log, and from before the window."""
+    """Events come from this process or another one, from the beginning of the log, and from before the window; what
+    was forgotten too early is read again."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("WINDOW_MAX", WINDOW), ("BEHIND_MAX", WINDOW), ("READ_MAX", PAGE)):
             patch.setattr(logs, name, value)
@@ -64,10 +67,13 @@ def test_every_event_of_interest_is_given_once_in_order_up_to_the_bound(
         recorder = MemoryRecorder(Alone(), Database(codec, (), lambda _rows: None))
         log = Log(recorder, codec)
         every: list[Recorded] = []
+        to_forget = list(forgotten)
         for numbers, is_ours in batches:
             every += (new := appended(recorder, codec, numbers))
             if is_ours:
                 log.notify_appended(new)
+            if to_forget and not numbers[0]:
+                log.forget(to_forget.pop())
         while log.end < recorder.end():
             log.refresh()
         after = 0
@@ -75,6 +81,8 @@ def test_every_event_of_interest_is_given_once_in_order_up_to_the_bound(
             last = len(every) if bound is None else min(bound, len(every))
             given_out: list[Recorded] = []
             begin = after
+            if to_forget:
+                log.forget(to_forget.pop())
             while (found := log.next_of(after, kinds, limit, repeat(bound).__next__)) and found[1] > after:
                 some, after = found
                 assert len(some) <= limit

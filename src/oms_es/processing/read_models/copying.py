@@ -13,11 +13,11 @@ from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier
 from psycopg.types.json import Jsonb
 from pydantic_core import to_json
-from sqlalchemy import ARRAY, BigInteger, Boolean, Date, DateTime, Table, Text, Uuid
+from sqlalchemy import ARRAY, BigInteger, Boolean, Date, DateTime, Numeric, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator
 
 from oms_es.kernel import Row
-from oms_es.projections.base import Sum
 
 BINARY: Mapping[type[Any], str] = {
     Text: "text",
@@ -26,7 +26,7 @@ BINARY: Mapping[type[Any], str] = {
     Date: "date",
     DateTime: "timestamptz",
     JSONB: "jsonb",
-    Sum: "numeric",
+    Numeric: "numeric",
     Uuid: "uuid",
 }
 """Types that the driver refuses to write in binary form where a value does not fit; smaller integers it cuts off. A
@@ -36,7 +36,7 @@ table with a column of another type is copied as text, which takes the client th
 class Copying:
     def __init__(self, table: Table, columns: Sequence[str]) -> None:
         self.columns = columns
-        types = [BINARY.get(type(column.type), "") for column in table.columns]
+        types = [BINARY.get(_kind_of(column.type), "") for column in table.columns]
         self._types = types if all(types) else []
         self._adapted: Sequence[tuple[int, Callable[[Any], Any]]] = [
             (number, _json if isinstance(column.type, JSONB) else list)
@@ -61,6 +61,10 @@ class Copying:
                     if values[number] is not None:
                         values[number] = adapt(values[number])
                 copy.write_row(values)
+
+
+def _kind_of(declared: Any) -> type[Any]:
+    return type(declared.impl_instance if isinstance(declared, TypeDecorator) else declared)
 
 
 def _json(value: Any) -> Jsonb:

@@ -30,6 +30,7 @@ from oms_es.kernel import Event, Recorded
 from oms_es.proof.encryption import AFTER_EVENT, BEFORE_ENCRYPTED
 from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
 from oms_es.schemas.values.parts import parts_of, put_back, take_out
+from oms_es.store.encoding.shared_names import share_names
 from oms_es.store.privacy.subject_keys import SubjectKeys, of_connection
 from oms_es.store.privacy.wrapping import HOW, NONCE_BYTES, NoDataKey
 
@@ -106,6 +107,7 @@ class Codec:
 
     def envelop(self, stream: str, version: int, event: Event, cause: Cause, recorded_at: datetime) -> Recorded:
         """The event as it will be recorded; its position is known once it is."""
+        share_names(event)
         actor, caused_by, correlation_id = cause
         return Recorded(
             0,
@@ -187,6 +189,7 @@ class Codec:
     def decode(self, row: StoredRow, position: int = 0) -> Recorded:
         """Raises KeyError for an undeclared event, UnknownVersion for one from a newer program, NoDataKey."""
         stored = self._stored(row.topic, self.in_the_clear(row.state))
+        share_names(stored.event)
         return Recorded(
             position,
             str(row.originator_id),
