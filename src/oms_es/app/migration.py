@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import structlog
+from psycopg.rows import dict_row
 
 from oms_es.app.privacy import encrypting
 from oms_es.app.rebuild import Rebuild, rebuild_together
@@ -31,11 +32,13 @@ from oms_es.schemas.payment.references import claims
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import dead_letters, schema, stops
 from oms_es.store import outbox as changes
+from oms_es.store.archive import tables as archive_tables
 from oms_es.store.documents import table as documents
 from oms_es.store.encoding.codec import Cause, Codec
 from oms_es.store.http import api_keys, link_keys, sessions, subscriptions, views, webhook_secrets
 from oms_es.store.http import tables as http_tables
 from oms_es.store.privacy import encrypted_later, subject_keys
+from oms_es.store.privacy.encrypted_later import NotEncrypted
 from oms_es.store.privacy.subject_keys import SqlSubjectKeys
 from oms_es.store.privacy.wrapping import KEYRING
 from oms_es.store.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
@@ -92,6 +95,7 @@ def migrate(
             for statement in _tables():
                 connection.execute(statement)
         held = KEYRING.hold(data_keys)
+        _refuse_archived_in_the_clear(connection, held)
         subject_keys.require(connection)  # before anything is read without the key, or written with another
         stale = [projection for projection in PROJECTIONS if schema.stale(stored, projection)]
         end = recorder.end()
@@ -113,6 +117,16 @@ def migrate(
         _seal(recorder, log_key, progress)
         if held:
             _encrypt(connection, recorder, log_key, progress)
+
+
+def _refuse_archived_in_the_clear(connection: psycopg.Connection[Any], held: Sequence[str]) -> None:
+    """Files do not change: nothing in them can be encrypted later. Raise NotEncrypted."""
+    with connection.cursor(row_factory=dict_row) as curs:
+        if held and not subject_keys.newest(curs) and (archived := archive_tables.standing(curs)):
+            raise NotEncrypted(
+                f"{len(archived):,} files have events that were archived in the clear: run `oms-es archive --restore` "
+                "without a key, then migrate with it"
+            )
 
 
 def _claim(connection: psycopg.Connection[Any], recorder: Recorder) -> None:
@@ -214,5 +228,6 @@ def _tables() -> Sequence[bytes]:
         sealing_tables.CREATE,
         subject_keys.CREATE,
         encrypted_later.CREATE,
+        archive_tables.CREATE,
     )
     return [statement.encode() for some in statements for statement in some]

@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, str] = {
     "explain": "past.rows:explain",
     "diff": "past.diff:diff",
     "states": "past.states:app",
+    "archive": "past.archive:archive",
     "what-if": "past.what_if:what_if",
     "simulate": "operator.simulating:simulate",
     "orders": "desk.orders:app",

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import psycopg
@@ -33,6 +34,7 @@ from oms_es.proof.notes import SignerKey
 from oms_es.reports import queries, streams
 from oms_es.settings import Settings
 from oms_es.store import schema
+from oms_es.store.archive.files import ARCHIVE, beside
 from oms_es.store.documents.places import SHELF
 from oms_es.store.privacy import wrapping
 from oms_es.store.privacy.subject_keys import is_encrypted
@@ -61,11 +63,12 @@ T = TypeVar("T")
 
 
 def set_up(level: Level = "warning") -> Settings:
-    """Read the settings and set up logging, keys and documents. `level`: the log level, unless OMS_LOG_LEVEL is set."""
+    """Read the settings and set up logging, keys and folders. `level`: the log level, unless OMS_LOG_LEVEL is set."""
     settings = Settings()
     configure_logging(settings.log_style, settings.log_level if "log_level" in settings.model_fields_set else level)
     KEYRING.hold(data_keys_of(settings))
     SHELF.set_up(settings.document_folder, settings.document_bytes_max, settings.document_loose_days)
+    ARCHIVE.set_up(archive_folder_of(settings))
     FONTS.set_up(settings.invoice_font)
     return settings
 
@@ -119,6 +122,13 @@ def data_keys_of(settings: Settings, *, make: bool = False) -> list[bytes]:
     if make:
         wrapping.make_at(file)
     return wrapping.from_file(file) if file.exists() else []
+
+
+def archive_folder_of(settings: Settings) -> Path | None:
+    """Return the folder of archived events; that of an embedded database is beside its home unless one is given."""
+    if settings.archive_folder or settings.database_url:
+        return settings.archive_folder
+    return beside(settings.home or default_home())
 
 
 def log_key_of(settings: Settings) -> SignerKey | None:

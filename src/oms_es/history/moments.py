@@ -17,6 +17,7 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.reports.queries import Connection
 from oms_es.reports.streams import At, end_of_log
+from oms_es.store.archive.reading import whole
 from oms_es.store.encoding.codec import opened
 from oms_es.store.recorder import EVENTS
 
@@ -105,5 +106,5 @@ def _last_by(connection: Connection, at: datetime, position: int) -> int:
 
 
 def _recorded_at(row: Mapping[str, Any]) -> datetime:
-    _, envelope = opened(bytes(row["state"]))
+    _, envelope = opened(whole(bytes(row["state"])))
     return datetime.fromisoformat(envelope["recorded_at"])

@@ -17,6 +17,7 @@ from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.processing.read_models.history_pages import pages
 from oms_es.reports.queries import Connection
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store.archive.reading import whole
 from oms_es.store.encoding.trusting import TrustingCodec
 from oms_es.store.recorder import EVENTS, EventRow
 
@@ -94,7 +95,9 @@ def _events_of(connection: Connection, projection: Projection, key: Key, positio
 
 def _read(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> list[Recorded]:
     codec = CODEC.over(connection)
-    return [codec.decode(EventRow(*event), at) for at, *event in rows]
+    return [
+        codec.decode(EventRow(stream, version, topic, whole(state)), at) for at, stream, version, topic, state in rows
+    ]
 
 
 def _kept_row(connection: Connection, projection: Projection, key: Key, base: State | None) -> Row | None:

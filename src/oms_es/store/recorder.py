@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import psycopg
 from eventsourcing.persistence import InternalError, Notification, OperationalError
-from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
+from eventsourcing.postgres import PostgresDatastore
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import IdleInTransactionSessionTimeout
 from psycopg.rows import dict_row
@@ -21,6 +21,7 @@ from psycopg.sql import SQL, Identifier
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
+from oms_es.store.archive.reading import ReadingArchived, whole
 from oms_es.store.dead_letters import DeadLetter, add_dead_letters
 from oms_es.store.encoding.codec import StoredRow
 
@@ -180,7 +181,7 @@ def datastore_of(
     return datastore
 
 
-class Recorder(PostgresProcessRecorder):
+class Recorder(ReadingArchived):
     """Inserts plain column arrays: a sixth of the client time of composite types."""
 
     def __init__(self, datastore: PostgresDatastore) -> None:
@@ -334,7 +335,7 @@ class Recorder(PostgresProcessRecorder):
 
 
 def event_row(row: Mapping[str, Any]) -> EventRow:
-    return EventRow(row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"]))
+    return EventRow(row["originator_id"], row["originator_version"], row["topic"], whole(bytes(row["state"])))
 
 
 def _columns(moves: Sequence[Move]) -> dict[str, list[Any]]:
@@ -352,7 +353,8 @@ UPDATE {EVENTS} AS kept SET state = fresh.state
 FROM unnest(%s::bigint[], %s::text[], %s::bytea[]) AS fresh(position, before, state)
 WHERE kept.notification_id = fresh.position AND encode(sha256(kept.state), 'hex') = fresh.before
 """
-"""Only for what is encrypted where it stands; a record in the log says so, in the same transaction."""
+"""Only for what is encrypted where it stands, which a record in the log says in the same transaction, and for what is
+archived, of which the row then has the place, or restored."""
 MOVED = " RETURNING notification_id"
 MOVE = f"""
 UPDATE {TRACKING} SET notification_id = %(position)s

@@ -21,13 +21,13 @@ from oms_es.exit_codes import Code
 from oms_es.kernel import Projection
 from oms_es.store.recorder import EVENTS
 
-SCHEMA_VERSION = 19
+SCHEMA_VERSION = 20
 """Of the tables that are not read models. 1: as 0.1.0 made them; 2: generations of read models; 3: this version; 4: the
 ids of topics; 5: why readers stopped; 6: dead letters that were discarded; 7: keys and answers of
 HTTP; 8: keys of links; 9: connections of webhooks; 10: subscriptions to them; 11: their secrets apart, and how far each
 has come; 12: sessions of the console; 13: the sealed log; 14: keys of orders; 15: documents in a folder; 16: views of
 the console; 17: people who sign in to it at a provider; 18: circuits of gateways; 19: how far
-what was stored in the clear is encrypted."""
+what was stored in the clear is encrypted; 20: archived events."""
 SCHEMA = "oms_schema"
 READ_MODELS = "oms_read_models"
 CREATE = (

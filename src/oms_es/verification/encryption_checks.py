@@ -35,6 +35,7 @@ from oms_es.store.privacy import subject_keys
 from oms_es.store.privacy.encrypted_later import ENCRYPTED_LATER, RECORDS_KEPT
 from oms_es.store.privacy.wrapping import NoDataKey
 from oms_es.store.sealing.proving import STORED
+from oms_es.verification.archive_checks import whole_if_there
 from oms_es.verification.check import Check
 
 FORGOTTEN = OrderForgotten.__name__
@@ -175,6 +176,6 @@ def _records(rows: Rows) -> Iterator[Record]:
         curs.itersize = RECORDS_READ
         curs.execute(f"{STORED}originator_id = %s ORDER BY originator_version".encode(), [STREAM])
         for row in curs:
-            event = StoredEvent(*row)
+            event = whole_if_there(StoredEvent(*row))
             with suppress(ValueError, KeyError, TypeError):
                 yield Record(event.position, recorded_in(event))

@@ -20,8 +20,10 @@ from oms_es.kernel import Decider, Projection, Recorded
 from oms_es.processing.bulk.overflow import Overflow
 from oms_es.proof.entries import StoredEvent
 from oms_es.proof.notes import VerifierKey
+from oms_es.store.archive.reading import is_archived, whole
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, EventRow
+from oms_es.verification.archive_checks import archived_files, whole_if_there
 from oms_es.verification.check import Check
 from oms_es.verification.document_checks import documents_kept
 from oms_es.verification.history import History
@@ -122,7 +124,8 @@ class Promises:
     def beside(self, connection: Connection) -> Sequence[Check]:
         """The same."""
         of_keys = self.keys_gone.checked(connection)
-        return self.snapshots.checked(), *of_keys, documents_kept(connection, self.history)
+        documents = documents_kept(connection, self.history)
+        return self.snapshots.checked(), *of_keys, documents, archived_files(connection)
 
 
 @contextmanager
@@ -163,7 +166,7 @@ def stored_events(
             [until, until, *([None if types is None else list(types)] * 2)],
         )
         while rows := curs.fetchmany(READ_MAX):
-            yield [StoredEvent(*row) for row in rows]
+            yield [whole_if_there(StoredEvent(*row)) for row in rows]
 
 
 def decoded(stored: Sequence[StoredEvent], codec: Codec, readable: Check) -> list[Recorded]:
@@ -172,6 +175,7 @@ def decoded(stored: Sequence[StoredEvent], codec: Codec, readable: Check) -> lis
     for event in stored:
         row = EventRow(*event[1:])
         try:
+            row = row._replace(state=whole(row.state)) if is_archived(row.state) else row
             page.append(codec.decode(row, event.position))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a stored event is a finding
             where = f"position {event.position}, {row.topic} in {row.originator_id}"

@@ -20,6 +20,7 @@ from oms_es.processing.read_models.history_pages import work_of
 from oms_es.proof.notes import VerifierKey
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.privacy import subject_keys
+from oms_es.verification.archive_checks import archived_files
 from oms_es.verification.check import Check
 from oms_es.verification.document_checks import documents_kept
 from oms_es.verification.history import History
@@ -102,8 +103,8 @@ def verify_until(
             progress(stored[-1].position, until)
         history.close(lambda _role, _stream, _position: False)
         progress(until, until)
-        documents = documents_kept(connection, history)
-    return Report(history.position, history.streams, (*history.checks, documents))
+        beside = documents_kept(connection, history), archived_files(connection)
+    return Report(history.position, history.streams, (*history.checks, *beside))
 
 
 def check_log(
@@ -123,7 +124,8 @@ def check_log(
                     seals.note(event)
                 streams += sum(event.version == 1 for event in page)
                 progress(position := page[-1].position, last)
-    return seals, Report(position, streams, seals.checks)
+        archived = archived_files(connection)
+    return seals, Report(position, streams, (*seals.checks, archived))
 
 
 def shared_questions(projections: Sequence[Projection], events: Mapping[str, int], count: int) -> list[Questions]:

@@ -36,6 +36,7 @@ from oms_es.kernel import Recorded
 from oms_es.projections.privacy import forgotten_orders
 from oms_es.schemas import order as o
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store.archive.reading import whole
 from oms_es.store.encoding import encrypting
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.privacy import encrypted_later, subject_keys
@@ -143,7 +144,7 @@ def ask(runtime: Runtime, actor: str, orders: Sequence[str], reason: str, case_i
 def require_encrypted(connection: Rows, orders: Collection[str]) -> None:
     """Raise InTheClear if an event of the orders, in whichever stream, is stored without encryption, or if events still
     have to be encrypted."""
-    if subject_keys.newest(connection) and not _all_encrypted(connection):
+    if subject_keys.newest(connection) and not all_encrypted(connection):
         raise InTheClear(NOT_ENCRYPTED)
     streams = [rows.stream_of(order_id) for order_id in orders]
     with connection.transaction(), connection.cursor(name="stored") as curs:
@@ -155,7 +156,7 @@ def require_encrypted(connection: Rows, orders: Collection[str]) -> None:
                 )
 
 
-def _all_encrypted(connection: Rows) -> bool:
+def all_encrypted(connection: Rows) -> bool:
     """Return whether nothing is left to be encrypted that was stored before there was a key. Once so, it stays so."""
     standing = encrypted_later.standing(connection)
     return standing is not None and standing.done
@@ -163,7 +164,7 @@ def _all_encrypted(connection: Rows) -> bool:
 
 def _in_the_clear(row: Mapping[str, Any]) -> bool:
     try:
-        return bool(encrypting.InTheClear(bytes(row["state"]), VOCABULARY[row["topic"]], unquoted).taken)
+        return bool(encrypting.InTheClear(whole(bytes(row["state"])), VOCABULARY[row["topic"]], unquoted).taken)
     except (ValueError, KeyError, TypeError, AttributeError):
         return True  # a migration could not read it either, and has left it
 
@@ -212,7 +213,7 @@ def erase(
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
         set_json_loads(from_json, connection)
         connection.execute("SET TIME ZONE 'UTC'")
-        if not _all_encrypted(connection):
+        if not all_encrypted(connection):
             raise NotPassed(NOT_ENCRYPTED)
         require_passed(connection, orders, wait_seconds)
         found = _empty(connection, orders, actor)

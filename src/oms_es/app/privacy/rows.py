@@ -24,6 +24,7 @@ from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.schemas.values.parts import parts_of
 from oms_es.schemas.values.personal import PERSONAL_COLUMN
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store.archive.reading import whole
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.encoding.trusting import TrustingCodec
 from oms_es.store.recorder import EVENTS, EventRow
@@ -80,8 +81,8 @@ def _decoded(connection: Connection, query: str, values: list[Any]) -> Iterator[
     with connection.cursor(name="of_orders", binary=True, row_factory=tuple_row) as curs:
         curs.itersize = READ_MAX
         curs.execute(query.encode(), values)
-        for position, *row in curs:
-            yield codec.decode(EventRow(*row), position)
+        for position, stream, version, topic, state in curs:
+            yield codec.decode(EventRow(stream, version, topic, whole(state)), position)
 
 
 def touched_by(connection: Connection, orders: Collection[str]) -> Touched:

@@ -25,6 +25,7 @@ from oms_es.http.writing.checks import named_order
 from oms_es.reports.queries import Connection
 from oms_es.reports.streams import end_of_log
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store.archive.reading import whole
 from oms_es.store.encoding.codec import Codec, opened
 from oms_es.store.recorder import EVENTS
 
@@ -101,7 +102,7 @@ WHERE order_id = %s AND position > %s ORDER BY position LIMIT %s
 
 
 def _shown(codec: Codec, row: dict[str, Any]) -> dict[str, Any]:
-    event, envelope = opened(codec.in_the_clear(bytes(row["state"])))
+    event, envelope = opened(codec.in_the_clear(whole(bytes(row["state"]))))
     return {
         "position": row["notification_id"],
         "stream": row["originator_id"],

@@ -19,6 +19,7 @@ from sqlalchemy import Column, DateTime, Table
 from oms_es.kafka.client import Outgoing, Producer, TooLarge, TopicPartition, partition_of, too_large
 from oms_es.kafka.cloudevents import CONSTANT_HEADERS, sequence
 from oms_es.kafka.relay.store import RELAY
+from oms_es.store.archive.reading import whole
 from oms_es.store.dead_letters import DEAD_LETTERS, Header, headers_of
 from oms_es.store.encoding.codec import opened
 from oms_es.store.outbox import CHANGES, MARK_DIRTY, key_text
@@ -166,7 +167,7 @@ def _as_published(column: Column[Any]) -> str:
 
 def _time_of(state: bytes) -> bytes:
     """When an event was recorded, as its own message has it."""
-    time: str = opened(bytes(state))[1]["recorded_at"]
+    time: str = opened(whole(bytes(state)))[1]["recorded_at"]
     return time.encode()
 
 

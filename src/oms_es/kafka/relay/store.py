@@ -14,6 +14,7 @@ import psycopg
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.kafka.client import TopicPartition
+from oms_es.store.archive.reading import whole
 from oms_es.store.recorder import EVENTS
 
 RELAY, RELAY_PARTITIONS = "oms_relay", "oms_relay_partitions"
@@ -113,7 +114,7 @@ class SqlRelayStore:
                 [after, limit],
                 prepare=True,
             )
-            return [LogRow(*row) for row in curs]
+            return [LogRow(at, stream, version, topic, whole(state)) for at, stream, version, topic, state in curs]
 
     def save(
         self,

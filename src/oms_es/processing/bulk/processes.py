@@ -9,10 +9,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from multiprocessing import active_children, get_context, parent_process
+from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
 from oms_es.processing.garbage import collect_seldom
+from oms_es.store.archive.files import ARCHIVE
 from oms_es.store.privacy.wrapping import KEYRING
 
 LOOK_SECONDS = 0.2
@@ -57,7 +59,9 @@ def shared_out(work: Work[Share, Result], shares: Sequence[Share], reached: Reac
     counters: Any = started.RawArray("q", len(shares))  # without a lock, which a killed process would keep
     before = set(active_children())
     try:
-        pool = ProcessPoolExecutor(len(others), started, initializer=_begin, initargs=(counters, KEYRING.held()))
+        pool = ProcessPoolExecutor(
+            len(others), started, initializer=_begin, initargs=(counters, KEYRING.held(), ARCHIVE.folder)
+        )
     except (OSError, ImportError, NotImplementedError):  # no semaphores are to be had, as where /dev/shm is missing
         return [work(share, reached) for share in shares]
     with pool:
@@ -92,10 +96,11 @@ _counters: Any = ()
 """In a process that was started: how far each of them is."""
 
 
-def _begin(counters: Any, data_keys: Sequence[bytes]) -> None:
+def _begin(counters: Any, data_keys: Sequence[bytes], archive: Path | None) -> None:
     global _counters  # noqa: PLW0603 - what a pool gives its processes comes by way of their modules
     _counters = counters
     KEYRING.hold(data_keys)
+    ARCHIVE.set_up(archive)
     collect_seldom()
     Thread(target=_end_with_the_parent, daemon=True).start()
 

@@ -11,6 +11,7 @@ from psycopg.rows import tuple_row
 from oms_es.kernel import Projection, Recorded
 from oms_es.processing.read_models.staged_rows import StagedRows
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store.archive.reading import whole
 from oms_es.store.encoding.trusting import TrustingCodec
 from oms_es.store.log import READ_MAX
 from oms_es.store.recorder import EVENTS, EventRow
@@ -33,7 +34,10 @@ def pages(
                 "ORDER BY notification_id LIMIT %s".encode(),
                 [position, last, topics, READ_MAX],
             )
-            page = [codec.decode(EventRow(*row), at) for at, *row in curs]
+            page = [
+                codec.decode(EventRow(stream, version, topic, whole(state)), at)
+                for at, stream, version, topic, state in curs
+            ]
             if not page:
                 break
             yield page

@@ -11,6 +11,7 @@ from typing import Any
 from oms_es.reports.exporting.manifest import File
 from oms_es.reports.exporting.parquet import Columns, written
 from oms_es.reports.queries import Connection
+from oms_es.store.archive.reading import whole
 from oms_es.store.encoding.codec import Codec, opened
 from oms_es.store.recorder import EVENTS, event_row
 
@@ -34,7 +35,7 @@ AFTER = f"SELECT * FROM {EVENTS} WHERE notification_id > %s AND notification_id 
 def first_event(connection: Connection) -> str:
     """Return the id of the log's first event; empty if it has none."""
     row = connection.execute(f"SELECT state FROM {EVENTS} ORDER BY notification_id LIMIT 1").fetchone()
-    return str(opened(bytes(row["state"]))[1]["event_id"]) if row else ""
+    return str(opened(whole(bytes(row["state"])))[1]["event_id"]) if row else ""
 
 
 def steps(

@@ -51,7 +51,7 @@ class Folder(NamedTuple):
                 fresh.replace(file)
             finally:
                 fresh.unlink(missing_ok=True)
-            _sync(file.parent)
+            sync_folder(file.parent)
         except OSError as error:
             raise _unavailable(self.path, error) from error
 
@@ -104,7 +104,7 @@ class Shelf:
 SHELF = Shelf()
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """So that the name of a new file is durable, too, where the system can do so."""
     with suppress(PermissionError):
         opened = os.open(folder, os.O_RDONLY)

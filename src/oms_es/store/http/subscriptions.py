@@ -15,6 +15,7 @@ from typing import NamedTuple
 import psycopg
 
 from oms_es.database.rows import Rows
+from oms_es.store.archive.reading import whole
 from oms_es.store.http.webhook_secrets import Rotating, good_at
 from oms_es.store.recorder import EVENTS
 
@@ -144,7 +145,7 @@ class DeliveryTables:
             "ORDER BY notification_id".encode(),
             [position, scanned, list(types)],
         )
-        return [Occurred(**{**one, "state": bytes(one["state"])}) for one in found], max(scanned, position)
+        return [Occurred(**{**one, "state": whole(bytes(one["state"]))}) for one in found], max(scanned, position)
 
     def pending(self, name: str) -> int:
         """Up to the bound."""

@@ -19,6 +19,7 @@ from oms_es.proof.entries import StoredEvent
 from oms_es.proof.proofs import Older, Proof, ProvedEvent
 from oms_es.proof.tiles import WIDTH, Hashes, Tile, nodes_of, tiles_of
 from oms_es.proof.tree import BadProof
+from oms_es.store.archive.reading import whole
 from oms_es.store.privacy.encrypted_later import records_of
 from oms_es.store.recorder import EVENTS
 from oms_es.store.sealing.tables import CHECKPOINTS, TILES
@@ -80,7 +81,7 @@ def _events(rows: Reading, where: str, value: Sequence[object]) -> list[StoredEv
             row["originator_id"],
             row["originator_version"],
             row["topic"],
-            bytes(row["state"]),
+            whole(bytes(row["state"])),
         )
         for row in rows.execute(query.encode(), [value])
     ]
@@ -103,7 +104,7 @@ def proof_of(
 
     Raises NotSealed, BadProof, TooManyEvents.
     """
-    events, sealed = _with_records(rows, events)
+    events, sealed = with_records(rows, events)
     note = newer or newest_checkpoint(rows)
     _, checkpoint = checkpoints.read(note)
     places = _places(rows, events, checkpoint)
@@ -130,7 +131,7 @@ def proof_of(
     return Proof(subject, note, proved, Older(older, path) if older else None)
 
 
-def _with_records(rows: Reading, events: Sequence[StoredEvent]) -> tuple[Sequence[StoredEvent], Mapping[int, bytes]]:
+def with_records(rows: Reading, events: Sequence[StoredEvent]) -> tuple[Sequence[StoredEvent], Mapping[int, bytes]]:
     """Return the events with the records that name some of them, and by position what was sealed of those."""
     places = sorted(set(records_of(rows, [event.position for event in events]).values()))
     found = [record for place in places for record in events_at(rows, [place])]
