@@ -192,9 +192,7 @@ class Settings(CarrierSettings):
         default=None,
         description="A TrueType font with the letters of everyone who is sent invoices; by default of Latin only",
     )
-    archive_folder: Path | None = Field(
-        default=None, description="Folder of archived events; every process must see it"
-    )
+    archive_folder: Path | None = Field(default=None, description="Folder of archived events, seen by every process")
     document_folder: Path | None = Field(
         default=None,
         description="Folder for the bytes of new documents, which every process must see; without it they are kept in "

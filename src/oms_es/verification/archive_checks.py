@@ -16,8 +16,8 @@ from oms_es.verification.check import Check
 
 
 def whole_if_there(event: StoredEvent) -> StoredEvent:
-    """Return the event with its bytes; as its row has it if its file is missing or changed, which is a finding of
-    whoever decodes or hashes it."""
+    """Return the event with its bytes; as its row has it if its file is missing or changed, which is a finding
+    where it is decoded or hashed."""
     if is_archived(event.state):
         with suppress(ArchiveUnavailable, ArchiveChanged):
             return event._replace(state=whole(event.state))

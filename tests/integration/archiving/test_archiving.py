@@ -11,13 +11,17 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
 
+from conftest import fresh_database
 from oms_es.app import PROJECTIONS, Engine, migrate
 from oms_es.app.archiving import moving, restoring, space
 from oms_es.app.archiving.moving import ArchiveRefused, archive
 from oms_es.app.privacy import exporting
 from oms_es.app.sharing.verifying import verify_together
 from oms_es.app.workers import INTERESTS
+from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.database.rows import connected
 from oms_es.history import moments, rows_then, tracing
 from oms_es.http.reading import events as events_over_http
@@ -62,10 +66,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     ARCHIVE.set_up(None)
 
 
+@pytest.fixture(scope="module")
+def world(embedded_server: EmbeddedPostgres) -> Iterator[str]:
+    """Return the name of a template database that every test copies."""
+    with fresh_database(embedded_server) as url:
+        with engine_with_people(url):
+            pass
+        yield str(conninfo_to_dict(url)["dbname"])
+
+
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    with engine_with_people(database_url) as engine:
-        yield engine
+def url(embedded_server: EmbeddedPostgres, world: str) -> Iterator[str]:
+    name = f"{world}_copy"
+    with psycopg.connect(embedded_server.url, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(world)))
+        yield embedded_server.url_of(name)
+        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
 def archived(url: str, until: int | None = None) -> moving.Moved:
@@ -87,7 +103,8 @@ def log_of(url: str) -> list[Recorded]:
 
 def said(url: str, to: Path) -> dict[str, Any]:
     """What every reader of the log says of it."""
-    codec, end, of_level = Codec(EVENTS), len(log_of(url)), ("A", "berlin")
+    codec, log, of_level = Codec(EVENTS), log_of(url), ("A", "berlin")
+    end = len(log)
     with connected(url) as rows:
         codec = codec.over(rows)
         levels = next(one for one in PROJECTIONS if one.name == "stock_levels")
@@ -95,7 +112,7 @@ def said(url: str, to: Path) -> dict[str, Any]:
         proved = subjects.of_order(rows, FIRST)
         exported = exports.export(rows, codec, to)
         return {
-            "log": log_of(url),
+            "log": log,
             "rows": {one.name: rows_of(url, one.name) for one in PROJECTIONS},
             "order": history(rows, codec, f"order-{FIRST}"),
             "timeline": timelines.timeline(rows, codec, FIRST),
@@ -116,8 +133,7 @@ def findings(url: str) -> dict[str, list[str]]:
     return {check.name: check.differences for check in report.checks if check.failed}
 
 
-def test_everything_that_reads_the_log_says_the_same(engine: Engine, tmp_path: Path, folder: Path) -> None:
-    url = engine.database_url
+def test_everything_that_reads_the_log_says_the_same(url: str, tmp_path: Path, folder: Path) -> None:
     before = said(url, tmp_path / "1")
     with psycopg.connect(url) as connection:
         log = connection.execute(LOG).fetchall()
@@ -130,7 +146,8 @@ def test_everything_that_reads_the_log_says_the_same(engine: Engine, tmp_path: P
     assert said(url, tmp_path / "2") == before
     assert findings(url) == {}
     assert archived(url)._replace(through=0) == moving.Moved(0, 0, 0, 0, 0, 0, "")
-    engine.rebuild_all(PROJECTIONS, published=frozenset())
+    with Engine(url) as engine:
+        engine.rebuild_all(PROJECTIONS)
     assert {one.name: rows_of(url, one.name) for one in PROJECTIONS} == before["rows"]
     assert restored(url).events == moved.events
     assert said(url, tmp_path / "3") == before
@@ -140,9 +157,7 @@ def test_everything_that_reads_the_log_says_the_same(engine: Engine, tmp_path: P
     assert restored(url) == restoring.Restored([], 0)
 
 
-def test_orders_go_on_after_their_beginning_was_archived(engine: Engine) -> None:
-    url = engine.database_url
-    engine.close()
+def test_orders_go_on_after_their_beginning_was_archived(url: str) -> None:
     first = archived(url, 30)
     assert first.events == 30
     with Engine(url) as fresh:
@@ -156,9 +171,9 @@ def test_orders_go_on_after_their_beginning_was_archived(engine: Engine) -> None
     assert findings(url) == {}
 
 
-def test_a_file_is_read_with_zcat(engine: Engine, folder: Path) -> None:
-    log = log_of(engine.database_url)
-    archived(engine.database_url)
+def test_a_file_is_read_with_zcat(url: str, folder: Path) -> None:
+    log = log_of(url)
+    archived(url)
     lines = [line for file in sorted(folder.iterdir()) for line in gzip.decompress(file.read_bytes()).splitlines()]
     heads, bodies = [json.loads(line) for line in lines[::2]], [json.loads(line) for line in lines[1::2]]
     assert [(head["position"], head["stream"], head["version"], head["type"]) for head in heads] == [
@@ -167,14 +182,13 @@ def test_a_file_is_read_with_zcat(engine: Engine, folder: Path) -> None:
     assert [body["event_id"] for body in bodies] == [str(one.event_id) for one in log]
 
 
-def test_personal_data_is_in_no_file(engine: Engine, folder: Path) -> None:
-    archived(engine.database_url)
+def test_personal_data_is_in_no_file(url: str, folder: Path) -> None:
+    archived(url)
     everything = b"".join(gzip.decompress(file.read_bytes()) for file in folder.iterdir())
     assert [one for one in SAID if one.encode() in everything] == []
 
 
-def test_what_is_missing_or_changed_is_named(engine: Engine, folder: Path) -> None:
-    url = engine.database_url
+def test_what_is_missing_or_changed_is_named(url: str, folder: Path) -> None:
     archived(url)
     one, two, *_ = sorted(folder.iterdir())
     kept_one, kept_two = one.read_bytes(), two.read_bytes()
@@ -200,9 +214,8 @@ def test_what_is_missing_or_changed_is_named(engine: Engine, folder: Path) -> No
     assert findings(url) == {}
 
 
-def test_a_file_of_another_event_is_not_read(engine: Engine, folder: Path) -> None:
+def test_a_file_of_another_event_is_not_read(url: str, folder: Path) -> None:
     """A row that names another event's place would change history: the digest in the row and the seal find it."""
-    url = engine.database_url
     archived(url)
     with psycopg.connect(url) as connection:
         [one, two] = connection.execute("SELECT state FROM oms_events ORDER BY notification_id LIMIT 2").fetchall()
@@ -211,17 +224,16 @@ def test_a_file_of_another_event_is_not_read(engine: Engine, folder: Path) -> No
     assert "every event is as it was sealed" in findings(url)
 
 
-def test_no_other_file_is_overwritten(engine: Engine, folder: Path) -> None:
+def test_no_other_file_is_overwritten(url: str, folder: Path) -> None:
     folder.mkdir()
     other = folder / "events-00000001.gz"
     other.write_bytes(b"of another log")
-    archived(engine.database_url)
+    archived(url)
     assert other.read_bytes() == b"of another log"
-    assert findings(engine.database_url) == {}
+    assert findings(url) == {}
 
 
-def test_nothing_is_archived_that_a_reader_or_the_seal_has_not_reached(engine: Engine) -> None:
-    url = engine.database_url
+def test_nothing_is_archived_that_a_reader_or_the_seal_has_not_reached(url: str) -> None:
     end = len(log_of(url))
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE oms_tracking SET notification_id = 11 WHERE application_name = 'order_timeline'")
@@ -235,8 +247,7 @@ def test_nothing_is_archived_that_a_reader_or_the_seal_has_not_reached(engine: E
     assert (archived(url).through, archived(url).held_by) == (15, "the relay to Kafka")
 
 
-def test_an_event_that_is_not_what_was_sealed_is_not_archived(engine: Engine, folder: Path) -> None:
-    url = engine.database_url
+def test_an_event_that_is_not_what_was_sealed_is_not_archived(url: str, folder: Path) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE oms_events SET state = state || ' '")
     with pytest.raises(ArchiveRefused, match=r"position 1, .* not what was sealed"):
@@ -250,12 +261,12 @@ def tables_of(url: str) -> list[tables.Archived]:
         return tables.standing(rows)
 
 
-def test_only_one_process_archives(engine: Engine) -> None:
-    with connected(engine.database_url) as rows, moving.alone(rows):
+def test_only_one_process_archives(url: str) -> None:
+    with connected(url) as rows, moving.alone(rows):
         with pytest.raises(ArchiveRefused, match="another process"):
-            archived(engine.database_url)
+            archived(url)
         with pytest.raises(ArchiveRefused, match="another process"):
-            restored(engine.database_url)
+            restored(url)
 
 
 def test_without_a_key_the_clear_is_archived_and_a_key_comes_after_it_was_restored(database_url: str) -> None:
@@ -271,8 +282,7 @@ def test_without_a_key_the_clear_is_archived_and_a_key_comes_after_it_was_restor
     assert findings(database_url) == {}
 
 
-def test_what_stays_in_the_clear_stays_in_the_database(engine: Engine, folder: Path) -> None:
-    url = engine.database_url
+def test_what_stays_in_the_clear_stays_in_the_database(url: str, folder: Path) -> None:
     event = StoredEvent(1, "order-x", 1, "OrderNoteAdded", b'{"event":{"note_text":"Ada"},"schema_version":1}')
     assert moving._stays(event, encrypted=True)
     assert not moving._stays(event, encrypted=False)
@@ -280,8 +290,7 @@ def test_what_stays_in_the_clear_stays_in_the_database(engine: Engine, folder: P
     assert archived(url).left == 0
 
 
-def test_disk_is_given_back(engine: Engine) -> None:
-    url = engine.database_url
+def test_disk_is_given_back(url: str) -> None:
     archived(url)
     with connected(url) as rows:
         given = space.give_back(rows)

@@ -32,8 +32,8 @@ with connected(url) as rows:
 ARCHIVES = f"{PREPARED}    moving.archive(rows, INTERESTS, moments.position_of(rows, None), 'test', lambda *_: None)"
 RESTORES = f"{PREPARED}    restoring.restore(rows, lambda *_: None)"
 STEPS = (
-    ("oms_es.store.archive.files:write", 1),
     ("oms_es.app.archiving.moving:_replace", 2),
+    ("oms_es.store.archive.files:write", 1),
     ("oms_es.app.archiving.moving:_move", 1),
     ("oms_es.app.archiving.moving:require_sealed", 1),
     ("oms_es.store.archive.files:_put", 1),
@@ -74,13 +74,13 @@ def test_who_is_killed_loses_and_doubles_nothing(database_url: str, folder: Path
     with engine_with_people(database_url):
         pass
     rows, before = stored(database_url), whole(database_url)
-    for step, nth in STEPS if EVERY else STEPS[:3]:
+    for step, nth in STEPS if EVERY else STEPS[:1]:
         run_until_killed(ARCHIVES, database_url, [KEY], step, nth, str(folder))
         assert whole(database_url) == before, step
         assert listed(database_url) <= {file.name for file in folder.iterdir()}
         with Engine(database_url) as engine:
             assert_right(engine)
-    for step, nth in BACK if EVERY else BACK[:1]:
+    for step, nth in BACK if EVERY else ():
         run_until_killed(RESTORES, database_url, [KEY], step, nth, str(folder))
         assert whole(database_url) == before, step
         assert listed(database_url)

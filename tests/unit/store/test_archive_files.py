@@ -37,7 +37,7 @@ def test_what_was_written_is_read_in_any_order(states: list[bytes]) -> None:
     events = events_of(states)
     written = files.write(events, 1)
     files.read_back(written, events)
-    marks = [place.mark for place in written.places]
+    marks = [pointer.mark for pointer in written.pointers]
     assert all(map(is_archived, marks))
     assert [whole(mark) for mark in reversed(marks)] == [*reversed(states)]
     assert files.write(events, written.number) == written, "written again, it is the same file"
@@ -63,9 +63,9 @@ def test_every_byte_of_a_file_counts_or_is_not_read(folder: Path) -> None:
     for at in range(len(content)):
         file.write_bytes(content[:at] + bytes([content[at] ^ 0x55]) + content[at + 1 :])
         ARCHIVE.set_up(folder)
-        for event, place in zip(events, written.places, strict=True):
+        for event, pointer in zip(events, written.pointers, strict=True):
             try:
-                assert whole(place.mark) == event.state
+                assert whole(pointer.mark) == event.state
             except ArchiveChanged as changed:
                 assert str(file) in str(changed)
         assert files.sha256_of(file) != written.sha256
@@ -73,24 +73,24 @@ def test_every_byte_of_a_file_counts_or_is_not_read(folder: Path) -> None:
         file.write_bytes(content[:cut])
         ARCHIVE.set_up(folder)
         with pytest.raises(ArchiveChanged, match=str(file)):
-            whole(written.places[-1].mark)
+            whole(written.pointers[-1].mark)
     file.unlink()
     with pytest.raises(ArchiveUnavailable, match="bring it back from a backup"):
-        whole(written.places[0].mark)
+        whole(written.pointers[0].mark)
 
 
 def test_a_place_outside_of_its_file_is_refused() -> None:
-    place = files.write(events_of([b"{}"]), 1).places[0]
-    for wrong in (place._replace(offset=10_000), place._replace(at=7), place._replace(digest="x")):
+    pointer = files.write(events_of([b"{}"]), 1).pointers[0]
+    for wrong in (pointer._replace(offset=10_000), pointer._replace(at=7), pointer._replace(digest="x")):
         with pytest.raises(ArchiveChanged):
             whole(wrong.mark)
 
 
 def test_a_block_that_would_not_fit_in_memory_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = files.write(events_of([b"0" * 100_000]), 1).places[0]
+    pointer = files.write(events_of([b"0" * 100_000]), 1).pointers[0]
     monkeypatch.setattr(files, "BLOCK_READ_MAX", 50_000)
     with pytest.raises(ArchiveChanged):
-        whole(place.mark)
+        whole(pointer.mark)
 
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def _move(rows: Rows, events: Sequence[StoredEvent], by: str) -> files.Written:
     written = files.write(events, tables.next_number(rows))
     files.read_back(written, events)
     with rows.transaction():
-        _replace(rows, events, written.places)
+        _replace(rows, events, written.pointers)
         tables.add(rows, written, events[0].position, events[-1].position, _bytes(events), by)
     return written
 
@@ -176,9 +176,9 @@ def require_sealed(rows: Rows, events: Sequence[StoredEvent]) -> None:
             )
 
 
-def _replace(rows: Rows, events: Sequence[StoredEvent], places: Sequence[files.Place]) -> None:
+def _replace(rows: Rows, events: Sequence[StoredEvent], pointers: Sequence[files.Pointer]) -> None:
     positions, before = [one.position for one in events], [sha256(one.state).hexdigest() for one in events]
-    changed = rows.execute(REWRITE.encode(), [positions, before, [place.mark for place in places]])
+    changed = rows.execute(REWRITE.encode(), [positions, before, [pointer.mark for pointer in pointers]])
     if changed.rowcount != len(events):
         raise ArchiveRefused("events of the log were changed by another program meanwhile; run `oms-es verify`")
 

@@ -41,7 +41,7 @@ def _put_back(rows: Rows, one: tables.Archived) -> int:
     positions, before, states = list[int](), list[str](), list[bytes]()
     for row in tables.between(rows, one.first - 1, one.last, one.last - one.first + 1):
         mark = row["state"]
-        if is_archived(mark) and files.place_in(mark).number == one.number:
+        if is_archived(mark) and files.pointer_in(mark).number == one.number:
             positions.append(row["notification_id"])
             before.append(sha256(mark).hexdigest())
             states.append(whole(mark))

@@ -60,7 +60,7 @@ class ArchiveChanged(OmsError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
-class Place(NamedTuple):
+class Pointer(NamedTuple):
     """Where the bytes of an event are: in the block that begins at `offset`, the event with the number `at`, from 0."""
 
     number: int
@@ -82,13 +82,13 @@ class Block(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A file, and the places of its events in their order."""
+    """A file, and the pointers to its events in their order."""
 
     number: int
     name: str
     bytes: int
     sha256: str
-    places: Sequence[Place]
+    pointers: Sequence[Pointer]
 
 
 class Archive:
@@ -115,12 +115,12 @@ class Archive:
     def path_of(self, number: int) -> Path:
         return self.require_folder() / name_of(number)
 
-    def state(self, place: Place) -> bytes:
+    def state(self, pointer: Pointer) -> bytes:
         """The event's bytes. Raises ArchiveUnavailable, ArchiveChanged."""
-        path = self.path_of(place.number)
-        lines = self._block(path, place.offset)
-        found = lines[2 * place.at + 1 : 2 * place.at + 2]
-        if not found or digest_of(found[0]) != place.digest:
+        path = self.path_of(pointer.number)
+        lines = self._block(path, pointer.offset)
+        found = lines[2 * pointer.at + 1 : 2 * pointer.at + 2]
+        if not found or digest_of(found[0]) != pointer.digest:
             raise _changed(path)
         return found[0]
 
@@ -157,7 +157,7 @@ def digest_of(state: bytes) -> str:
     return urlsafe_b64encode(sha256(state).digest()[:DIGEST_BYTES]).decode().rstrip("=")
 
 
-def place_in(mark: bytes) -> Place:
+def pointer_in(mark: bytes) -> Pointer:
     """Raises ArchiveChanged."""
     parts = mark[len(MARK) : -2].decode("ascii", "replace").split(".")
     try:
@@ -165,7 +165,7 @@ def place_in(mark: bytes) -> Place:
         [digest] = parts[3:]
     except ValueError:
         raise ArchiveChanged("a row of the log does not say where its event is archived; run `oms-es verify`") from None
-    return Place(number, offset, at, digest)
+    return Pointer(number, offset, at, digest)
 
 
 def write(events: Sequence[StoredEvent], number: int) -> Written:
@@ -182,7 +182,9 @@ def write(events: Sequence[StoredEvent], number: int) -> Written:
                 _put(path, content)
             elif path.read_bytes() != content:
                 continue
-            return Written(tried, path.name, len(content), sha256(content).hexdigest(), _places(tried, events, blocks))
+            return Written(
+                tried, path.name, len(content), sha256(content).hexdigest(), _pointers(tried, events, blocks)
+            )
     except OSError as error:
         raise _unavailable(folder, error) from error
     raise ArchiveUnavailable(f"the folder {folder} has other files where new ones would go; name an empty folder")
@@ -191,10 +193,10 @@ def write(events: Sequence[StoredEvent], number: int) -> Written:
 def read_back(written: Written, events: Sequence[StoredEvent]) -> None:
     """Read the file from the disk and compare each event. Raises ArchiveUnavailable, ArchiveChanged."""
     path, offset, lines = ARCHIVE.path_of(written.number), -1, list[bytes]()
-    for event, place in zip(events, written.places, strict=True):
-        if place.offset != offset:
-            offset, lines = place.offset, block_at(path, place.offset).split(b"\n")
-        if lines[2 * place.at + 1] != event.state or from_json(lines[2 * place.at]) != _head(event):
+    for event, pointer in zip(events, written.pointers, strict=True):
+        if pointer.offset != offset:
+            offset, lines = pointer.offset, block_at(path, pointer.offset).split(b"\n")
+        if lines[2 * pointer.at + 1] != event.state or from_json(lines[2 * pointer.at]) != _head(event):
             raise _changed(path)
 
 
@@ -246,12 +248,12 @@ def _block(lines: Sequence[bytes]) -> Block:
     return Block(gzip.compress(b"\n".join(lines) + b"\n", LEVEL, mtime=0), len(lines) // 2)
 
 
-def _places(number: int, events: Sequence[StoredEvent], blocks: Sequence[Block]) -> list[Place]:
-    offset, places, rest = 0, list[Place](), iter(events)
+def _pointers(number: int, events: Sequence[StoredEvent], blocks: Sequence[Block]) -> list[Pointer]:
+    offset, pointers, rest = 0, list[Pointer](), iter(events)
     for block in blocks:
-        places += (Place(number, offset, index, digest_of(next(rest).state)) for index in range(block.events))
+        pointers += (Pointer(number, offset, index, digest_of(next(rest).state)) for index in range(block.events))
         offset += len(block.content)
-    return places
+    return pointers
 
 
 def _head(event: StoredEvent) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import Any
 from eventsourcing.persistence import Notification, StoredEvent
 from eventsourcing.postgres import PostgresProcessRecorder
 
-from oms_es.store.archive.files import ARCHIVE, MARK, place_in
+from oms_es.store.archive.files import ARCHIVE, MARK, pointer_in
 
 
 def is_archived(state: bytes) -> bool:
@@ -22,7 +22,7 @@ def is_archived(state: bytes) -> bool:
 
 def whole(state: bytes) -> bytes:
     """Return the event's bytes. Raise ArchiveUnavailable, ArchiveChanged."""
-    return ARCHIVE.state(place_in(state)) if state.startswith(MARK) else state
+    return ARCHIVE.state(pointer_in(state)) if state.startswith(MARK) else state
 
 
 class ReadingArchived(PostgresProcessRecorder):

@@ -77,7 +77,7 @@ def add(rows: Reading, written: Written, first: int, last: int, event_bytes: int
             written.number,
             first,
             last,
-            len(written.places),
+            len(written.pointers),
             event_bytes,
             written.name,
             written.bytes,
