@@ -78,6 +78,7 @@ bench: $(VENV)/.synced
 	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py bench/http.py bench/console.py bench/sealing.py bench/past.py bench/what_if.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
 	@$(VENV)/bin/python bench/alone.py --against "$(AGAINST)" $(filter --json,$(BENCH))
 	@$(VENV)/bin/python bench/bulk.py --against "$(AGAINST)" $(filter --json,$(BENCH))
+	@$(VENV)/bin/python bench/archiving.py $(filter --json,$(BENCH))
 	@$(VENV)/bin/python bench/kafka_trips.py --against "$(AGAINST)" $(filter --json,$(BENCH))
 
 history: $(VENV)/.synced
