@@ -102,7 +102,8 @@ invoices: $(VENV)/.synced
 
 faults: $(VENV)/.synced
 	@OMS_TEST_KILLS=200 OMS_TEST_FAULT_TIMES=$(or $(TIMES),20) OMS_TEST_FAULTS="$(FAULTS)" $(RUN) pytest tests/system/faults \
-		tests/integration/privacy/test_encrypting_stored.py tests/integration/privacy/test_forgetting_killed.py tests/integration/privacy/test_forgetting_by_itself.py
+		tests/integration/privacy/test_encrypting_stored.py tests/integration/privacy/test_forgetting_killed.py tests/integration/privacy/test_forgetting_by_itself.py \
+		tests/integration/archiving/test_archiving_killed.py
 
 # Every role on a Kafka that allows only what the page about a secured one lists; about a minute.
 roles: $(VENV)/.synced

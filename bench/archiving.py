@@ -1,5 +1,5 @@
 """What archived events cost and bring: bytes of the database before and after, bytes of the files, and the time of
-`verify`, `rebuild --all` and `order show` over a history whose events are all in files, beside the same in the database.
+`verify`, `rebuild --all` and `order show` over a history whose events are all in files, beside the same in the log.
 
 Both are copies of one database on one server, and are asked by turns, through the command line.
 """

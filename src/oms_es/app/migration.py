@@ -125,7 +125,7 @@ def _refuse_archived_in_the_clear(connection: psycopg.Connection[Any], held: Seq
         if held and not subject_keys.newest(curs) and (archived := archive_tables.standing(curs)):
             raise NotEncrypted(
                 f"{len(archived):,} files have events that were archived in the clear: run `oms-es archive --restore` "
-                "without a key, then migrate with it"
+                "without a key, then migrate with it, and delete the files"
             )
 
 

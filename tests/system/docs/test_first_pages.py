@@ -24,6 +24,7 @@ PAGES = (
     "howto/move-from-another-system.md",
     "howto/issue-invoices.md",
     "howto/receive-webhooks.md",
+    "howto/archive-events.md",
 )
 RUN = PAGES if os.environ.get("OMS_TEST_PAGES") == "every" else PAGES[:1]
 """Every command of a page starts a program; `make pages` runs all of them."""

@@ -88,7 +88,7 @@ def _archived(rows: Rows, settings: Settings, until: int, *, quiet: bool) -> dic
         moved = moving.archive(rows, interests_of(settings), until, who(), shown)
     if not quiet:
         typer.echo(
-            f"{moved.events:,} events of {moved.event_bytes:,} bytes are in {moved.files:,} files of "
+            f"{moved.events:,} events of {moved.event_bytes:,} bytes are in {_files(moved.files)} of "
             f"{moved.file_bytes:,} bytes; the log is archived up to position {moved.through:,}"
         )
         if moved.held_by:
@@ -102,7 +102,7 @@ def _restored(rows: Rows, *, quiet: bool) -> dict[str, object]:
     with display.progress_on(display.console_on(sys.stderr)) as progress:
         done = restoring.restore(rows, display.history_progress(progress, "restoring"))
     if not quiet:
-        typer.echo(f"{done.events:,} events of {len(done.names):,} files are in the database again")
+        typer.echo(f"{done.events:,} events of {_files(len(done.names))} are in the database again")
         if done.names:
             say("the files stay, for readers that began before and for older backups: delete them when none needs them")
     return {"files": done.names, "events": done.events}
@@ -114,3 +114,7 @@ def _given_back(rows: Rows, *, quiet: bool) -> dict[str, object]:
     if not quiet:
         typer.echo(f"the log with its indexes was {done.before:,} bytes and is {done.after:,}")
     return {"log_bytes_before": done.before, "log_bytes_after": done.after}
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"

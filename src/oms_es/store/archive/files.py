@@ -40,6 +40,8 @@ BLOCKS_HELD_BYTES_MAX = 1 << 24
 """Of blocks that were read last, in the memory of a process."""
 READ_BYTES = 1 << 16
 LEVEL = 9
+OWNER_ONLY = 0o700
+"""Of a folder that is made here: files hold what is not encrypted of events."""
 DIGEST_BYTES = 16
 NUMBERS_TRIED_MAX = 1_000
 
@@ -175,7 +177,7 @@ def write(events: Sequence[StoredEvent], number: int) -> Written:
     blocks = list(_blocks_of(events))
     content = b"".join(block.content for block in blocks)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
         for tried in range(number, number + NUMBERS_TRIED_MAX):
             path = folder / name_of(tried)
             if not path.exists():
