@@ -24,6 +24,7 @@ from oms_es.proof.entries import StoredEvent
 from oms_es.proof.notes import VerifierKey
 from oms_es.proof.tiles import Edge, Tile, hashes_of
 from oms_es.proof.tree import BadProof, leaf_hash
+from oms_es.store.archive.reading import is_archived
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.sealing.keys import NoLogKey, known
 from oms_es.store.sealing.seals import Head, head_of
@@ -134,8 +135,13 @@ class SealBook:
 
     def _compare(self, event: StoredEvent, entry: bytes, leaf: Leaf) -> None:
         same = leaf_hash(entry) == leaf.hash
-        self.same.expect(same, lambda: f"{_at(event)}: {what_was_changed(event, leaf.hash, self._around)}")
+        self.same.expect(same, lambda: f"{_at(event)}: {self._what_is_wrong(event, leaf)}")
         self._take(leaf)
+
+    def _what_is_wrong(self, event: StoredEvent, leaf: Leaf) -> str:
+        if is_archived(event.state):
+            return "its file of archived events is missing, or is not what was written"
+        return what_was_changed(event, leaf.hash, self._around)
 
     def _is_missing(self, leaf: Leaf) -> None:
         self.same.expect(False, lambda: f"position {leaf.position}: an event that was sealed is not there")

@@ -198,6 +198,7 @@ def test_what_is_missing_or_changed_is_named(url: str, folder: Path) -> None:
     found = findings(url)
     assert [str(one) in found[THE_FILES][0], str(two) in found[THE_FILES][1]] == [True, True]
     assert any(str(one) in line and "bring it back" in line for line in found[READABLE])
+    assert "its file of archived events is missing" in found["every event is as it was sealed"][0]
     with Engine(url) as fresh:
         with pytest.raises(ArchiveUnavailable, match=f"{one}.*bring it back from a backup"):
             fresh.store.history("location-berlin")
