@@ -59,6 +59,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
     assert unasked <= {
         "transfers conserved: what arrived or was lost had left another place",
         "what was encrypted later is otherwise what was sealed",
+        "every file of archived events is there, and is what was written",
     } | {
         f"{name}: every row is the fold of history"
         for name in (
