@@ -18,7 +18,7 @@ from conftest import fresh_database
 from oms_es.app import PROJECTIONS, Engine, migrate
 from oms_es.app.archiving import moving, restoring, space
 from oms_es.app.archiving.moving import ArchiveRefused, archive
-from oms_es.app.privacy import exporting
+from oms_es.app.privacy import erasing, exporting
 from oms_es.app.sharing.verifying import verify_together
 from oms_es.app.workers import INTERESTS
 from oms_es.database.embedded import EmbeddedPostgres
@@ -38,6 +38,7 @@ from oms_es.store.archive import files, tables
 from oms_es.store.archive.files import ARCHIVE, ArchiveChanged, ArchiveUnavailable
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.privacy.encrypted_later import NotEncrypted
+from oms_es.store.recorder import MIGRATION_LOCK
 from oms_es.store.sealing.proving import newest_checkpoint, proof_of
 from oms_es.whatif import history as relived
 from people import (
@@ -45,8 +46,10 @@ from people import (
     KEY,
     NOTE,
     SAID,
+    SECOND,
     assert_right,
     engine_with_people,
+    everything,
     people_order,
     rows_of,
 )
@@ -268,6 +271,32 @@ def test_only_one_process_archives(url: str) -> None:
             archived(url)
         with pytest.raises(ArchiveRefused, match="another process"):
             restored(url)
+
+
+def test_nothing_is_archived_while_a_migration_runs_or_encrypts(url: str) -> None:
+    with connected(url) as rows, connected(url) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        with pytest.raises(ArchiveRefused, match="migrates"):
+            archived(url)
+        other.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
+        rows.execute("INSERT INTO oms_encrypted_later (reached, through) VALUES (1, 1000000)")
+        with pytest.raises(ArchiveRefused, match="oms-es migrate"):
+            archived(url)
+
+
+def test_a_person_is_forgotten_whose_events_are_archived(url: str, folder: Path) -> None:
+    archived(url)
+    with Engine(url) as engine:
+        erasing.ask(engine, "dpo", [FIRST, SECOND], "request", "dsr-1")
+        engine.settle()
+        assert erasing.erase(url, [FIRST, SECOND], "dpo", 30.0).orders == [FIRST, SECOND]
+    ARCHIVE.set_up(folder)
+    assert findings(url) == {}
+    of_ada = [one for one in SAID if one not in ("c-1815", "analytical", "20 7946", "ring twice")]
+    assert [one for one in of_ada if one in str(log_of(url)) + everything(url)] == []
+    assert archived(url).events > 0
+    restored(url)
+    assert findings(url) == {}
 
 
 def test_without_a_key_the_clear_is_archived_and_a_key_comes_after_it_was_restored(database_url: str) -> None:

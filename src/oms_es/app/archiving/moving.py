@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 from oms_es.aggregates.repeats import unquoted
 from oms_es.app.privacy.encrypting import MAY_BE_PERSONAL
@@ -30,7 +30,7 @@ from oms_es.store.archive import files, tables
 from oms_es.store.archive.reading import is_archived
 from oms_es.store.encoding.encrypting import InTheClear
 from oms_es.store.privacy import subject_keys
-from oms_es.store.recorder import APPEND_LOCK, REWRITE
+from oms_es.store.recorder import APPEND_LOCK, MIGRATION_LOCK, REWRITE
 from oms_es.store.sealing.proving import with_records
 from oms_es.store.sealing.seals import head_of
 from oms_es.store.sealing.tables import TILES
@@ -116,15 +116,25 @@ def archive(rows: Rows, interests: readers.Interests, until: int, by: str, progr
 
 @contextmanager
 def alone(rows: Rows) -> Iterator[None]:
-    """Hold the lock of those who archive and restore. Raise ArchiveRefused if another process has it."""
-    taken = rows.execute("SELECT pg_try_advisory_lock(%s) AS taken", [ARCHIVE_LOCK]).fetchone()
+    """Hold the lock of those who archive and restore, and keep migrations waiting, as the first key must not come
+    meanwhile. Raise ArchiveRefused if another process works on the same."""
+    with (
+        _held(rows, "pg_try_advisory_lock", "pg_advisory_unlock", ARCHIVE_LOCK, "archives or restores events"),
+        _held(rows, "pg_try_advisory_lock_shared", "pg_advisory_unlock_shared", MIGRATION_LOCK, "migrates"),
+    ):
+        yield
+
+
+@contextmanager
+def _held(rows: Rows, take: LiteralString, release: LiteralString, lock: int, other: str) -> Iterator[None]:
+    taken = rows.execute(f"SELECT {take}(%s) AS taken", [lock]).fetchone()
     if not (taken and taken["taken"]):
-        raise ArchiveRefused("another process archives or restores events of this database; wait until it has ended")
+        raise ArchiveRefused(f"another process {other} on this database; wait until it has ended")
     try:
         yield
     finally:
         if not rows.closed:
-            rows.execute("SELECT pg_advisory_unlock(%s)", [ARCHIVE_LOCK])
+            rows.execute(f"SELECT {release}(%s)", [lock])
 
 
 def _gaps(standing: Sequence[tables.Archived], last: int) -> Iterator[tuple[int, int]]:
