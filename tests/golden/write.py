@@ -33,6 +33,8 @@ EXAMPLES: dict[str, Any] = {
     "currencies": ["EUR"],
     "bill_id": "INV-7/12",
     "answer_id": "wms-4711",
+    "repeat_id": "again-1",
+    "warehouse_gateway": "files",
     "outcome": "short",
     "answered_at": MOMENT,
     "net_minor": 1980,

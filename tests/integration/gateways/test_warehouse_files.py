@@ -74,6 +74,28 @@ def test_a_request_is_there_once_and_whole_and_its_answer_counts_once_when_proce
     assert main(["verify"]) == Code.OK
 
 
+def test_a_request_that_was_lost_is_written_again_until_it_is_answered(
+    warehouse: Warehouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(tmp_path, "1")
+    assert warehouse.run() == 0
+    (name,) = warehouse.names("requests")
+    first = warehouse.take(name)
+    ask = ["shipment", "request-pick-again", first["shipment_id"], "--repeat-id"]
+    assert [main([*ask, "1"]), warehouse.run(), warehouse.names("requests")] == [Code.OK, 0, [name]]
+    again = warehouse.request(name)
+    assert {**again, "requested_at": first["requested_at"]} == first
+    (warehouse.place / "requests" / name).unlink()
+    assert [main([*ask, "1"]), warehouse.run(), warehouse.names("requests")] == [Code.OK, 0, []], "it was, once"
+    assert [main([*ask, "2"]), warehouse.run(), warehouse.names("requests")] == [Code.OK, 0, [name]]
+    warehouse.answer("done", packed(again))
+    assert collected(warehouse, capsys) == {"taken": 1}
+    assert main([*ask, "3"]) == Code.REFUSED
+    assert "pick_answered" in capsys.readouterr().err
+    assert warehouse.events("ShipmentPickRequestRepeated") == 2
+    assert main(["verify"]) == Code.OK
+
+
 def test_a_short_pick_is_shown_to_a_person_and_the_rest_is_asked_for_again(
     warehouse: Warehouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

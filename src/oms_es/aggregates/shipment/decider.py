@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from oms_es.aggregates.shipment.freight import record_freight_bill
-from oms_es.aggregates.shipment.picking import answer_pick, pack
+from oms_es.aggregates.shipment.picking import answer_pick, pack, request_again
 from oms_es.aggregates.shipment.state import WHOLE, Shipment, booked_by, evolve, ids_of
 from oms_es.aggregates.shipment.transport import (
     chase_cancellation,
@@ -275,6 +275,7 @@ def _cancelled(requested: sh.ShipmentRequested) -> sh.ShipmentCancelled:
 DECISIONS: dict[type[sh.ShipmentCommand], Any] = {
     sh.PackShipment: pack,
     sh.AnswerPick: answer_pick,
+    sh.RequestPickAgain: request_again,
     sh.BookShipment: _book,
     sh.DeferBooking: _defer,
     sh.RecordBooking: _record_booking,
@@ -306,6 +307,8 @@ decider = Decider(
         sh.ShipmentPickedShort,
         sh.ShipmentPickRejected,
         sh.ShipmentPickDisputed,
+        sh.ShipmentPickAnsweredLate,
+        sh.ShipmentPickRequestRepeated,
         sh.ShipmentBookingRequested,
         sh.ShipmentBookingDeferred,
         sh.ShipmentBooked,

@@ -2,7 +2,7 @@
 
 Invariant: an answer counts once, and none that contradicts the request, or what is known by now, changes anything; it
 is recorded with the reason, for a person. One that is short or rejected, and older than the one that counts, changes
-nothing; one that is packed is never passed over: it is taken, or a person sees it.
+nothing, and is remembered; one that is packed is never passed over: it is taken, or a person sees it.
 """
 
 from __future__ import annotations
@@ -64,6 +64,30 @@ def answer_pick(
         yield sh.ShipmentPickDisputed(**ids_of(requested), answer=answer, detail=why)
     elif not (shipment.cancelled or shipment.packed or _is_late(shipment, answer)):
         yield from _taken(shipment, requested, answer)
+    elif answer.outcome != "packed":
+        yield sh.ShipmentPickAnsweredLate(**ids_of(requested), answer=answer)
+
+
+def request_again(
+    shipment: Shipment, requested: sh.ShipmentRequested, command: sh.RequestPickAgain
+) -> Iterator[sh.ShipmentPickRequestRepeated]:
+    if command.repeat_id in shipment.repeats:
+        return
+    done = "cancelled" if shipment.cancelled else "packed" if shipment.packed else "has left" * shipment.dispatched
+    if done or shipment.answered:
+        known = done or (shipment.answered and shipment.answered.outcome)
+        raise Refused(
+            ShipmentRefusal.PICK_ANSWERED, f"the request of {command.shipment_id} is not open any more: {known}"
+        )
+    if len(shipment.repeats) >= sh.REPEATS_MAX:
+        raise Refused(
+            ShipmentRefusal.TOO_MANY_REPEATS,
+            f"the request of {command.shipment_id} was repeated {sh.REPEATS_MAX} times",
+        )
+    same = ("location", "items", "ship_to", "delivery_option", "cartons", "pickup", "warehouse_gateway")
+    yield sh.ShipmentPickRequestRepeated(
+        **ids_of(requested), repeat_id=command.repeat_id, **{name: getattr(requested, name) for name in same}
+    )
 
 
 def _require_complete(command: sh.AnswerPick) -> None:

@@ -24,6 +24,7 @@ class Shipment(NamedTuple):
     packed: sh.ShipmentPacked | None = None
     answers: HashTrieSet[sh.PickAnswer] = HashTrieSet()  # of the warehouse, each located, also those that contradict
     answered: sh.PickAnswer | None = None  # the one that counts
+    repeats: HashTrieSet[str] = HashTrieSet()  # of the request to the warehouse
     booking: Literal["none", "deferred", "requested", "failed", "booked", "cancelling", "cancelled"] = "none"
     carrier_gateway: str | None = None  # the one that was asked last
     # gateways that may have booked it, whatever they answered; empty for the first one that is set up
@@ -83,8 +84,10 @@ def evolve(shipment: Shipment, event: sh.ShipmentEvent) -> Shipment:
             return _answered(shipment, answer)._replace(packed=event)
         case sh.ShipmentPickedShort(answer=answer) | sh.ShipmentPickRejected(answer=answer):
             return _answered(shipment, answer)
-        case sh.ShipmentPickDisputed(answer=answer):
+        case sh.ShipmentPickDisputed(answer=answer) | sh.ShipmentPickAnsweredLate(answer=answer):
             return shipment._replace(answers=shipment.answers.insert(located(answer, shipment.requested)))
+        case sh.ShipmentPickRequestRepeated(repeat_id=repeat_id):
+            return shipment._replace(repeats=shipment.repeats.insert(repeat_id))
         case sh.ShipmentDispatched(dispatched_at=left_at):
             return shipment._replace(dispatched=True, left_at=left_at)
         case sh.ShipmentDispatchOverdue():

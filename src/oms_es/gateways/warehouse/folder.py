@@ -1,11 +1,11 @@
 """A warehouse system that exchanges files: each location has a folder of its own.
 
-Reads    ShipmentRequested, ShipmentCancelled
+Reads    ShipmentRequested, ShipmentPickRequestRepeated, ShipmentCancelled
 Writes   LOCATION/requests/pick-SHIPMENT.json, LOCATION/requests/cancel-SHIPMENT.json
 Emits    nothing: answers come as files in LOCATION/answers
 Decides  nothing. A file appears whole, under a name that its shipment alone determines, and is not written again while
-         it is in `requests` or `taken`. Nothing is written where the folder of all is not there: it may be a share that
-         is not mounted. Two locations never have one folder.
+         it is in `requests` or `taken`; if it is repeated, only while it is in `requests`. Nothing is written where the
+         folder of all is not there: it may be a share that is not mounted. Two locations never have one folder.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from oms_es.gateways.warehouse.port import INTENTS, NAME, PickCancellation, PickRequest, request_of
 from oms_es.gateways.warehouse.shared_files import CLAIM, entries, sweep, write_whole
 from oms_es.kernel import Command, GatewayUnavailable, Recorded
+from oms_es.schemas.shipment import ShipmentPickRequestRepeated
 from oms_es.schemas.values.types import LocationId
 
 BATCH_MAX = 100
@@ -50,7 +51,7 @@ class FolderWarehouse:
             request = request_of(intent)
             try:
                 if request:
-                    self._write(request)
+                    self._write(request, is_repeated=isinstance(intent.event, ShipmentPickRequestRepeated))
             except OSError as error:
                 problems[f"{request and request.location}: {error}"] = None
                 written.append(None)
@@ -60,8 +61,9 @@ class FolderWarehouse:
             raise GatewayUnavailable(f"{self.folder} takes no requests: {'; '.join(problems)}", written)
         return [() for _ in intents]
 
-    def _write(self, request: PickRequest | PickCancellation) -> None:
-        """Write the request, unless it is there already, or was taken. Raise OSError."""
+    def _write(self, request: PickRequest | PickCancellation, *, is_repeated: bool) -> None:
+        """Write the request, unless it is there already, or was taken; one that is repeated was lost by who took it.
+        Raise OSError."""
         require_root(self.folder)
         place = self.folder / folder_name(request.location)
         for folder in (place, *(place / name for name in FOLDERS)):
@@ -71,7 +73,7 @@ class FolderWarehouse:
             sweep(place / REQUESTS)
             self._known.add(place.name)
         name = file_name(request.type, request.shipment_id)
-        if not any((place / where / name).exists() for where in (REQUESTS, TAKEN)):
+        if not any((place / where / name).exists() for where in ((REQUESTS,) if is_repeated else (REQUESTS, TAKEN))):
             write_whole(place / REQUESTS / name, request.model_dump_json(indent=1).encode())
 
 

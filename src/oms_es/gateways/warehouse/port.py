@@ -1,6 +1,6 @@
 """Requests to warehouses, as a warehouse system is given them, and its answers.
 
-Reads    ShipmentRequested, ShipmentCancelled
+Reads    ShipmentRequested, ShipmentPickRequestRepeated, ShipmentCancelled
 Emits    AnswerPick
 Decides  nothing. A request is named by its shipment: given twice it is the same one.
 """
@@ -21,7 +21,9 @@ from oms_es.schemas.problems import problems
 from oms_es.schemas.values.types import Moment
 
 NAME = "warehouse"
-INTENTS: frozenset[type[Event]] = frozenset({sh.ShipmentRequested, sh.ShipmentCancelled})
+INTENTS: frozenset[type[Event]] = frozenset(
+    {sh.ShipmentRequested, sh.ShipmentPickRequestRepeated, sh.ShipmentCancelled}
+)
 DIALECT = "pick_answer"
 
 
@@ -61,7 +63,7 @@ class PickCancellation(Message):
 def request_of(intent: Recorded) -> PickRequest | PickCancellation | None:
     """Return what the warehouse is asked; None for a cancelled shipment without units, which no warehouse has."""
     event = intent.event
-    if isinstance(event, sh.ShipmentRequested):
+    if isinstance(event, sh.ShipmentRequested | sh.ShipmentPickRequestRepeated):
         return PickRequest(
             shipment_id=event.shipment_id,
             order_id=event.order_id,

@@ -142,6 +142,8 @@ TEMPLATES: Mapping[type[Event], str] = {
     sh.ShipmentPickedShort: "picked short, {missing} not found: {because}",
     sh.ShipmentPickRejected: "the warehouse rejects it: {because}",
     sh.ShipmentPickDisputed: "the warehouse contradicts: {detail}",
+    sh.ShipmentPickAnsweredLate: "the warehouse answers late, and nothing follows: {because}",
+    sh.ShipmentPickRequestRepeated: "requested from {location} once more, as {repeat_id}",
     sh.ShipmentBookingRequested: "booking requested from the carrier",
     sh.ShipmentBooked: "booked with {carrier}, {tracking_number}",
     sh.ShipmentBookingFailed: "the carrier refused: {reason}",

@@ -53,13 +53,17 @@ from oms_es.schemas.shipment.freight import RecordFreightBill as RecordFreightBi
 from oms_es.schemas.shipment.freight import ShipmentFreightBilled as ShipmentFreightBilled
 from oms_es.schemas.shipment.picking import ANSWERED_AHEAD_SECONDS_MAX as ANSWERED_AHEAD_SECONDS_MAX
 from oms_es.schemas.shipment.picking import ANSWERS_MAX as ANSWERS_MAX
+from oms_es.schemas.shipment.picking import REPEATS_MAX as REPEATS_MAX
 from oms_es.schemas.shipment.picking import AnswerPick as AnswerPick
 from oms_es.schemas.shipment.picking import PickAnswer as PickAnswer
 from oms_es.schemas.shipment.picking import PickedUnits as PickedUnits
 from oms_es.schemas.shipment.picking import PickOutcome as PickOutcome
+from oms_es.schemas.shipment.picking import RequestPickAgain as RequestPickAgain
+from oms_es.schemas.shipment.picking import ShipmentPickAnsweredLate as ShipmentPickAnsweredLate
 from oms_es.schemas.shipment.picking import ShipmentPickDisputed as ShipmentPickDisputed
 from oms_es.schemas.shipment.picking import ShipmentPickedShort as ShipmentPickedShort
 from oms_es.schemas.shipment.picking import ShipmentPickRejected as ShipmentPickRejected
+from oms_es.schemas.shipment.picking import ShipmentPickRequestRepeated as ShipmentPickRequestRepeated
 from oms_es.schemas.shipment.picking import units_of as units_of
 from oms_es.schemas.shipment.transport import ChaseDispatch as ChaseDispatch
 from oms_es.schemas.shipment.transport import DeclareLost as DeclareLost

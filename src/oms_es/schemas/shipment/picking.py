@@ -8,13 +8,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from oms_es.kernel import Message
-from oms_es.schemas.order import Reservation
-from oms_es.schemas.shipment.base import CARTONS_MAX, CartonWeight, ShipmentCommand, ShipmentEvent
+from oms_es.schemas.order import Address, Reservation
+from oms_es.schemas.shipment.base import CARTONS_MAX, Carton, CartonWeight, ShipmentCommand, ShipmentEvent
+from oms_es.schemas.values.personal import PERSONAL
 from oms_es.schemas.values.types import Identifier, LocationId, Moment, Sku, Text, Units
 
 PICKED_MAX = 1_000
 ANSWERS_MAX = 100
 """The answers to one request that are kept."""
+REPEATS_MAX = 20
+"""How often one request may be repeated."""
 
 ANSWERED_AHEAD_SECONDS_MAX = 300
 """By how many seconds the clock of a warehouse may be ahead: beyond that, an answer is refused, as each later one would
@@ -64,6 +67,36 @@ class AnswerPick(ShipmentCommand, PickAnswer):
     """
 
     now: Moment
+
+
+class RequestPickAgain(ShipmentCommand):
+    """Give the warehouse the request to pick the shipment once more, because it was lost: as a file, it is written
+    again. Refused once the warehouse has answered.
+
+    `repeat_id`: names this repeat; the same one again changes nothing.
+    """
+
+    repeat_id: Identifier
+
+
+class ShipmentPickRequestRepeated(ShipmentEvent):
+    """The intent to give the warehouse a request once more: it is the same request, with the same units."""
+
+    repeat_id: str
+    location: str
+    items: tuple[Reservation, ...]
+    ship_to: Annotated[Address, PERSONAL]
+    delivery_option: str = "standard"
+    cartons: tuple[Carton, ...] = ()
+    pickup: bool = False
+    warehouse_gateway: str | None = None
+
+
+class ShipmentPickAnsweredLate(ShipmentEvent):
+    """The warehouse says short or rejected of a shipment that is cancelled or packed, or before an answer that counts:
+    nothing follows from it, and it is remembered."""
+
+    answer: PickAnswer
 
 
 class ShipmentPickedShort(ShipmentEvent):

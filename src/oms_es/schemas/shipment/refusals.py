@@ -24,6 +24,16 @@ class ShipmentRefusal(Refusal):
         "The shipment was requested with other contents.",
         "Use another shipment_id.",
     )
+    PICK_ANSWERED = (
+        "pick_answered",
+        "The warehouse has answered this request, or it is settled otherwise.",
+        "Look at the shipment: it is packed, short, rejected or cancelled.",
+    )
+    TOO_MANY_REPEATS = (
+        "too_many_repeats",
+        "The request was repeated too often.",
+        "Ask the warehouse why it does not take the request, and pack the shipment by hand.",
+    )
     ANSWERED_AHEAD = (
         "answered_ahead",
         "The warehouse's answer is given later than now.",

@@ -26,7 +26,8 @@ from oms_es.store.encoding.codec import event_id_of
 
 
 def parcels(draw: Draw) -> Iterator[Action]:
-    """Yield requests about parcels: pack, attach a label, cancel a booking, record tracking of others."""
+    """Yield requests about parcels: pack, ask the warehouse once more, attach a label, cancel a booking, record
+    tracking of others."""
     chance = draw.chance
     for _ in range(2):
         action, order = draw.earlier()
@@ -36,6 +37,7 @@ def parcels(draw: Draw) -> Iterator[Action]:
             sh.PackShipment(shipment_id=parcel, weight_grams=chance.randint(100, 2_000)),
             sh.AttachLabel(shipment_id=parcel, document=label),
             sh.CancelBooking(shipment_id=parcel, reason="the wrong van"),
+            sh.RequestPickAgain(shipment_id=parcel, repeat_id=f"again-{chance.randint(1, 2)}"),
         ]
         for ask in chance.sample(asks, 2):
             yield draw.action(at + chance.expovariate(0.1), ask)

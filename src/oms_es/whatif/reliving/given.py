@@ -151,7 +151,7 @@ def _seen(said: Fields, run: Sequence[Recorded]) -> Iterator[Fields]:
 def _answered(_said: Fields, run: Sequence[Recorded]) -> Iterator[Fields]:
     first = run[0].event
     kinds = sh.ShipmentPacked | sh.ShipmentPickedShort | sh.ShipmentPickRejected | sh.ShipmentPickDisputed
-    if isinstance(first, kinds) and first.answer:
+    if isinstance(first, kinds | sh.ShipmentPickAnsweredLate) and first.answer:
         yield {"shipment_id": first.shipment_id, **dict(first.answer)}
 
 

@@ -62,6 +62,10 @@ def disputed(command: sh.AnswerPick, detail: str) -> sh.ShipmentPickDisputed:
     return sh.ShipmentPickDisputed(**OF, answer=said(command), detail=detail)
 
 
+def unheeded(command: sh.AnswerPick) -> sh.ShipmentPickAnsweredLate:
+    return sh.ShipmentPickAnsweredLate(**OF, answer=said(command))
+
+
 def test_a_request_is_packed_as_the_warehouse_answers() -> None:
     plain, stated = answer("packed"), answer("packed", picked=units(**ALL), location="berlin")
     Given(decider, REQUESTED).when(plain).then(packed(plain))
@@ -90,7 +94,7 @@ def test_a_request_is_rejected_with_a_reason() -> None:
 
 def test_a_stopped_parcel_needs_no_answer_and_one_that_is_packed_all_the_same_is_looked_at() -> None:
     for fine in (answer("short"), answer("rejected")):
-        Given(decider, REQUESTED, CANCELLED).when(fine).then()
+        Given(decider, REQUESTED, CANCELLED).when(fine).then(unheeded(fine))
     late = answer("packed")
     why = "it is packed, and was cancelled: have it unpacked, its units are sold to others"
     Given(decider, REQUESTED, CANCELLED).when(late).then(disputed(late, why))
@@ -244,3 +248,50 @@ def test_an_answer_from_the_future_is_refused_as_later_ones_would_count_as_older
     taken = {"packed": packed(within), "short": short(within, A=3, B=1), "rejected": rejected(within)}
     Given(decider, REQUESTED).when(within).then(taken[outcome])
     Given(decider, REQUESTED, taken[outcome]).when(ahead).then()
+
+
+@pytest.mark.parametrize("outcome", ["short", "rejected"])
+def test_an_answer_after_the_decision_is_remembered_once_and_changes_nothing(outcome: sh.PickOutcome) -> None:
+    known, older = answer("rejected", "a1", 5), answer(outcome, "a2", 1)
+    for history in ((REQUESTED, CANCELLED), (REQUESTED, rejected(known))):
+        Given(decider, *history).when(older).then(unheeded(older))
+        Given(decider, *history, unheeded(older)).when(older).then()
+        other = older.model_copy(update={"reason": "in other words"})
+        assert "with other content" in only(Given(decider, *history, unheeded(older)), other).detail
+    state = Given(decider, REQUESTED, rejected(known), unheeded(older)).state
+    assert state.answered == said(known), "the one that counted still does"
+    repeated = Given(decider, REQUESTED, rejected(known), unheeded(older))
+    repeated.when(answer("packed", "a3", 9)).then(packed(answer("packed", "a3", 9)))
+
+
+def only(given: Given, command: sh.AnswerPick) -> sh.ShipmentPickDisputed:
+    (event,) = decider.decide(given.state, command)
+    assert isinstance(event, sh.ShipmentPickDisputed)
+    return event
+
+
+def again(repeat_id: str = "r1") -> sh.RequestPickAgain:
+    return sh.RequestPickAgain(shipment_id="o.1", repeat_id=repeat_id)
+
+
+def repeated(requested: sh.ShipmentRequested = REQUESTED, repeat_id: str = "r1") -> sh.ShipmentPickRequestRepeated:
+    same = sh.ShipmentPickRequestRepeated.model_fields.keys() - {"repeat_id"}
+    return sh.ShipmentPickRequestRepeated(repeat_id=repeat_id, **{name: getattr(requested, name) for name in same})
+
+
+def test_a_request_that_was_lost_is_given_once_more_under_its_name() -> None:
+    Given(decider, REQUESTED).when(again()).then(repeated())
+    Given(decider, IN_CARTONS).when(again()).then(repeated(IN_CARTONS))
+    Given(decider, REQUESTED, repeated()).when(again()).then()
+    Given(decider, REQUESTED, repeated()).when(again("r2")).then(repeated(repeat_id="r2"))
+    Given(decider).when(again()).then_refused("unknown_shipment")
+
+
+def test_a_request_that_was_answered_or_settled_is_not_repeated() -> None:
+    some = answer("short", picked=units(A=1))
+    settled = (packed(answer("packed")), short(some, A=2, B=1), rejected(answer("rejected")), CANCELLED)
+    for event in settled:
+        Given(decider, REQUESTED, event).when(again()).then_refused("pick_answered")
+        Given(decider, REQUESTED, repeated(), event).when(again()).then()
+    many = [repeated(repeat_id=f"r{n}") for n in range(sh.REPEATS_MAX)]
+    Given(decider, REQUESTED, *many).when(again("other")).then_refused("too_many_repeats")
