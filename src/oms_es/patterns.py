@@ -15,3 +15,7 @@ def some_of(names: tuple[str, ...]) -> str:
     """Return the pattern of one or more of these names, separated by commas."""
     one = f"({'|'.join(names)})"
     return rf"^{one}(,{one})*$"
+
+
+EMAIL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+"""An e-mail address as HTML's `input type=email` takes it, in a domain of two labels at least."""

@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from oms_es.carrier_settings import CarrierSettings
 from oms_es.patterns import CHANNELS, ISSUER, ISSUERS, some_of
+from oms_es.report_settings import ReportSettings
 from oms_es.schemas.catalog.routes import CARRIER_GATEWAYS, PAYMENT_GATEWAYS, WAREHOUSE_GATEWAYS
 
 CANONICAL = "canonical"
@@ -25,7 +26,7 @@ HTTP_RATE_PER_SECOND_MAX = 100_000.0
 DAYS_MAX = 36_500
 
 
-class Settings(CarrierSettings):
+class Settings(CarrierSettings, ReportSettings):
     model_config = SettingsConfigDict(env_prefix="OMS_", frozen=True, extra="ignore")
 
     database_url: str | None = Field(

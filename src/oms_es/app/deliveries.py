@@ -1,4 +1,5 @@
-"""The role that delivers webhooks: events of orders become deliveries, and each is sent until its receiver accepts it.
+"""The role that delivers webhooks: events of orders, and of reports that are ready, become deliveries, and each is
+sent until its receiver accepts it.
 
 Invariant: at least once, and in order for each order: a delivery is marked only after its receiver has answered 2xx,
 and a crash before that sends it again, under the same id. A subscription whose deliveries keep failing is disabled, and
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 import psycopg
 import structlog
 from psycopg.rows import dict_row
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from oms_es.aggregates.operations.subscription import Subscription
 from oms_es.channels.signatures import standard_signature
@@ -28,7 +29,7 @@ from oms_es.kernel import Command
 from oms_es.processing import metrics
 from oms_es.processing.metrics import Health
 from oms_es.processing.readers import Stopping
-from oms_es.schemas.operations.subscription import DisableSubscription
+from oms_es.schemas.operations.subscription import OF_REPORTS, DisableSubscription
 from oms_es.store.encoding.codec import Cause, opened
 from oms_es.store.http.subscriptions import KEPT_DAYS, PENDING_MAX, Delivery, DeliveryTables, Occurred, Progress
 from oms_es.store.store import OUTAGES
@@ -44,6 +45,8 @@ ROUND_MAX = 50
 REST_SECONDS = 5.0
 """Pause of a subscription whose receiver does not answer at all."""
 ORDER = "order-"
+REPORT_FILES = "/v1/report-files"
+"""The path below which the bytes of a report's files are, by their SHA-256."""
 GONE = 410
 AGENT = "oms-es"
 ACTOR = "webhook_sender"
@@ -166,6 +169,8 @@ class Deliverer:
 
     def _row(self, subscription: Subscription, one: Occurred) -> tuple[int, str, str] | None:
         """Return a delivery's position, order and body, or None for an order of another channel."""
+        if one.type == OF_REPORTS:
+            return None if subscription.channels else _about_report(one)
         if not one.stream.startswith(ORDER):
             return None
         state, _ = self.runtime.store.state_of(one.stream)
@@ -236,6 +241,23 @@ class Deliverer:
             command = DisableSubscription(name=name, because=because, failed=True)
             self.runtime.append([(Cause(ACTOR), [command])])
             log.error("subscription disabled", subscription=name, because=because)
+
+
+def _about_report(one: Occurred) -> tuple[int, str, str]:
+    """Return a delivery's position, stream and body: which files there are, and the path of each on this server."""
+    said, envelope = opened(one.state)
+    ready = from_json(said)
+    files = [{**file, "path": f"{REPORT_FILES}/{file['sha256']}"} for file in ready["files"]]
+    names = ("every", "first_day", "last_day", "timezone")
+    data = {
+        "report": ready["name"],
+        **{name: ready[name] for name in names},
+        "files": files,
+        "version": one.version,
+        "position": one.position,
+    }
+    message = {"type": one.type, "timestamp": envelope.get("recorded_at"), "data": data}
+    return one.position, one.stream, to_json(message).decode()
 
 
 def stored(database_url: str) -> DeliveryTables:

@@ -60,12 +60,9 @@ from oms_es.store.sealing.seals import SqlSealing
 from oms_es.store.store import ATTEMPTS_MAX, OUTAGES, Batch, Store
 
 CHAINS = ("chain", "chain_of_answers")
-"""Names of the two chains: what follows from input, and in the same iteration what follows from gateways' answers to
-it."""
-
+"""Names of the chains of what follows from input, and from gateways' answers to it in the same iteration."""
 LOG_PLACE = "log"
 """The label, in metrics, of the log that an engine without Kafka reads."""
-
 IN_HAND_MAX = WINDOW_MAX // 20
 """Events that the slowest reader may be behind when more input is accepted: an iteration makes up to twenty times as
 many."""
@@ -155,6 +152,10 @@ class Runtime:
     def last_position(self) -> int:
         """Return the position of the newest event; 0 for an empty log."""
         return self.recorder.max_notification_id() or 0
+
+    def shown_up_to(self, names: frozenset[str]) -> int:
+        """Return the position up to which all of these read models show the log."""
+        return min(self.recorder.position(name) for name in names)
 
     def waiting(self) -> dict[str, int]:
         """Return how many intents each gateway has not performed yet, by its name."""
@@ -288,7 +289,7 @@ class Engine(Runtime):
             ProjectionWorker(ReadModel(p, SqlRows(p.table, self.rows), self.shares.rows), self.log) for p in projections
         ]
         background = frozenset(projection.name for projection in projections) - projections_looked_up(consumers)
-        consumer_workers = [self.consumer_worker(consumer, self.log, self._lookup_position) for consumer in consumers]
+        consumer_workers = [self.consumer_worker(consumer, self.log, self.shown_up_to) for consumer in consumers]
         first, second = (list(self._chains(name, consumer_workers, background)) for name in CHAINS)
         self.loop = Loop(
             [
@@ -386,8 +387,7 @@ class Engine(Runtime):
         self.sealer.seal_all()
         return total
 
-    def _lookup_position(self, names: frozenset[str]) -> int:
-        """The position of the slowest of these read models."""
+    def shown_up_to(self, names: frozenset[str]) -> int:
         here = {worker.name: worker.seen for worker in self.projection_workers}
         return min(here[name] if name in here else self.recorder.position(name) for name in names)
 

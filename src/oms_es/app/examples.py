@@ -23,7 +23,7 @@ NAMED: Mapping[str, Any] = {
     "secret_id": "sec_0123456789abcdef01234567",
     "occurred_at": "2026-01-05T12:00:00Z",
     **dict.fromkeys(("booked_on", "opened_on", "closed_on", "issued_on", "day", "since", "through"), "2026-01-31"),
-    **dict.fromkeys(("happened_on", "keep_until"), "2026-01-31"),
+    **dict.fromkeys(("happened_on", "keep_until", "first_day", "last_day"), "2026-01-31"),
     **dict.fromkeys(("tax_rate", "tax_rates", "included_tax"), "19"),
     "vat_id": "DE123456789",
     "document_sha256": "0" * 64,

@@ -9,7 +9,7 @@ from oms_es import channels
 from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, routes, rules, serial
 from oms_es.aggregates.finance import account, invoice, reconciliation, seller, statement
 from oms_es.aggregates.operations import aside as put_aside
-from oms_es.aggregates.operations import connection, document, encryption, exception, subscription
+from oms_es.aggregates.operations import connection, document, encryption, exception, report, subscription
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.payment import decider as payment
 from oms_es.aggregates.payment import provider
@@ -85,6 +85,7 @@ from oms_es.projections.order import (
 )
 from oms_es.projections.payment import deposits, payment_references, payments, provider_reports
 from oms_es.projections.privacy import forgotten_orders, legal_holds
+from oms_es.projections.reports import report_files
 from oms_es.projections.returns import feedback_scores, return_policies, returns
 from oms_es.projections.shipment import pick_requests, shipments, tracking_numbers, tracking_reports
 from oms_es.projections.stock import inbounds, replenishments, serial_numbers, stock_levels, stock_places
@@ -119,6 +120,7 @@ DECIDERS: tuple[Decider[Any], ...] = (
     invoice.decider,
     document.decider,
     encryption.decider,
+    report.decider,
 )
 
 CONSUMERS: tuple[Consumer, ...] = (
@@ -207,6 +209,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     document_fields.projection,
     forgotten_orders.projection,
     legal_holds.projection,
+    report_files.projection,
 )
 
 REACHING_OUT = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.CarrierGateway)

@@ -24,6 +24,7 @@ GROUP_OF = {
     "subscription": "subscriptions",
     "reconciliation": "reconcile",
     "document": "documents",
+    "report": "report-files",
 }
 """Names of entities for people that differ from the streams'."""
 WORD = re.compile(r"[A-Z][a-z0-9]*")

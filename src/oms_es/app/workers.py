@@ -20,6 +20,8 @@ from oms_es.app.connecting.warehouse_answers import ROLE as WAREHOUSE_ANSWERS_RO
 from oms_es.app.connecting.warehouse_answers import answers_of
 from oms_es.app.engine import CHAINS, projections_looked_up
 from oms_es.app.privacy.forgetter import FOR_EVER, Forgetter, Periods
+from oms_es.app.reporting.reporter import Reporter
+from oms_es.app.reporting.scheduled import Places
 from oms_es.channels import dialect_of
 from oms_es.channels.canonical import DIALECT as CANONICAL
 from oms_es.database.reasons import without_rows
@@ -75,7 +77,6 @@ SETTLED_SECONDS_MAX = 600.0
 CHANNEL_ORDERS_ROLE = "channel_orders"
 TICKER_ROLE = "ticker"
 SEALER_ROLE = Sealer.name
-FORGETTER_ROLE = Forgetter.name
 STATES = (
     State(order_status.projection.table, ORDER_STATUS, "OrderStatus", str(order_status.__doc__)),
     State(stock_levels.projection.table, STOCK_LEVELS, "StockLevel", str(stock_levels.__doc__)),
@@ -88,7 +89,6 @@ LOOKED_UP = projections_looked_up(CONSUMERS)
 CALLBACK_ROLES = (PAYMENT_CALLBACKS, CARRIER_CALLBACKS)
 DEAD_LETTERS = dead_letter_topic(CHANNEL_ORDERS, CHANNEL_ORDERS_ROLE)
 CATEGORY_OF: Mapping[type[Event], str] = {event: d.category for d in DECIDERS for event in d.emits}
-
 INTERESTS: Mapping[str, frozenset[type[Event]]] = {
     **{consumer.name: frozenset(consumer.reactions) for consumer in CONSUMERS},
     **{projection.name: frozenset(projection.folds) for projection in PROJECTIONS},
@@ -105,7 +105,8 @@ ROLES = (
     CHANNEL_ORDERS_ROLE,
     TICKER_ROLE,
     SEALER_ROLE,
-    FORGETTER_ROLE,
+    Forgetter.name,
+    Reporter.name,
 )
 GROUPS_OF_ROLES: Mapping[str, Sequence[str]] = {
     "consumers": [consumer.name for consumer in CONSUMERS],
@@ -115,8 +116,7 @@ GROUPS_OF_ROLES: Mapping[str, Sequence[str]] = {
     "gateways": [*(gateway.name for gateway in GATEWAYS), *CALLBACK_ROLES, WAREHOUSE_ANSWERS_ROLE],
     "all": ROLES,
 }
-"""Names that stand for several roles. Consumers decide from the looked-up read models; those for people are
-only shown."""
+"""Names of several roles. Consumers decide from the looked-up read models; those for people are only shown."""
 
 
 class UnknownRole(OmsError):
@@ -143,8 +143,7 @@ def dialects(channels: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def topics(partitions: int = PARTITIONS, channels: Mapping[str, str] | None = None) -> list[Topic]:
-    """Return every topic that the engine publishes or reads; `channels` have topics of their own. Raise
-    UnknownDialect."""
+    """Return every topic that is published or read; `channels` have topics of their own. Raise UnknownDialect."""
     return [
         *(Topic(name, partitions, compacted=False, bytes_max=MESSAGE_BYTES_MAX) for name in EVENT_TOPICS.values()),
         *(Topic(state.topic, partitions, compacted=True, bytes_max=MESSAGE_BYTES_MAX) for state in STATES),
@@ -168,21 +167,23 @@ class Workers(Runtime):
         channels: Mapping[str, str] | None = None,
         periods: Periods = FOR_EVER,
         warehouse_folder: Path | None = None,
+        report_places: Places = Places(),  # noqa: B008 - an immutable tuple
         **options: Any,
     ) -> None:
-        """`channels`: channels with a topic of their own, each with its dialect; these topics are read beside the
-        common one. `periods`: how long the role `forgetting` lets personal data be kept.
-        `warehouse_folder`: where the role `warehouse_answers` finds answers."""
+        """`channels`: channels with a topic of their own beside the common one, each with its dialect. `periods`: how
+        long the role `forgetting` lets personal data be kept.
+        `warehouse_folder`: where the role `warehouse_answers` finds answers. `report_places`: of `reporting`."""
         super().__init__(database_url, **options)
         self.dialects = dialects(channels)
         self.kafka = kafka
         self.session_seconds = session_seconds
         self.periods = periods
         self.warehouse_folder = warehouse_folder
+        self.report_places = report_places
         self.cloudevents = CloudEventsCodec(VOCABULARY, keys=self.subject_keys)
         self.watermark = Watermark(self.recorder, TOPICS_OF)
         self._covered: dict[frozenset[str], int] = {}
-        """The position that each set of roles has reached, for one iteration: every partition asks for the same."""
+        """The position that each set of roles has reached, for one iteration."""
         self.published = Published(self.recorder)
         deciding = CONSUMER_ROLES & {*roles}
         self.log = Log(self.recorder, self.store.codec, self.shares.events) if deciding else NullFeed()
@@ -212,7 +213,7 @@ class Workers(Runtime):
         return self
 
     def _alive(self) -> None:
-        """Report between two batches that the process is alive: an iteration may take longer than it may be silent."""
+        """Report between two batches that the process is alive, as an iteration may take long."""
         self.heartbeats()
         self.loop.last_iteration_at = time.monotonic()
 
@@ -243,6 +244,9 @@ class Workers(Runtime):
             if not taken:
                 self.waiter.wait(1.0)
         return total
+
+    def shown_up_to(self, names: frozenset[str]) -> int:
+        return self.watermark.position(names)
 
     def health(self) -> Health:
         return Health(lambda: self.loop.last_iteration_at, self._not_ready)
@@ -303,8 +307,7 @@ class Workers(Runtime):
                 stops.clear(curs, name)
 
     def _with_chains(self, workers: Sequence[Worker]) -> Iterator[Worker]:
-        """Yield the workers with two chains: for what follows from input, and for what follows from gateways' answers
-        to it."""
+        """Yield the workers with two chains: for what follows from input, and from gateways' answers to it."""
         own = [w for w in workers if isinstance(w, GroupWorker) and w.name in CONSUMER_ROLES | LOOKED_UP]
         others = [worker for worker in workers if worker not in own]
         yield from (worker for worker in others if worker.name in INPUT_ROLES)
@@ -318,14 +321,15 @@ class Workers(Runtime):
             yield GroupChain(groups, self.store, self.log, partial(relayed, self.recorder), self._partitions, name=name)
 
     def _worker_for(self, role: str) -> Worker:
-        if role == TICKER_ROLE:
-            return self.ticker(self.log)
-        if role == SEALER_ROLE:
-            return self.sealer
-        if role == FORGETTER_ROLE:
-            return Forgetter(self, self.periods)
-        if role == WAREHOUSE_ANSWERS_ROLE:
-            return answers_of(self.warehouse_folder, self)
+        alone: Mapping[str, Callable[[], Worker]] = {
+            TICKER_ROLE: lambda: self.ticker(self.log),
+            SEALER_ROLE: lambda: self.sealer,
+            Forgetter.name: lambda: Forgetter(self, self.periods),
+            WAREHOUSE_ANSWERS_ROLE: lambda: answers_of(self.warehouse_folder, self),
+            Reporter.name: lambda: Reporter(self, self.report_places),
+        }
+        if role in alone:
+            return alone[role]()
         if role in CALLBACK_ROLES:
             (source,) = (source for source in self.external_systems.callbacks if source.name == role)
             return self.follow(source, self.log)

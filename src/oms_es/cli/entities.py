@@ -59,6 +59,7 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "read": "finance.documents:read_document",
         "sweep": "finance.documents:sweep_documents",
     },
+    "report-files": {"list": "desk.reports:report_files"},
     "connections": {
         "create": "connections:create_connection",
         "list": "connections:list_connections",

@@ -29,6 +29,7 @@ ENTITIES: Mapping[str, str | None] = {
     "invoice": "Invoices and credit notes that are issued here.",
     "reconcile": "Reconciliation of statements with the money that moved here.",
     "documents": "Documents: receipts, invoices, proofs of delivery, and their attachments.",
+    "report-files": "Files of reports that the engine makes by their schedules.",
     "connections": "Connections of systems that send webhooks here, with their secrets.",
     "subscriptions": "Subscriptions of systems that are sent events of orders as webhooks.",
 }

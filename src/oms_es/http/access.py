@@ -26,6 +26,7 @@ FAMILIES: Mapping[str, str] = {
     "finance": "accounts of customers, statements of banks and providers, their reconciliation and the books",
     "documents": "documents, and what they are attached to",
     "privacy": "people who are forgotten, and legal holds",
+    "reports": "files of reports that were made by a schedule",
     "operations": "exceptions, deadlines, dead letters, connections, subscriptions and deliveries",
 }
 PLACE = "orders:place"
@@ -33,9 +34,15 @@ PERSONAL = "personal-data:read"
 EVENTS = "events:read"
 KEYS = "keys:write"
 SYSTEM = "system"
+READ_ONLY = frozenset({"reports"})
+"""Families about which only the engine gives commands."""
 SCOPES: Mapping[str, str] = {
     **{f"{family}:read": f"Read {what}." for family, what in FAMILIES.items()},
-    **{f"{family}:write": f"Give commands about {what}." for family, what in FAMILIES.items()},
+    **{
+        f"{family}:write": f"Give commands about {what}."
+        for family, what in FAMILIES.items()
+        if family not in READ_ONLY
+    },
     PLACE: "Place orders, and give a channel's commands about its own orders: changes, cancellations, "
     "fulfilments and refunds of its own, requests for returns.",
     PERSONAL: "See names and addresses; the access log records every view.",
@@ -46,7 +53,7 @@ SCOPES: Mapping[str, str] = {
 INCLUDED: Mapping[str, frozenset[str]] = {"orders:write": frozenset({PLACE})}
 """Scopes that a scope implies: keys that were made before `orders:write` was split keep the rights that they had."""
 READS = frozenset(f"{family}:read" for family in FAMILIES)
-WRITES = frozenset(f"{family}:write" for family in FAMILIES)
+WRITES = frozenset(f"{family}:write" for family in FAMILIES if family not in READ_ONLY)
 ROLES: Mapping[str, frozenset[str]] = {
     "channel": frozenset({"orders:read", PLACE, "stock:read", "catalog:read"}),
     "storefront": frozenset({"orders:read", "stock:read", "catalog:read"}),
@@ -56,7 +63,7 @@ ROLES: Mapping[str, frozenset[str]] = {
     ),
     "support": READS | {PLACE, "orders:write", "returns:write", "documents:write", "operations:write", PERSONAL},
     "finance": frozenset(
-        {"orders:read", "payments:read", "returns:read", "finance:read", "finance:write"}
+        {"orders:read", "payments:read", "returns:read", "reports:read", "finance:read", "finance:write"}
         | {"documents:read", "documents:write", PERSONAL}
     ),
     "privacy": frozenset({"orders:read", "documents:read", "privacy:read", "privacy:write", PERSONAL}),

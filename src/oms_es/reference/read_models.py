@@ -32,6 +32,8 @@ UNITS: Mapping[str, tuple[str, ...]] = {
         "keep_until",
         "closed_through",
         "adjusts",
+        "first_day",
+        "last_day",
     ),
     "days": ("*_days", "*_days_max"),
     "seconds": ("*_seconds",),

@@ -34,6 +34,7 @@ from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFie
 from oms_es.schemas.operations.encryption import RecordEncryption
 from oms_es.schemas.operations.exception import AssignException, OpenException, ResolveException, SnoozeException
 from oms_es.schemas.operations.refusals import OperationsRefusal
+from oms_es.schemas.operations.report import RecordReportFiles, RecordReportDelivery
 from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.schemas.order import (
     AmendOrder,
@@ -99,7 +100,7 @@ BEGINNINGS: Kinds = (
     *(PublishSourcingRules, PublishRates, DefineDeliveryOption, PublishGatewayRoutes),
     *(*OF_EXCEPTIONS, RecordFeedback, OpenException, PutReactionAside),
     *(OpenConnection, OpenSubscription, OpenAccount, SetSeller),
-    *(AttachDocument, RecordDocumentFields, RecordEncryption),
+    *(AttachDocument, RecordDocumentFields, RecordEncryption, RecordReportFiles, RecordReportDelivery),
 )
 """Commands that begin a stream."""
 BEFORE_ITS_ORDER = (AmendOrder, CancelOrder, RecordFulfilment, RecordChannelRefund)
@@ -152,9 +153,13 @@ def require(asking: Asking, command: Command) -> None:
         _require_entity(asking, command)
     if isinstance(command, AttachLabel | RecordStatement | AttachDocument | RecordDocumentFields):
         require_document(asking.connection, command)
+    if isinstance(command, RecordReportFiles):
+        for file in command.files:
+            require_kept(asking.connection, file.sha256, documents.claim)
     if isinstance(command, RemoveDocument) and documents.is_of_the_engine(asking.connection, command.sha256):
         raise Refused(
-            OperationsRefusal.DOCUMENT_NEEDED, "a label or a statement of history has these bytes: detach it instead"
+            OperationsRefusal.DOCUMENT_NEEDED,
+            "a label, a statement or a report of history has these bytes: detach it instead",
         )
     if secret_id := getattr(command, "secret_id", ""):
         _require_secret(asking.connection, secret_id)
@@ -222,11 +227,15 @@ def require_document(
 ) -> None:
     """Raise Missing if the document's bytes are not kept. Bytes that a label or a statement names are never swept."""
     if isinstance(command, AttachDocument | RecordDocumentFields):
-        address, is_kept = command.sha256, documents.may_be_named(connection, command.sha256)
+        require_kept(connection, command.sha256, documents.may_be_named)
     else:
         address = command.document.sha256 if isinstance(command, AttachLabel) else command.document_sha256
-        is_kept = documents.claim(connection, address)
-    if not is_kept:
+        require_kept(connection, address, documents.claim)
+
+
+def require_kept(connection: Connection, address: str, is_kept: Callable[[Connection, str], bool]) -> None:
+    """Raise Missing if no bytes are kept under the address, as `is_kept` finds."""
+    if not is_kept(connection, address):
         raise Missing(
             SharedRefusal.UNKNOWN_DOCUMENT,
             f"no document {address} is kept; keep its bytes first, as with `oms-es documents add`, then attach it",

@@ -33,6 +33,7 @@ CATEGORIES = (
     "invoice",
     "document",
     "encryption",
+    "report",
 )
 EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for category in CATEGORIES}
 """Topics by the category of the stream, with which its name begins."""

@@ -9,7 +9,7 @@ from oms_es.kernel import Event
 from oms_es.schemas import order, payment, shipment, stock
 from oms_es.schemas.catalog import item, location, numbering, rates, routes, rules, serial
 from oms_es.schemas.finance import account, invoicing, reconciliation, statement
-from oms_es.schemas.operations import aside, connection, document, encryption, exception, subscription
+from oms_es.schemas.operations import aside, connection, document, encryption, exception, report, subscription
 from oms_es.schemas.order import returns
 from oms_es.schemas.payment import provider, references
 from oms_es.schemas.returns import feedback, policy, rma
@@ -64,6 +64,7 @@ MODULES: tuple[ModuleType, ...] = (
     invoicing,
     document,
     encryption,
+    report,
 )
 
 

@@ -8,7 +8,8 @@ process that asked it last found it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -69,6 +70,13 @@ def current(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, str]:
 def note_circuit(connection: psycopg.Connection[Any], gateway: str, state: str, since: datetime, why: str) -> None:
     """Record a circuit's state; one that was closed before keeps its time."""
     connection.execute(NOTE_CIRCUIT, [gateway, state, since, why[:WHY_CHARACTERS_MAX]])
+
+
+def note_problem(database_url: str, name: str, problem: str) -> None:
+    """Record for other processes what keeps a role from its work; empty where nothing does. If the database does not
+    answer, the next change is recorded."""
+    with suppress(psycopg.OperationalError), psycopg.connect(database_url) as connection:
+        note_circuit(connection, name, "open" if problem else "closed", datetime.now(UTC), problem)
 
 
 def circuits(connection: psycopg.Connection[dict[str, Any]]) -> list[dict[str, Any]]:

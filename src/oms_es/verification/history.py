@@ -17,6 +17,7 @@ from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.finance.statement import StatementRecorded
 from oms_es.schemas.operations.document import DocumentAttached
+from oms_es.schemas.operations.report import ReportReady
 from oms_es.schemas.values.currency import in_money
 from oms_es.store.encoding.codec import event_id_of
 from oms_es.verification.account_checks import AccountChecks
@@ -153,6 +154,9 @@ class History:
                 self._check_placed(recorded, event)
             case StatementRecorded(document_sha256=sha256):
                 self.documents[sha256] = True
+            case ReportReady(files=files):
+                for file in files:
+                    self.documents[file.sha256] = True
             case DocumentAttached():
                 self.documents[event.sha256] = self.documents.get(event.sha256, False)
             case o.OrderLineAllocated():

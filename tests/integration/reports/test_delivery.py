@@ -19,8 +19,9 @@ from oms_es.reports import queries
 from oms_es.reports.delivering import delivery
 from oms_es.reports.figures import definition
 from oms_es.reports.figures.definition import Definition
-from oms_es.reports.figures.schedule import Every, Schedule
+from oms_es.reports.figures.schedule import Schedule
 from oms_es.reports.figures.words import BadReport
+from oms_es.schemas.operations.report import Every
 
 TEXT = definition.text_of("sales").replace('"sales"', '"mine"')
 NOON = datetime(2026, 3, 11, 12, tzinfo=UTC)

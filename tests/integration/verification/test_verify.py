@@ -79,7 +79,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             *("statements", "statement_lines", "reconciliation_matches", "reconciliation_breaks"),
             "reconciled_accounts",
             *("accounts", "account_entries", "account_orders", "document_attachments", "document_fields"),
-            *("sellers", "invoices", "forgotten_orders", "legal_holds"),
+            *("sellers", "invoices", "forgotten_orders", "legal_holds", "report_files"),
             *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits"),
             *("sourcing_rules", "gateway_routes"),
             *("inbounds", "replenishments", "serial_numbers", "carrier_rates", "delivery_options", "tracking_reports"),

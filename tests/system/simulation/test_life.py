@@ -39,7 +39,7 @@ COMMANDS = {command.__name__ for decider in DECIDERS for command in decider.acce
     "RecordExpiry",
     "RecordVoidFailure",
 }
-"""Without what mostly callbacks report of payments: that comes as RecordReport."""
+"""Without what mostly callbacks report of payments: that comes as RecordReportFiles."""
 SET_UP = frozenset(
     f"{verb}{party}"
     for party, verbs in (
@@ -61,7 +61,9 @@ FINANCE = frozenset(
     }
 )
 """What banks say comes in files, which no worker reacts to; of accounts, test_accounts.py asks."""
-NOTED = frozenset({"OpenException", "SnoozeException", "DetachDocument", "RemoveDocument"})
+REPORTED = frozenset({"RecordReportFiles", "RecordReportDelivery"})
+"""What is made by schedules, outside of memory: test_reporting.py has it made."""
+NOTED = frozenset({"OpenException", "SnoozeException", "DetachDocument", "RemoveDocument"}) | REPORTED
 """What people note for each other, and the papers that they keep, which no worker reacts to."""
 UNPLAYED = frozenset({"PutReactionAside", "SettleReaction", "RecordEncryption"}) | SET_UP | FINANCE | NOTED | PREPARED
 """No input is known that is accepted and then refused to a reader: test_aside.py makes one. Migrations encrypt what was

@@ -83,10 +83,10 @@ def test_a_flash_sale_sells_exactly_what_exists() -> None:
     assert sum(one.shipped + one.open for one in counts.values()) == 200
 
 
-OUTSIDE_OF_MEMORY = {"forgetting", "warehouse_answers"}
+OUTSIDE_OF_MEMORY = {"forgetting", "warehouse_answers", "reporting"}
 """Forgetting destroys keys in PostgreSQL and empties rows, which a simulated database does not have:
 test_forgetting_killed.py kills it at each of its steps. Warehouses answer in files: test_warehouse_files.py kills the
-process that takes them in."""
+process that takes them in. Reports are SQL over PostgreSQL: test_reporting.py kills the processes that make them."""
 
 
 def test_every_role_and_gateway_of_the_engine_is_simulated() -> None:

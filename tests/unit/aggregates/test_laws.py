@@ -24,7 +24,7 @@ from pydantic_core import from_json, to_json
 
 from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, routes, rules, serial
 from oms_es.aggregates.catalog.versions import Versions
-from oms_es.aggregates.operations import aside, connection, document, encryption, exception, subscription
+from oms_es.aggregates.operations import aside, connection, document, encryption, exception, report, subscription
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.order import money as order_money
 from oms_es.aggregates.order.state import OTHERWISE
@@ -64,6 +64,7 @@ from oms_es.schemas.operations import connection as con
 from oms_es.schemas.operations import document as d
 from oms_es.schemas.operations import encryption as e
 from oms_es.schemas.operations import exception as c
+from oms_es.schemas.operations import report as ready
 from oms_es.schemas.operations import subscription as sub
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.payment import provider as v
@@ -1044,6 +1045,47 @@ def encryption_holds(state: encryption.Encryption, history: Sequence[Event]) -> 
     assert state.reached == (records[-1].reached if records else 0)
 
 
+# --- what was made of reports by their schedules
+
+
+def report_commands() -> Strategy:
+    of: Any = {
+        "name": st.just("sales"),
+        "every": st.sampled_from(["day", "week"]),
+        "first_day": st.sampled_from(["2026-01-05", "2026-01-06"]),
+    }
+    file = st.builds(ready.ReportFile, format=st.just("csv"), sha256=st.just("0" * 64), byte_count=st.just(1))
+    return st.one_of(
+        st.builds(
+            ready.RecordReportFiles,
+            **of,
+            title=words,
+            last_day=of["first_day"],
+            timezone=st.just("UTC"),
+            made_at=moments,
+            files=st.tuples(file),
+            deliver_to=st.sampled_from([(), ("folder",), ("folder", "mail")]),
+        ),
+        st.builds(ready.RecordReportDelivery, **of, to=st.sampled_from(ready.DESTINATIONS)),
+    )
+
+
+def report_holds(state: report.Report, history: Sequence[Event]) -> None:
+    """A period is made once, and put once into each place that it was to be put into, in this order."""
+    left: dict[tuple[str, str], set[str]] = {}
+    for event in history:
+        match event:
+            case ready.ReportReady():
+                assert (event.every, event.first_day) not in left
+                left[event.every, event.first_day] = set(event.deliver_to)
+            case ready.ReportDelivered():
+                left[event.every, event.first_day].remove(event.to)
+    assert set(state.made) == set(left)
+    assert {period: set(one.deliver_to) for period, one in state.waiting.items()} == {
+        period: places for period, places in left.items() if places
+    }
+
+
 # --- what people do about exceptions
 
 
@@ -1252,6 +1294,7 @@ LAWS = (
         encryption_holds,
         frozenset({"encrypted_meanwhile"}),
     ),
+    Law(report.decider, always(report_commands()), report_holds, frozenset({"report_not_made"})),
     Law(
         subscription.decider,
         always(subscription_commands()),

@@ -12,12 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import psycopg
 import structlog
 from pydantic_core import from_json, to_json
 
@@ -340,16 +338,9 @@ def _read(content: bytes) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def note_circuit(database_url: str, problem: str) -> None:
-    """Record for other processes whether answers can be read; if the database does not answer, the next change is
-    recorded."""
-    with suppress(psycopg.OperationalError), psycopg.connect(database_url) as connection:
-        stops.note_circuit(connection, ROLE, "open" if problem else "closed", datetime.now(UTC), problem)
-
-
 def answers_of(folder: Path | None, runtime: Runtime) -> WarehouseAnswers:
     worker = WarehouseAnswers(folder, runtime.store)
-    worker.note = partial(note_circuit, runtime.database_url)
+    worker.note = partial(stops.note_problem, runtime.database_url, ROLE)
     return worker
 
 

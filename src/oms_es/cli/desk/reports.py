@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,12 +19,13 @@ from oms_es.cli.terminal import (
     reading,
     say,
     set_up,
+    show_list,
     who,
 )
 from oms_es.cli.terminal import writing as with_engine
 from oms_es.history import moments
 from oms_es.reports import queries
-from oms_es.reports.delivering import delivery
+from oms_es.reports.delivering import delivery, files
 from oms_es.reports.delivering.formats import MAKERS
 from oms_es.reports.figures import answering, asking, definition, words, writing
 from oms_es.reports.figures.definition import Definition
@@ -194,6 +195,27 @@ def deliver_reports(
             with complete(to):
                 for path in delivery.deliver(connection, one, to):
                     say(f"written to {path}")
+
+
+def report_files(
+    report: Annotated[str, typer.Argument(metavar="[NAME]", help="Only those of this report.")] = "",
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=files.LISTED_MAX, help="The newest so many.")] = files.LISTED,
+    json: Json = False,
+) -> None:
+    """The files that the engine has made of reports by their schedules, the newest first."""
+    with reading(set_up()) as connection:
+        found = files.listed(connection, report, limit)
+    columns: Mapping[str, Callable[[queries.Row], str]] = {
+        "report": lambda row: row["report"],
+        "period": lambda row: f"{row['every']} {row['first_day']}",
+        "file": lambda row: row["format"],
+        "made (UTC)": lambda row: display.moment(row["made_at"]),
+        "in the folder": lambda row: files.delivery_of(row, "folder"),
+        "mailed": lambda row: files.delivery_of(row, "mail"),
+        "SHA-256": lambda row: row["sha256"],
+    }
+    show_list("Files of reports", found, columns, "no report was made by a schedule yet", json=json)
 
 
 @app.command("odd")

@@ -20,6 +20,8 @@ from oms_es.app.connecting.warehouse_answers import answering
 from oms_es.app.deliveries import Deliverer, stored
 from oms_es.app.privacy.encrypting import still_in_the_clear
 from oms_es.app.privacy.forgetter import Periods, keeping
+from oms_es.app.reporting.reporter import reporting
+from oms_es.app.reporting.scheduled import Places
 from oms_es.app.workers import Workers, roles_of
 from oms_es.cli.operator.topics import kafka_of
 from oms_es.cli.terminal import (
@@ -50,8 +52,8 @@ IN_THE_CLEAR = (
 
 
 def participants(settings: Settings) -> Callable[[Runtime], Sequence[Worker]]:
-    """Return what makes the workers that an engine has beside its readers: they forget, and take in files."""
-    makers = (keeping(Periods.of(settings)), answering(answers_folder(settings)))
+    """Return what makes the workers that an engine has beside its readers: they forget, take in files, and report."""
+    makers = (keeping(Periods.of(settings)), answering(answers_folder(settings)), reporting(Places.of(settings)))
     return lambda runtime: [worker for make in makers for worker in make(runtime)]
 
 
@@ -130,6 +132,7 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
         channels=settings.own_topics,
         periods=Periods.of(settings),
         warehouse_folder=answers_folder(settings),
+        report_places=Places.of(settings),
         batch_max=settings.batch_max,
         treatments=treatments_of(settings),
         log_key=log_key_of(settings),

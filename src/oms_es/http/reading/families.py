@@ -18,6 +18,7 @@ FAMILY_OF_PACKAGE: Mapping[str, str] = {
     "finance": "finance",
     "documents": "documents",
     "privacy": "privacy",
+    "reports": "reports",
 }
 FAMILY_OF_FACTS: Mapping[str, str] = {
     "order_milestones": "orders",

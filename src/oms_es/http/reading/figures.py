@@ -1,4 +1,5 @@
-"""Reports over HTTP: the list of reports, and each report, authorised like the facts that it reads.
+"""Reports over HTTP: the list of reports, and each report, authorised like the facts that it reads; and the files that
+were made of reports by their schedules.
 
 Invariant: a key of some channels counts what belongs to those; a report on facts without a channel is refused to it.
 """
@@ -13,12 +14,18 @@ from starlette.responses import Response
 
 from oms_es.history.moments import moment_of
 from oms_es.http.access import Caller
+from oms_es.http.errors import NoResource
 from oms_es.http.reading.dated import AT
 from oms_es.http.requests import Asked
 from oms_es.http.routing import Parameter, Route
+from oms_es.http.writing.documents import sent
+from oms_es.reports.delivering.delivery import file_name
+from oms_es.reports.delivering.formats import MEDIA_TYPES
 from oms_es.reports.figures import answering, asking, definition
 from oms_es.reports.figures.asking import COMPARISONS, Question
 from oms_es.reports.figures.definition import GRAINS, Definition, Filter
+from oms_es.reports.queries import Connection, Row
+from oms_es.store.documents import table as documents
 
 CHANNEL = "channel"
 WORDS_LENGTH_MAX = 200
@@ -72,6 +79,24 @@ def of_channels(question: Question, caller: Caller) -> Question:
         caller.require_all_channels("this has no channel, and the key is limited to some channels")
     theirs = Filter.model_construct(dimension=CHANNEL, of=tuple(sorted(caller.channels)), others=None)
     return question._replace(filters=(*question.filters, theirs))
+
+
+async def made(asked: Asked) -> Response:
+    """Send a file of a scheduled report as a download. Raise Forbidden, NoResource, NotAsAddressed or
+    FolderUnavailable."""
+    asked.caller.require_all_channels("a scheduled report is of every channel")
+    address = asked.values["sha256"]
+    row = await asked.read(partial(_made, address=address))
+    if row is None:
+        raise NoResource("no report has a file with this SHA-256; GET /v1/report-files lists them")
+    kept = await asked.read(partial(documents.look, address=address))
+    name = file_name(row["report"], row["every"], row["first_day"], row["format"])
+    return await sent(asked, kept, name, MEDIA_TYPES[row["format"]])
+
+
+def _made(connection: Connection, address: str) -> Row | None:
+    query = "SELECT report, every, first_day, format FROM report_files WHERE sha256 = %s ORDER BY position LIMIT 1"
+    return connection.execute(query, [address]).fetchone()
 
 
 ANSWER = {
@@ -135,6 +160,20 @@ def routes() -> Iterator[Route]:
         answer=names,
         answers={200: "They are these."},
         tag="reports",
+    )
+    yield Route(
+        "GET",
+        "/v1/report-files/{sha256}",
+        "download-report-file",
+        "A file that was made of a report by its schedule, as a download.",
+        "reports:read",
+        made,
+        answers={200: "All of it; the connection breaks where its bytes turn out to be others.", 404: "There is none."},
+        answer={"type": "string"},
+        media="*/*",
+        tag="reports",
+        reads=("report_files",),
+        path_schemas={"sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
     )
     for one in definition.built_in().values():
         yield Route(

@@ -77,6 +77,7 @@ FAMILY_OF: Mapping[str, str] = {
     "documents": "documents",
     "connections": "catalog",
     "subscriptions": "catalog",
+    "report-files": "reports",
 }
 """Families of scopes by group. Connecting other systems needs another scope than handling exceptions."""
 OF_CHANNELS = frozenset({*LATER.values(), CancelOrderLines, RequestReturn})

@@ -77,11 +77,15 @@ async def show(asked: Asked) -> Response:
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     kept = await asked.read(partial(table.look, address=asked.values["sha256"]))
     await asked.note_personal(f"document/{kept.sha256}")
+    return await sent(asked, kept, f"{kept.sha256[:NAME_LENGTH]}{suffix_of(kept.media_type)}", kept.media_type)
+
+
+async def sent(asked: Asked, kept: table.Kept, name: str, media_type: str) -> Response:
+    """Send the bytes as a download of this name. Raise NotAsAddressed or FolderUnavailable."""
     pieces = table.pieces(asked.services.reading, kept)
     first = await run_in_threadpool(
         next, pieces
     )  # read the first piece before the headers are sent: an error becomes a problem document, not half a body
-    name = f"{kept.sha256[:NAME_LENGTH]}{suffix_of(kept.media_type)}"
     headers = {
         "Content-Length": str(kept.byte_count),
         "Content-Disposition": f'attachment; filename="{name}"',
@@ -89,7 +93,7 @@ async def show(asked: Asked) -> Response:
         "Cache-Control": "private, no-store",
         "ETag": f'"{kept.sha256}"',
     }
-    return StreamingResponse(_all(first, pieces), 200, headers, kept.media_type)
+    return StreamingResponse(_all(first, pieces), 200, headers, media_type)
 
 
 async def _all(first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

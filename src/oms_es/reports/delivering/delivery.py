@@ -19,6 +19,7 @@ from oms_es.reports.figures.definition import Definition
 from oms_es.reports.figures.schedule import Schedule
 from oms_es.reports.figures.words import BadReport
 from oms_es.reports.queries import Connection
+from oms_es.schemas.operations.report import Every, Format
 
 MISSED_MAX = 31
 
@@ -35,8 +36,8 @@ def deliver(
         asked = asking.question(definition, since=str(since), until=str(until), zone=schedule.timezone, now=moment)
         found = answering.answer(connection, asked)
         for form in schedule.formats:
-            path = _path(folder, definition, schedule, since, form)
-            if not path.exists() and _placed(path, MAKERS[form](found)):
+            path = folder / file_name(definition.name, schedule.every, since, form)
+            if not path.exists() and placed(path, MAKERS[form](found)):
                 yield path
 
 
@@ -46,17 +47,18 @@ def _open(definition: Definition, schedule: Schedule, folder: Path, moment: date
     """
     due = list(islice(schedule.due(moment), MISSED_MAX))
     for number, (since, _) in enumerate(due):
-        forms = [_path(folder, definition, schedule, since, form).exists() for form in schedule.formats]
-        if any(forms):
-            return due[: number + (not all(forms))][::-1]
+        names = [file_name(definition.name, schedule.every, since, form) for form in schedule.formats]
+        there = [(folder / name).exists() for name in names]
+        if any(there):
+            return due[: number + (not all(there))][::-1]
     return due[:1]
 
 
-def _path(folder: Path, definition: Definition, schedule: Schedule, since: date, form: str) -> Path:
-    return folder / f"{definition.name}-{schedule.every}-{since}.{form}"
+def file_name(name: str, every: Every, since: date | str, form: Format) -> str:
+    return f"{name}-{every}-{since}.{form}"
 
 
-def _placed(path: Path, written: bytes) -> bool:
+def placed(path: Path, written: bytes) -> bool:
     """Write the file; return False if another process was first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = path.with_name(f".{path.name}.{token_hex(4)}.tmp")

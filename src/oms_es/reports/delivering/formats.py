@@ -9,8 +9,8 @@ from pydantic_core import to_json
 
 from oms_es.reports.figures import document, workbook, writing
 from oms_es.reports.figures.answering import Answer
-from oms_es.reports.figures.schedule import Format
 from oms_es.reports.querying.found import Found, write_parquet
+from oms_es.schemas.operations.report import Format
 
 
 def as_json(answer: Answer) -> bytes:
@@ -33,3 +33,13 @@ MAKERS: Mapping[Format, Callable[[Answer], bytes]] = {
     "pdf": document.as_pdf,
     "parquet": as_parquet,
 }
+
+MEDIA_TYPES: Mapping[Format, str] = {
+    "csv": "text/csv",
+    "json": "application/json",
+    "html": "text/html",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pdf": "application/pdf",
+    "parquet": "application/vnd.apache.parquet",
+}
+"""As IANA registers them."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-Every = Literal["day", "week", "month"]
-Format = Literal["csv", "json", "html", "xlsx", "pdf", "parquet"]
+from oms_es.patterns import EMAIL
+from oms_es.schemas.operations.report import Every, Format
+
+RECEIVERS_MAX = 20
+Address = Annotated[str, StringConstraints(max_length=254, pattern=rf"^{EMAIL}$")]
+"""An e-mail address, without a name."""
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
@@ -18,7 +22,7 @@ class Schedule(BaseModel):
     """A schedule.
 
     `at` is the time of day, in `timezone`, from which the period before is due: every day, on Mondays, or on the first
-    of a month. Events that arrive until then are included.
+    of a month. Events that arrive until then are included. `mail_to`: who is sent the files, where the engine runs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +31,7 @@ class Schedule(BaseModel):
     at: TimeOfDay = "06:00"
     timezone: Annotated[str, Field(max_length=64)] = "UTC"
     formats: Annotated[tuple[Format, ...], Field(min_length=1, max_length=6)] = ("html",)
+    mail_to: Annotated[tuple[Address, ...], Field(max_length=RECEIVERS_MAX)] = ()
 
     @field_validator("timezone")
     @classmethod

@@ -58,6 +58,11 @@ class OperationsRefusal(Refusal):
         "The exception is said to be raised later than now.",
         "Name it with the moment at which the list of open exceptions says that it was last raised.",
     )
+    REPORT_NOT_MADE = (
+        "report_not_made",
+        "The report was not made for this period, so nothing of it can have been delivered.",
+        "`oms-es report-files list` lists what was made.",
+    )
     SNOOZE_OUT_OF_RANGE = (
         "snooze_out_of_range",
         "The time until which the exception would be snoozed is over, or too far away.",

@@ -1,4 +1,4 @@
-"""Subscriptions: the receivers of webhooks about orders, each with its URL and secret."""
+"""Subscriptions: the receivers of webhooks about orders and reports, each with its URL and secret."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from oms_es.kernel import Command, Event
 from oms_es.schemas import order
+from oms_es.schemas.operations.report import ReportReady
 from oms_es.schemas.values.types import Channel, Moment, Text
 from oms_es.schemas.values.webhooks import PartyName, SecretId, Url
 
@@ -17,15 +18,20 @@ OVERLAP_SECONDS = 86_400
 OVERLAP_SECONDS_MAX = 30 * 86_400
 
 
+OF_REPORTS = ReportReady.__name__
+
+
 def types_there_are() -> list[str]:
-    """Return the names of the events of orders."""
+    """Return the names of the events of orders, and of the event that a report is ready."""
     found = {one for one in vars(order).values() if isinstance(one, type) and issubclass(one, order.OrderEvent)}
-    return sorted(one.__name__ for one in found if not one.__subclasses__())
+    return sorted((*(one.__name__ for one in found if not one.__subclasses__()), OF_REPORTS))
 
 
 def _known(name: str) -> str:
     if name not in types_there_are():
-        raise ValueError("no event of an order is called so; the page on messages lists them")
+        raise ValueError(
+            "no event of an order, nor of a report that is ready, is called so; the page on messages lists them"
+        )
     return name
 
 

@@ -6,7 +6,7 @@ Invariant: each report has the scope of its route in the API, and a key of some 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -21,14 +21,14 @@ from oms_es.console.visits import Visit
 from oms_es.http.errors import QuestionTooLarge
 from oms_es.http.reading.figures import of_channels
 from oms_es.http.turns import turn
-from oms_es.reports.delivering.formats import MAKERS
+from oms_es.reports.delivering.formats import MAKERS, MEDIA_TYPES
 from oms_es.reports.figures import answering, asking, writing
 from oms_es.reports.figures.answering import Answer
 from oms_es.reports.figures.asking import COMPARISONS
 from oms_es.reports.figures.chart import Picture, pictures
 from oms_es.reports.figures.definition import GRAINS, Definition, built_in
-from oms_es.reports.figures.schedule import Format
 from oms_es.reports.figures.words import BadReport, TooLarge
+from oms_es.schemas.operations.report import Format
 
 READ = "orders:read"
 PARAMETERS = ("from", "to", "by", "timezone", "compare", "where")
@@ -37,17 +37,30 @@ ROWS_SHOWN_MAX = 500
 LAID_OUT: frozenset[Format] = frozenset({"xlsx", "pdf"})
 """Formats that take a core for longer: one file at a time is made, since all readers share the cores."""
 LAYING_OUT = threading.BoundedSemaphore(1)
-FILES: Mapping[Format, str] = {
-    "csv": "text/csv; charset=utf-8",
-    "html": "text/html; charset=utf-8",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "pdf": "application/pdf",
-}
+FILES: Sequence[Format] = ("csv", "html", "xlsx", "pdf")
+MADE = "reports:read"
+MADE_SHOWN = 60
+"""Files of scheduled reports that are listed."""
 
 
 async def listed(visit: Visit) -> Response:
+    """Show the reports, and the newest files that were made by schedules, of one report if one is named."""
     items = (await visit.api.get("/v1/reports"))["items"]
-    return visit.page("reports.html", reports=items)
+    named = visit.one("report") or None
+    return visit.page("reports.html", reports=items, files=await _made(visit, named), named=named)
+
+
+async def _made(visit: Visit, named: str | None) -> Sequence[Any] | None:
+    """Return files of scheduled reports, the newest first; None if the person may not see them."""
+    if visit.asked.caller.channels is not None or not visit.api.may(MADE):
+        return None
+    asked = {"report": named, "position[gte]": "0", "descending": "true", "limit": str(MADE_SHOWN)}
+    found: Sequence[Any] = (await visit.api.get("/v1/report-files", asked))["items"]
+    return found
+
+
+async def save(visit: Visit) -> Response:
+    return await visit.api.whole(at("v1", "report-files", visit.values["sha256"]))
 
 
 async def one(definition: Definition, visit: Visit) -> Response:
@@ -113,7 +126,7 @@ async def taken_along(definition: Definition, file: Format, visit: Visit) -> Res
     answer = await _answer(definition, visit)
     headers = {"Content-Disposition": f'attachment; filename="{definition.name}.{file}"'}
     text = await run_in_threadpool(made, file, answer)
-    return Response(text, headers=headers, media_type=FILES[file])
+    return Response(text, headers=headers, media_type=MEDIA_TYPES[file])
 
 
 def made(file: Format, answer: Answer) -> str | bytes:
@@ -125,7 +138,8 @@ def made(file: Format, answer: Answer) -> str | bytes:
 
 
 def routes() -> Iterator[Any]:
-    yield page("/reports", "reports", READ, listed)
+    yield page("/reports", "reports", READ, listed, "report")
+    yield page("/report-files/{sha256}", "report-file", MADE, save)
     for definition in built_in().values():
         name, scope = definition.name, f"{definition.facts.family}:read"
         many = ("by", "where")
