@@ -34,7 +34,7 @@ from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFie
 from oms_es.schemas.operations.encryption import RecordEncryption
 from oms_es.schemas.operations.exception import AssignException, OpenException, ResolveException, SnoozeException
 from oms_es.schemas.operations.refusals import OperationsRefusal
-from oms_es.schemas.operations.report import RecordReportFiles, RecordReportDelivery
+from oms_es.schemas.operations.report import RecordReportDelivery, RecordReportFiles
 from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.schemas.order import (
     AmendOrder,

@@ -36,8 +36,8 @@ from oms_es.reports.figures.words import BadReport
 from oms_es.schemas.operations.report import (
     Destination,
     Format,
-    RecordReportFiles,
     RecordReportDelivery,
+    RecordReportFiles,
     ReportFile,
     ReportReady,
 )

@@ -8,8 +8,8 @@ from typing import Any
 from dsl import Given
 from oms_es.aggregates.operations.report import decider
 from oms_es.schemas.operations.report import (
-    RecordReportFiles,
     RecordReportDelivery,
+    RecordReportFiles,
     ReportDelivered,
     ReportFile,
     ReportReady,
