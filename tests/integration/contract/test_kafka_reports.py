@@ -1,4 +1,4 @@
-"""The role `reporting` by way of Kafka: it waits for facts that workers fold from topics, and makes each report once."""
+"""The role `reporting` by way of Kafka: it waits for the facts that workers fold, and makes each report once."""
 
 from __future__ import annotations
 
