@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from http_requests import order as ordered
-from http_server import Served
+from http_server import Served, token
 
 STATEMENT = """:20:STARTUMS
 :25:10020030/1234567
@@ -51,6 +51,7 @@ class Shop:
             self.return_id = "back/<b>1"
             self._reconciled(api)
             self.paper = self._with_a_paper(api)
+            self.report_file = self._with_a_report(api, served)
             self.line = "2020-01-31/1/1/1"
             wait_for(lambda: self._is_returned(api))
 
@@ -74,6 +75,26 @@ class Shop:
         for entity, name in (("order", self.order_id), ("statement", f"{ACCOUNT}/2020-01-31/1/1")):
             to = {"entity": entity, "entity_id": name, "kind": "invoice", "reference": EVIL}
             assert api.post(f"/v1/documents/{address}:attach", json=to).status_code == 200
+        return address
+
+    def _with_a_report(self, api: httpx.Client, served: Served) -> str:
+        sent = {"Content-Type": "application/octet-stream"}
+        kept = api.post("/v1/documents", content=f"report,{EVIL}\n".encode(), headers=sent).json()
+        made: dict[str, Any] = {
+            "every": "day",
+            "first_day": "2026-01-05",
+            "last_day": "2026-01-05",
+            "title": EVIL,
+            "timezone": EVIL,
+            "made_at": "2026-01-06T06:00:00Z",
+            "files": [{"format": "csv", "sha256": kept["sha256"], "byte_count": kept["byte_count"]}],
+            "deliver_to": ["folder", "mail"],
+        }
+        as_the_engine = {"Authorization": f"Bearer {token(served.database_url, 'engine', ['system'])}"}
+        answer = api.post("/v1/report-files/evil:record-files", json=made, headers=as_the_engine)
+        assert answer.status_code == 200, answer.text
+        wait_for(lambda: api.get("/v1/report-files/evil/day/2026-01-05/csv").status_code == 200)
+        address: str = kept["sha256"]
         return address
 
     @property

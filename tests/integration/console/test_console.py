@@ -71,6 +71,7 @@ def shown(served: Served, shop: Shop) -> list[str]:
         "name": "console.css",
         "account": ACCOUNT,
         "sha256": shop.paper,
+        "file": shop.report_file,
     }
     found = [
         re.sub(r"\{(\w+)\}", lambda part: quote(values[part[1]], safe=""), route.path)

@@ -60,7 +60,7 @@ async def _made(visit: Visit, named: str | None) -> Sequence[Any] | None:
 
 
 async def save(visit: Visit) -> Response:
-    return await visit.api.whole(at("v1", "report-files", visit.values["sha256"]))
+    return await visit.api.whole(at("v1", "report-files", visit.values["file"]))
 
 
 async def one(definition: Definition, visit: Visit) -> Response:
@@ -139,7 +139,7 @@ def made(file: Format, answer: Answer) -> str | bytes:
 
 def routes() -> Iterator[Any]:
     yield page("/reports", "reports", READ, listed, "report")
-    yield page("/report-files/{sha256}", "report-file", MADE, save)
+    yield page("/report-files/{file}", "report-file", MADE, save)
     for definition in built_in().values():
         name, scope = definition.name, f"{definition.facts.family}:read"
         many = ("by", "where")
