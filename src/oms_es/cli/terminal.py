@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -23,6 +24,7 @@ from oms_es.app.connecting.providers import answers_folder, connected_roles, gat
 from oms_es.app.connecting.warehouse_answers import answering
 from oms_es.app.invoicing.pdf import FONTS
 from oms_es.app.workers import GROUPS_OF_ROLES, PUBLISHED_READ_MODELS
+from oms_es.cli.unknown_settings import misspelt
 from oms_es.database.directories import default_home
 from oms_es.database.selection import Database, Part, database
 from oms_es.errors import NotFound
@@ -66,6 +68,8 @@ def set_up(level: Level = "warning") -> Settings:
     """Read the settings and set up logging, keys and folders. `level`: the log level, unless OMS_LOG_LEVEL is set."""
     settings = Settings()
     configure_logging(settings.log_style, settings.log_level if "log_level" in settings.model_fields_set else level)
+    for one in misspelt(os.environ):
+        log.warning("ignored: there is no such setting", name=one.name, did_you_mean=one.nearest)
     KEYRING.hold(data_keys_of(settings))
     SHELF.set_up(settings.document_folder, settings.document_bytes_max, settings.document_loose_days)
     ARCHIVE.set_up(archive_folder_of(settings))

@@ -34,14 +34,18 @@ OF_ONE_CHANNEL = (
 )
 
 
+SETTINGS = (
+    "Environment variables; every command reads them. One that is called nearly as a setting, and is none, is ignored "
+    "with a warning that names the nearest."
+)
+
+
 def settings() -> str:
     rows = [
         (f"`OMS_{name.upper()}`", _unit(name, field), _default(field), _explained(field))
         for name, field in Settings.model_fields.items()
     ]
-    return page(
-        "Settings", "Environment variables; every command reads them.", table("variable, unit, default, meaning", rows)
-    )
+    return page("Settings", SETTINGS, table("variable, unit, default, meaning", rows))
 
 
 def _unit(name: str, field: FieldInfo) -> str:
