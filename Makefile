@@ -86,7 +86,8 @@ history: $(VENV)/.synced
 	@$(VENV)/bin/python bench/history.py $(BENCH)
 
 figures: $(VENV)/.synced
-	OMS_TEST_WORLDS=$(or $(WORLDS),50) $(RUN) pytest -v --timeout=0 tests/integration/reports/test_figures.py
+	$(UV) sync --locked --quiet --inexact --extra data --python $(VENV)/bin/python
+	OMS_TEST_WORLDS=$(or $(WORLDS),50) OMS_TEST_BASKETS=$(or $(BASKETS),7000) $(RUN) pytest -v --timeout=0 tests/integration/reports/test_figures.py
 
 # A year of real baskets: how wrong forecasts are, beside every model that they are made of; about ten minutes.
 forecast: $(VENV)/.synced

