@@ -4,9 +4,11 @@ them.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from oms_es.cli.main import main
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
+from oms_es.reports.delivering.formats import MAKERS
 from oms_es.reports.figures import answering, asking, chart, definition, writing
 from oms_es.reports.figures.answering import Answer, Column
 from oms_es.reports.figures.selecting import compiled, selected
@@ -179,19 +182,41 @@ def sound(draw: st.DrawFn) -> Any:
             max_size=2,
         )
     )
-    return reported
+    names = [one["name"] for one in measures]
+    reported |= {word: draw(st.sampled_from(names)) for word in draw(st.sets(st.sampled_from(["sort", "chart"])))}
+    reported |= draw(st.sampled_from([{}, {"top": 1}, {"top": 10_000}]))
+    targets = [
+        {"measure": name, bound: draw(st.floats(-1e12, 1e12)), **draw(st.sampled_from([{}, {"currency": "EUR"}]))}
+        for name in draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+        for bound in ["at_least"]
+    ]
+    schedule = {
+        "every": draw(st.sampled_from(["day", "week", "month"])),
+        "timezone": draw(st.sampled_from(["UTC", "Pacific/Apia", "America/St_Johns"])),
+        "formats": draw(st.lists(st.sampled_from(sorted(MAKERS)), min_size=1, max_size=3, unique=True)),
+        "mail_to": ["a@b.example"],
+    }
+    return reported | draw(st.sampled_from([{}, {"target": targets}, {"schedule": schedule}]))
 
 
-@settings(max_examples=60)
-@given(reported=st.one_of(DEFINITIONS, sound()), until=st.sampled_from([None, "2026-02-01"]))
+FUZZED = int(os.environ.get("OMS_TEST_DEFINITIONS", "60"))
+"""Definitions that are tried."""
+
+
+@settings(max_examples=FUZZED)
+@given(
+    reported=st.one_of(DEFINITIONS, sound()),
+    until=st.sampled_from([None, "2026-02-01"]),
+    compare=st.sampled_from(asking.COMPARISONS),
+)
 def test_a_definition_is_refused_in_words_or_is_one_select_that_answers(
-    url: str, reported: Any, until: str | None
+    url: str, reported: Any, until: str | None, compare: str
 ) -> None:
     try:
         one = definition.checked(definition.Definition.model_validate(reported))
     except (OmsError, ValueError):
         return
-    asked = asking.question(one, since="2026-01-01", until=until, compare="previous" if until else None)
+    asked = asking.question(one, since="2026-01-01", until=until, compare=compare if until else None)
     statement, _ = compiled(selected(asked), asked)
     assert re.match(r"WITH counted AS MATERIALIZED\s*\(SELECT ", statement)
     assert ";" not in statement
@@ -200,11 +225,14 @@ def test_a_definition_is_refused_in_words_or_is_one_select_that_answers(
     with psycopg.connect(url, row_factory=dict_row) as connection:
         found = answering.answer(connection, asked)
     assert found.rows is not None
-    writing.as_html(found)
-    writing.as_csv(found)
+    for form in ("html", "csv", "json", "xlsx"):
+        assert MAKERS[form](found)
+    if one.schedule:
+        periods = list(islice(one.schedule.due(datetime(2026, 3, 11, 12, tzinfo=UTC)), 40))
+        assert all(before[0] == after[1] for before, after in pairwise(periods))
 
 
-@settings(max_examples=40)
+@settings(max_examples=FUZZED)
 @given(text=st.text(max_size=200) | st.binary(max_size=200).map(lambda some: some.decode("latin-1")))
 def test_any_text_is_refused_in_words(text: str) -> None:
     with pytest.raises(BadReport):
