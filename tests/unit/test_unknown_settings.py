@@ -29,7 +29,7 @@ def test_a_misspelt_setting_is_named_with_the_nearest(name: str, nearest: str) -
     assert [tuple(one) for one in misspelt([name, "PATH"])] == [(name, nearest)]
 
 
-def test_a_setting_less_any_letter_is_found() -> None:
+def test_a_setting_less_any_character_is_found() -> None:
     assert not list(misspelt([*NAMES, *map(str.lower, NAMES)]))
     shorter = [name[:place] + name[place + 1 :] for name in NAMES for place in range(4, len(name))]
     unknown = {name for name in shorter if name not in NAMES}
