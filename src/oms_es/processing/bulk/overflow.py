@@ -18,7 +18,7 @@ from rpds import Queue
 
 ENTRIES_HELD_MAX = 500_000
 """In memory, of all mappings of a process together: 1 to 2.3 KB each. One that goes into the file and comes back costs
-65 µs."""
+46 µs, of which all but a quarter is pickling."""
 PAGES_KIB_MAX = 16 * 1024
 """Of the file, in memory."""
 
@@ -118,8 +118,8 @@ class Overflowing(dict[K, V], Generic[K, V]):
         """Move what was not touched since the last call into the file."""
         if self.older:
             file = self._overflow.file
-            if not self._is_there:
-                file.execute(f"CREATE TABLE {self._table} (key TEXT PRIMARY KEY, entry BLOB) WITHOUT ROWID")
+            if not self._is_there:  # an index that had the entries in it would take twice as long
+                file.execute(f"CREATE TABLE {self._table} (key TEXT PRIMARY KEY, entry BLOB)")
                 self._is_there = True
             rows = sorted((repr(one[0]), pickle.dumps(one, pickle.HIGHEST_PROTOCOL)) for one in self.older.items())
             file.execute("BEGIN")
