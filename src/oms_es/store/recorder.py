@@ -323,13 +323,14 @@ class Recorder(ReadingArchived):
             return [Snapshot(row["stream"], row["version"], row["topic"], bytes(row["state"])) for row in curs]
 
     def keep_snapshot(self, snapshot: Snapshot) -> None:
-        """One per stream, the newest: an older one is of no use."""
+        """One per stream, the newest: an older one is of no use. One that a crash takes back is taken again."""
         with self.datastore.transaction(commit=True) as curs:
             curs.execute(
                 f"INSERT INTO {SNAPSHOTS} AS kept (stream, version, topic, state) VALUES (%s, %s, %s, %s) "
                 "ON CONFLICT (stream) DO UPDATE SET version = excluded.version, topic = excluded.topic, "
                 "state = excluded.state, taken_at = now() "
-                "WHERE kept.version < excluded.version OR kept.topic <> excluded.topic",
+                "WHERE kept.version < excluded.version OR kept.topic <> excluded.topic "
+                f"RETURNING stream{NO_WAIT_FOR_THE_DISK}",
                 snapshot,
             )
 
