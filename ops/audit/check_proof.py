@@ -175,7 +175,7 @@ def check(proof, keys, witnesses):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Checks a proof that `oms-es audit prove` wrote.")
+    parser = argparse.ArgumentParser(description="Exits with 0: proved; 6: nothing is; 11: all but what is said")
     parser.add_argument("file")
     parser.add_argument("--key", action="append", required=True, help="name+hash+base64, as its owner gave it to you")
     parser.add_argument("--witness", action="append", default=[], help="a key that must have co-signed")
@@ -192,7 +192,7 @@ def main():
         later = " (encrypted later: what it says is NOT PROVED)" if "sealed" in event and not later else later
         print(f"{event['position']:>10} {event['type']:<32} {event['stream']} {event['version']}{later}")
     print("\n".join(said))
-    return 0
+    return 11 if any("sealed" in one and "sealed_state" not in one for one in proof["events"]) else 0
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ class Code(IntEnum):
     NO_KAFKA = 8
     BEHIND = 9
     UNAVAILABLE = 10
+    CONTENT_NOT_PROVED = 11
 
 
 MEANINGS: Mapping[Code, str] = {
@@ -32,6 +33,7 @@ MEANINGS: Mapping[Code, str] = {
     Code.NO_KAFKA: "The brokers do not answer, or not with what was asked.",
     Code.BEHIND: "Nothing is wrong with history, but a reader stopped, or has more to do where all should be at rest.",
     Code.UNAVAILABLE: "What it needs, such as a payment provider, does not answer now; nothing is lost: run it again.",
+    Code.CONTENT_NOT_PROVED: "A proof holds, but not for what some events say: the sealed bytes are not in it.",
 }
 SIGNALS: Mapping[int, str] = {
     130: "Ctrl-C ended it.",

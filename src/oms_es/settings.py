@@ -68,6 +68,12 @@ class Settings(CarrierSettings, ReportSettings):
     dead_letter_days: int | None = Field(
         default=None, ge=1, le=DAYS_MAX, description="Days in which the content of a settled dead letter is kept"
     )
+    statement_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=DAYS_MAX,
+        description="Days after its last day in which the texts of a statement's lines are kept",
+    )
     what_if_events_max: int = Field(
         default=100_000,
         ge=1,

@@ -30,7 +30,7 @@ from oms_es.projections.payment import payment_references
 from oms_es.proof.notes import SignerKey
 from oms_es.schemas.payment.references import claims
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
-from oms_es.store import dead_letters, schema, stops
+from oms_es.store import dead_letters, schema, snapshots, stops
 from oms_es.store import outbox as changes
 from oms_es.store.archive import tables as archive_tables
 from oms_es.store.documents import table as documents
@@ -40,6 +40,7 @@ from oms_es.store.http import tables as http_tables
 from oms_es.store.privacy import encrypted_later, subject_keys
 from oms_es.store.privacy.encrypted_later import NotEncrypted
 from oms_es.store.privacy.subject_keys import SqlSubjectKeys
+from oms_es.store.privacy.subjects import NAMED_BY_STREAM
 from oms_es.store.privacy.wrapping import KEYRING
 from oms_es.store.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
 from oms_es.store.sealing import seals
@@ -162,6 +163,8 @@ def _encrypt(
         return
     try:
         done = encrypting.encrypt_stored(recorder, progress("personal data in the clear"))
+        with recorder.moving() as curs:
+            curs.execute(snapshots.DELETE_IN_THE_CLEAR, [[*NAMED_BY_STREAM]])
         _seal(recorder, log_key, progress)
     finally:
         connection.execute("SELECT pg_advisory_unlock(%s)", [ENCRYPTION_LOCK])

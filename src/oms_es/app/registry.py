@@ -84,7 +84,7 @@ from oms_es.projections.order import (
     order_timeline,
 )
 from oms_es.projections.payment import deposits, payment_references, payments, provider_reports
-from oms_es.projections.privacy import forgotten_orders, legal_holds
+from oms_es.projections.privacy import forgotten_accounts, forgotten_orders, legal_holds
 from oms_es.projections.reports import report_files
 from oms_es.projections.returns import feedback_scores, return_policies, returns
 from oms_es.projections.shipment import pick_requests, shipments, tracking_numbers, tracking_reports
@@ -208,6 +208,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     document_attachments.projection,
     document_fields.projection,
     forgotten_orders.projection,
+    forgotten_accounts.projection,
     legal_holds.projection,
     report_files.projection,
 )

@@ -24,7 +24,6 @@ from oms_es.http.access import PERSONAL, Caller, Keys, Rates
 from oms_es.http.background import Background
 from oms_es.http.logins import Logins
 from oms_es.http.reading.dated import FOLDED_MAX
-from oms_es.http.reading.tables import PERSONAL_COLUMNS
 from oms_es.http.reading.tail import Tail
 from oms_es.http.tokens import Tokens
 from oms_es.http.turns import turn
@@ -35,7 +34,7 @@ from oms_es.reports.operations.readers import Interests
 from oms_es.reports.order_list import SHOWN_OF_PEOPLE
 from oms_es.reports.queries import Connection
 from oms_es.reports.streams import At
-from oms_es.schemas.values.personal import personal_fields
+from oms_es.schemas.values.personal import PERSONAL_COLUMN, personal_fields, personal_here
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.documents import table as documents
 from oms_es.store.documents.places import FolderUnavailable
@@ -48,7 +47,10 @@ READERS_MAX = 8
 WAIT_SECONDS_MAX = 2.0
 STATEMENT_MS_MAX = 2_000
 READ_ONLY = f"-c default_transaction_read_only=on -c statement_timeout={STATEMENT_MS_MAX} -c timezone=UTC"
-PERSONAL_FIELDS = personal_fields(EVENTS.values()).union(SHOWN_OF_PEOPLE, *PERSONAL_COLUMNS.values())
+PERSONAL_FIELDS = personal_fields(EVENTS.values()).union(
+    SHOWN_OF_PEOPLE,
+    (column.name for one in PROJECTIONS for column in one.table.columns if column.info == PERSONAL_COLUMN),
+)
 """Fields that are left out, at any depth, for callers who may not see personal data."""
 OF_CHANNELS = frozenset({"channels", "reserved_by_channel", "channel_atp"})
 """Fields with an entry for each channel: a key of some channels sees their entries only."""
@@ -178,7 +180,8 @@ class Services:
 
 def _shown(value: Any, hidden: frozenset[str], channels: frozenset[str] | None) -> Any:
     if isinstance(value, BaseModel):
-        value = dict(value)
+        hidden_here = personal_here(type(value)) if hidden else frozenset()
+        value = {name: part for name, part in value if name not in hidden_here}
     if isinstance(value, Mapping):
         return {
             name: _of_channels(part, channels) if name in OF_CHANNELS else _shown(part, hidden, channels)

@@ -11,15 +11,40 @@ from oms_es.exit_codes import Code
 class SharedRefusal(Refusal):
     """Refusals that any aggregate, or the code before it, may raise."""
 
+    FORGOTTEN = (
+        "forgotten",
+        "The person of the order or of the account was forgotten: no personal data is accepted for it again.",
+        "Refund what is owed, or place a new order; for money on account, open another account.",
+    )
     ID_REUSED = (
         "id_reused",
         "A name that was used before is used for something else.",
         "Repeat it with the same content, or use another name.",
     )
+    LEGAL_HOLD = (
+        "legal_hold",
+        "A legal case needs the personal data of the order, the account or the statement.",
+        "Wait until the case is over, then lift its hold.",
+    )
+    LEGAL_HOLD_LIFTED = (
+        "legal_hold_lifted",
+        "The hold of this case was lifted: a case holds an order, an account or a statement once.",
+        "Place the hold under another case id.",
+    )
     LOCATION_CLOSED = (
         "location_closed",
         "The location is closed and takes nothing more.",
         "Open it again, or name another.",
+    )
+    NO_LEGAL_HOLD = (
+        "no_legal_hold",
+        "No case of this id holds it.",
+        "Name the case that holds it.",
+    )
+    STILL_RUNNING = (
+        "still_running",
+        "The order has not ended, goods of it are under way, or money is on the account: its person is needed.",
+        "Wait until it has ended, or end it; pay out what is on the account.",
     )
     UNKNOWN_ACCOUNT = (
         "unknown_account",

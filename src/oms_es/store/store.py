@@ -355,7 +355,7 @@ class Store:
             decider = self.by_category[snapshot.stream.partition("-")[0]]
             if snapshots.is_of_this_version(self.by_category, snapshot):
                 try:
-                    restored[snapshot.stream] = snapshots.state_in(decider, snapshot), snapshot.version
+                    restored[snapshot.stream] = snapshots.state_in(decider, snapshot, self.codec.keys), snapshot.version
                 except snapshots.Unreadable as why:
                     log.warning("snapshot left aside, replaying the stream", stream=snapshot.stream, why=str(why))
                 else:
@@ -373,10 +373,10 @@ class Store:
         decider = self.by_category[stream.partition("-")[0]]
         if decider.dump is None or version < self._next_snapshots.get(stream, 0):
             return
-        snapshot = snapshots.taken(decider, stream, version, state)
         with suppress(*OUTAGES):  # a snapshot only saves time; the next one will do
-            self.recorder.keep_snapshot(snapshot)
-        self._next_snapshots[stream] = snapshots.next_version(snapshot)
+            if snapshot := snapshots.taken(decider, stream, version, state, self.codec.keys, self.recorder.writing):
+                self.recorder.keep_snapshot(snapshot)
+                self._next_snapshots[stream] = snapshots.next_version(snapshot)
 
     def _rows(self, curs: Any, decided: Sequence[Recorded]) -> list[EventRow]:
         states = zip(decided, self.codec.encode_all(curs, decided), strict=True)

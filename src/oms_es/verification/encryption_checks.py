@@ -3,13 +3,14 @@
 The log's leaves are of the bytes that were sealed. Where an event was written again with what is personal encrypted, a
 record in the log names both digests. It is believed only
 
-- of an event that is encrypted, of a type that may be personal, and, in an order's stream, under that order's key,
+- of an event that is encrypted, of a type that may be personal, and, in the stream of an order or an account, under
+  that one's key,
 - up to the position where the log ended when encryption began, which all records repeat, and before every event that
   was encrypted from the beginning,
 - if the event, decrypted, is byte for byte what was sealed. Once its key is destroyed this cannot be seen any more:
-  then the record must be older than the request to forget the order.
+  then the record must be older than the request to forget it.
 
-So of a forgotten order's events that a record names, what is not personal rests on the record alone. A checkpoint that
+So of forgotten events that a record names, what is not personal rests on the record alone. A checkpoint that
 is newer than the migration fixes the record; one that is older says how many events were written again since.
 """
 
@@ -28,18 +29,16 @@ from psycopg.rows import tuple_row
 from oms_es.database.rows import Rows
 from oms_es.proof.encryption import STREAM, Encrypted, Recorded, is_encrypted, recorded_in
 from oms_es.proof.entries import StoredEvent
-from oms_es.schemas.order import OrderForgotten
 from oms_es.store.encoding.codec import Codec, opened
 from oms_es.store.encoding.encrypting import may_be_personal
 from oms_es.store.privacy import subject_keys
 from oms_es.store.privacy.encrypted_later import ENCRYPTED_LATER, RECORDS_KEPT
+from oms_es.store.privacy.subjects import FORGOTTEN_TYPES, subject_of
 from oms_es.store.privacy.wrapping import NoDataKey
 from oms_es.store.sealing.proving import STORED
 from oms_es.verification.archive_checks import whole_if_there
 from oms_es.verification.check import Check
 
-FORGOTTEN = OrderForgotten.__name__
-STREAM_OF_ORDER = "order-"
 RECORDS_READ = 10
 
 
@@ -72,8 +71,8 @@ class EncryptedLater:
 
     def sealed(self, event: StoredEvent) -> bytes:
         """Return the entry of the next event of the log, as it was before the event was encrypted."""
-        if event.type == FORGOTTEN:
-            self._forgotten.setdefault(event.stream.removeprefix(STREAM_OF_ORDER), event.position)
+        if event.type in FORGOTTEN_TYPES:
+            self._forgotten.setdefault(subject_of(event.stream), event.position)
         while self._record and event.position > self._record.said.reached:
             self._record = self._next()
         named = self._record.said.events.get(event.position) if self._record else None
@@ -159,8 +158,8 @@ class EncryptedLater:
             return f"a record names it, and position {self._encrypted_from} before it was encrypted from the beginning"
         if kind is None or not may_be_personal(kind) or not is_encrypted(event.state):
             return "a record names it, and nothing of it is encrypted"
-        if event.stream.startswith(STREAM_OF_ORDER) and event.stream != f"{STREAM_OF_ORDER}{subject}":
-            return f"it is encrypted under the key of {subject}, and is of another order"
+        if (own := subject_of(event.stream)) not in ("", subject):
+            return f"it is encrypted under the key of {subject}, and is of {own}"
         return ""
 
 

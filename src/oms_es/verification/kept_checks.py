@@ -10,10 +10,10 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from oms_es.kernel import Decider, Recorded
-from oms_es.schemas.order import OrderForgotten
 from oms_es.store.privacy import subject_keys
+from oms_es.store.privacy.subjects import FORGOTTEN, subject_of
 from oms_es.store.recorder import SNAPSHOTS, Snapshot
-from oms_es.store.snapshots import Unreadable, is_of_this_version, state_in
+from oms_es.store.snapshots import ENCRYPTED, Unreadable, is_of_this_version, state_in
 from oms_es.verification.check import Check, at
 from oms_es.verification.history import History
 
@@ -25,7 +25,13 @@ class Snapshots:
         query = SQL("SELECT stream, version, topic, state FROM {}").format(Identifier(SNAPSHOTS))
         found = [Snapshot(**{**row, "state": bytes(row["state"])}) for row in connection.execute(query)]
         self.check = Check("every snapshot is the fold of its stream")
-        self.ahead = {one.stream: one for one in found if is_of_this_version(deciders, one)}
+        self.keys = subject_keys.of_connection(connection)
+        gone = subject_keys.gone(connection)
+        self.ahead = {
+            one.stream: one
+            for one in found
+            if is_of_this_version(deciders, one) and not (one.stream in gone and one.state.startswith(ENCRYPTED))
+        }
 
     def compare(self, recorded: Recorded, history: History) -> None:
         snapshot = self.ahead.get(recorded.stream)
@@ -34,7 +40,7 @@ class Snapshots:
         del self.ahead[recorded.stream]
         decider = history.deciders[recorded.stream.partition("-")[0]]
         try:
-            same = state_in(decider, snapshot) == history.states[recorded.stream][0]
+            same = state_in(decider, snapshot, self.keys) == history.states[recorded.stream][0]
         except Unreadable as unreadable:
             self.check.expect(False, partial("{}".format, str(unreadable)))
         else:
@@ -48,28 +54,30 @@ class Snapshots:
 
 
 class KeysGone:
-    """Keys of orders that were destroyed: what was personal in their events is not read, and not asked about."""
+    """Keys of orders and accounts that were destroyed: what was personal in their events is not read, and not asked
+    about."""
 
     def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
         self.gone = subject_keys.gone(connection)
-        self.explained = Check("every key that is missing is of a forgotten order")
-        self.finished = Check("no forgotten order still has its key")
+        self.explained = Check("every key that is missing is of an order or an account that was forgotten")
+        self.finished = Check("no order and no account that was forgotten still has its key")
         self._unexplained = set(self.gone)
         self._forgotten = set[str]()
 
     def note(self, recorded: Recorded) -> None:
-        if isinstance(recorded.event, OrderForgotten):
-            self._unexplained.discard(recorded.event.order_id)
-            self._forgotten.add(recorded.event.order_id)
+        if isinstance(recorded.event, FORGOTTEN):
+            subject = subject_of(recorded.stream)
+            self._unexplained.discard(subject)
+            self._forgotten.add(subject)
 
     def checked(self, connection: psycopg.Connection[dict[str, Any]]) -> tuple[Check, Check]:
         """Once history is read."""
-        for order_id in sorted(self.gone):
-            self.explained.expect(order_id not in self._unexplained, partial("the key of {} is gone".format, order_id))
+        for subject in sorted(self.gone):
+            self.explained.expect(subject not in self._unexplained, partial("the key of {} is gone".format, subject))
         kept = set(subject_keys.still_there(connection, self._forgotten))
-        for order_id in sorted(self._forgotten):
+        for subject in sorted(self._forgotten):
             self.finished.expect(
-                order_id not in kept,
-                partial("the key of {} is there: `oms-es privacy forget --resume`".format, order_id),
+                subject not in kept,
+                partial("the key of {} is there: `oms-es privacy forget --resume`".format, subject),
             )
         return self.explained, self.finished

@@ -103,7 +103,7 @@ def filled(embedded_server: EmbeddedPostgres) -> Iterator[str]:
                 connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(name)))
             statement = (
                 "INSERT INTO statements SELECT 'bank', 'one', 'csv', '', 'EUR', '2026-01-01', '2026-01-31', 0, 0, 0, "
-                "0, '', now(), 'test'"
+                "0, '', now(), 'test', '{}'"
             )
             connection.execute(statement)
         yield url

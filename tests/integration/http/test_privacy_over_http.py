@@ -15,7 +15,8 @@ from console_shop import wait_for
 from http_server import Served, keys_for, serving, token
 from identity_provider import IdentityProvider
 from oms_es.database.embedded import EmbeddedPostgres
-from people import C_ADA, FIRST, GRACE, KEY, OF_GRACE, SAID, SECOND, engine_with_people, everything, rows_of
+from oms_es.schemas.finance.account import OpenAccount
+from people import C_ADA, C_GRACE, FIRST, GRACE, KEY, OF_GRACE, SAID, SECOND, engine_with_people, everything, rows_of
 
 ADA = f"/v1/privacy/customers/web~{C_ADA.customer_id}"
 CONSOLE = "/console/privacy"
@@ -24,8 +25,10 @@ CONSOLE = "/console/privacy"
 @pytest.fixture(scope="module")
 def shop(embedded_server: EmbeddedPostgres) -> Iterator[Served]:
     with fresh_database(embedded_server) as url:
-        with engine_with_people(url):
-            pass
+        with engine_with_people(url) as engine:
+            of_grace = {"channel": "web", "currency": "EUR", "customer_id": C_GRACE.customer_id}
+            engine.submit("test", [OpenAccount.model_validate({"account_id": "S-1", "kind": "deposit", **of_grace})])
+            engine.settle()
         settings = {"OMS_GATEWAYS": "simulated", "OMS_DATA_KEY": b64encode(KEY).decode()}
         with serving(url, "--with-engine", **settings) as (process, address):
             yield Served(process, address, url, keys_for(url), IdentityProvider(""))
@@ -109,7 +112,7 @@ def test_the_page_of_the_console_shows_holds_and_gives_what_its_reader_may(shop:
         assert f'name="shown" value="{OF_GRACE}"' in page
         other = sent(officer, CONSOLE, {**whose, "shown": FIRST, "verb": "hold", "reason": "investigation"}, of=path)
         assert other.status_code == 412
-        assert "2 orders hang together with these now, or no longer" in other.text
+        assert "other orders or accounts belong together with these now" in other.text
         assert "court-2" not in officer.get(path).text
         done = sent(officer, CONSOLE, {**whose, "verb": "hold", "reason": "investigation"}, of=path)
         assert done.status_code == 303
@@ -132,3 +135,24 @@ def test_the_page_of_the_console_shows_holds_and_gives_what_its_reader_may(shop:
         assert 'value="forget"' not in page
         whose = {"order": OF_GRACE, "verb": "forget", "reason": "request", "shown": OF_GRACE}
         assert sent(support, CONSOLE, whose, of="/console/orders").status_code == 403
+
+
+def test_an_account_is_shown_held_and_forgotten_alone(shop: Served, officer: httpx.Client) -> None:
+    path = "/v1/privacy/accounts/S-1"
+    [of_grace] = officer.get(path).json()["accounts"]
+    assert (of_grace["balance_minor"], of_grace["has_key"], of_grace["held_by"]) == (0, True, [])
+    with_orders = officer.get(f"/v1/privacy/customers/web~{C_GRACE.customer_id}").json()
+    assert ([row["order_id"] for row in with_orders["orders"]], with_orders["accounts"]) == ([OF_GRACE], [of_grace])
+    held = officer.post(f"{path}:hold", json={"case_id": "court-9", "reason": "dispute"}).json()
+    assert (held["orders"], held["accounts"]) == ([], ["S-1"])
+    assert officer.post(f"{path}:forget", json={"reason": "request"}).json()["reason"] == "legal_hold"
+    assert officer.post(f"{path}:release", json={"case_id": "court-9"}).status_code == 200
+    other = officer.post(f"{path}:forget", json={"reason": "request", "account_ids": []})
+    assert (other.status_code, other.json()["reason"]) == (412, "version_changed")
+    done = officer.post(f"{path}:forget", json={"reason": "request", "account_ids": ["S-1"]})
+    assert (done.status_code, done.json()["accounts"]) == (202, ["S-1"])
+    wait_for(lambda: officer.get(path).json()["accounts"][0]["forgotten_at"] is not None)
+    assert officer.get("/v1/privacy/accounts/none").status_code == 404
+    with httpx.Client(base_url=shop.url, timeout=30) as clerk:
+        sign_in(clerk, shop.tokens["privacy"])
+        assert "S-1" in clerk.get(f"{CONSOLE}?account=S-1").text

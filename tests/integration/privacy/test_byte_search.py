@@ -23,6 +23,7 @@ from oms_es.reports import queries
 from oms_es.reports.exporting import run
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.finance.account import CreditAccount, OpenAccount
+from oms_es.schemas.finance.statement import RecordStatement, StatementLine, StatementPart
 from oms_es.schemas.order import AddNote, Address, PlaceOrder, Tender
 from oms_es.schemas.order.content import order_id_of
 from oms_es.schemas.stock import ReceiveStock
@@ -39,7 +40,8 @@ ADA = Address(name="Ada Lovelace", street="12 St James's Square", postal_code="S
 CUSTOMER = Customer(customer_id="cust-18151210", email="ada@analytical.example", phone="+44 20 7946 0018")
 SAID = (b"Lovelace", b"lovelace", b"James's", b"4JH", b"18151210", b"ada@analytical", b"7946 0018", b"wants it wrapped")
 ORDER, IN_THE_CLEAR = order_id_of("web", "1"), order_id_of("web", "0")
-NOTHING_OF_A_PERSON = ("oms_stops", "oms_idempotency_keys", "oms_subject_keys", "oms_documents")
+THEIRS = [IN_THE_CLEAR, ORDER, "account-acc-0", "account-acc-2", "statement-bank/0", "statement-bank/1"]
+NOTHING_OF_A_PERSON = ("oms_stops", "oms_idempotency_keys", "oms_subject_keys", "oms_documents", "oms_snapshots")
 """Written again by a purge all the same, and empty of the person here."""
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -51,16 +53,16 @@ def forgotten() -> Iterator[EmbeddedPostgres]:
     with server() as running:
         migrate(running.url)
         with Engine(running.url) as engine:
-            engine.submit("test", [order_of_ada("0")])
+            engine.submit("test", [order_of_ada("0"), account_of_ada("acc-0"), statement_of_ada("0")])
             engine.settle()
         migrate(running.url, data_keys=[KEY])
         with Engine(running.url) as engine:
             everything_is_said(engine)
             assert found_in(running).keys() >= {*TABLES} - {*NOTHING_OF_A_PERSON}
             states.keep(running.url, OF_PEOPLE, engine.last_position(), "kept")
-            erasing.ask(engine, "dpo", [IN_THE_CLEAR, ORDER], "request", None)
+            erasing.ask(engine, "dpo", THEIRS, "request", None)
             engine.settle()
-            erasing.erase(running.url, [IN_THE_CLEAR, ORDER], "dpo")
+            erasing.erase(running.url, THEIRS, "dpo")
         yield running
 
 
@@ -69,13 +71,38 @@ def order_of_ada(number: str) -> PlaceOrder:
     return placed.model_copy(update={"ship_to": ADA})
 
 
+def account_of_ada(account_id: str) -> OpenAccount:
+    customer_id = CUSTOMER.customer_id or ""
+    return OpenAccount(account_id=account_id, kind="deposit", channel="web", currency="EUR", customer_id=customer_id)
+
+
+def statement_of_ada(statement_id: str) -> RecordStatement:
+    said = "Ada Lovelace, 12 St James's Square, cust-18151210"
+    part = StatementPart(amount_minor=5, text=said)
+    line = StatementLine(kind="transfer", booked_on="2026-01-02", amount_minor=10, text=said, parts=(part, part))
+    return RecordStatement(
+        account="bank",
+        statement_id=statement_id,
+        format="mt940",
+        currency="EUR",
+        opened_on="2026-01-01",
+        closed_on="2026-01-31",
+        document_sha256="0" * 64,
+        lines=(line, line),
+    )
+
+
 def everything_is_said(engine: Engine) -> None:
     paid = Tender(method="account", payment_token="acc-1", amount_minor=10_000)
     placed = order_of_ada("1").model_copy(update={"tenders": (paid,)})
     stock = ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=9)
     opened = OpenAccount(account_id="acc-1", kind="deposit", channel="web", currency="EUR")
+    own = account_of_ada("acc-2")
     credited = CreditAccount(account_id="acc-1", entry_id="in", amount_minor=20_000)
-    engine.submit("test", [OpenLocation(location="berlin", country="DE"), stock, opened, credited, placed])
+    engine.submit(
+        "test",
+        [OpenLocation(location="berlin", country="DE"), stock, opened, own, credited, placed, statement_of_ada("1")],
+    )
     engine.submit("test", [AddNote(order_id=ORDER, note_id="n", note_text="Ada Lovelace wants it wrapped")])
     engine.settle()
     with psycopg.connect(engine.database_url, row_factory=dict_row) as connection:
@@ -112,7 +139,15 @@ def test_no_byte_of_the_person_is_left_in_any_file_and_a_table_that_is_left_out_
 ) -> None:
     before = found_in(forgotten)
     left_out = {*before} & {*TABLES}
-    assert left_out > {"order_recipients", "customers", "customer_spending", "order_notes", "oms_dead_letters"}
+    assert left_out > {
+        "accounts",
+        "statement_lines",
+        "order_recipients",
+        "customers",
+        "customer_spending",
+        "order_notes",
+        "oms_dead_letters",
+    }
     assert any("pg_wal" in name for name in before)
     monkeypatch.setattr(purging, "TABLES", tuple(table for table in TABLES if table not in left_out))
     first = purge(forgotten.url)

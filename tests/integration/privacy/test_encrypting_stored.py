@@ -262,3 +262,26 @@ def test_a_proof_of_such_an_order_has_the_record_and_shows_nothing_without_it(
     assert change or "was encrypted later" in err
     checker = [sys.executable, str(ROOT / "ops/audit/check_proof.py"), str(file), "--key", key]
     assert subprocess.run(checker, capture_output=True, check=False).returncode == expected
+
+
+def test_a_proof_without_the_sealed_bytes_has_a_code_of_its_own_also_once_the_order_is_forgotten(
+    in_the_clear: str, oms: Any, tmp_path: Path
+) -> None:
+    migrate(in_the_clear, data_keys=[KEY])
+    key, file = oms("audit", "key")[1].strip(), tmp_path / "proof.json"
+    checker = [sys.executable, str(ROOT / "ops/audit/check_proof.py"), str(file), "--key", key]
+
+    def codes(*more: str) -> tuple[int, int]:
+        assert oms("audit", "prove", "--order", FIRST, *more, "--to", str(file))[0] == Code.OK
+        by_ours, _, err = oms("audit", "check", str(file), "--key", key)
+        assert ("NOT PROVED" in err) == (by_ours == Code.CONTENT_NOT_PROVED)
+        return by_ours, subprocess.run(checker, capture_output=True, check=False).returncode
+
+    assert codes() == (Code.CONTENT_NOT_PROVED, Code.CONTENT_NOT_PROVED)
+    assert codes("--disclose") == (Code.OK, Code.OK)
+    with Engine(in_the_clear) as engine:
+        erasing.ask(engine, "dpo", [FIRST], "request", None)
+        engine.settle()
+        erasing.erase(engine.database_url, [FIRST], "dpo")
+    migrate(in_the_clear, data_keys=[KEY])
+    assert codes("--disclose") == (Code.CONTENT_NOT_PROVED, Code.CONTENT_NOT_PROVED), "no one has them any more"

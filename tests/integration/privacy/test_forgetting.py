@@ -206,7 +206,11 @@ def test_a_key_that_is_gone_without_being_forgotten_is_found(engine: Engine) -> 
     with psycopg.connect(engine.database_url, row_factory=dict_row) as connection:
         subject_keys.destroy(connection, [OF_GRACE])
     report = verify(engine.database_url, DECIDERS, PROJECTIONS, Codec(EVENTS))
-    [found] = [check for check in report.checks if check.name == "every key that is missing is of a forgotten order"]
+    [found] = [
+        check
+        for check in report.checks
+        if check.name == "every key that is missing is of an order or an account that was forgotten"
+    ]
     assert found.differences == [f"the key of {OF_GRACE} is gone"]
 
 
@@ -214,7 +218,7 @@ def test_what_was_interrupted_is_named_and_finished(engine: Engine) -> None:
     url = engine.database_url
     erasing.ask(engine, "dpo", [FIRST, SECOND], "request", None)
     engine.settle()
-    forgotten = "no forgotten order still has its key"
+    forgotten = "no order and no account that was forgotten still has its key"
     report = verify(url, DECIDERS, PROJECTIONS, Codec(EVENTS))
     [found] = [check for check in report.checks if check.name == forgotten]
     assert sorted(found.differences) == sorted(

@@ -36,7 +36,7 @@ from people import (
 )
 
 NEW_KEY = b"\x0a" * wrapping.KEY_BYTES
-UNFINISHED = "no forgotten order still has its key"
+UNFINISHED = "no order and no account that was forgotten still has its key"
 
 ERASES = """
 from oms_es.app.privacy import erasing

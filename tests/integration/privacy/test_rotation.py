@@ -120,7 +120,7 @@ def test_from_the_terminal(oms: Any, database_url: str, tmp_path: Path, monkeypa
     assert oms("migrate")[0] == Code.OK
     with Engine(database_url) as engine:
         engine.submit("test", [an_order("1", ("A", 1), notes="ring twice")])
-    assert oms("privacy", "status")[1] == f"encrypted: 1 orders have a key, wrapped with {id_of(OLD)}\n"
+    assert oms("privacy", "status")[1] == f"encrypted: 1 keys, wrapped with {id_of(OLD)}\n"
     file.write_text(f"{base64.b64encode(NEW).decode()}\n{base64.b64encode(OLD).decode()}\n")
     code, out, err = oms("privacy", "rotate")
     assert (code, out) == (Code.OK, f"1 keys are now wrapped with {id_of(NEW)}\n")

@@ -79,14 +79,14 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             *("statements", "statement_lines", "reconciliation_matches", "reconciliation_breaks"),
             "reconciled_accounts",
             *("accounts", "account_entries", "account_orders", "document_attachments", "document_fields"),
-            *("sellers", "invoices", "forgotten_orders", "legal_holds", "report_files"),
+            *("sellers", "invoices", "forgotten_orders", "forgotten_accounts", "legal_holds", "report_files"),
             *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits"),
             *("sourcing_rules", "gateway_routes"),
             *("inbounds", "replenishments", "serial_numbers", "carrier_rates", "delivery_options", "tracking_reports"),
         )
     } | {
-        "every key that is missing is of a forgotten order",
-        "no forgotten order still has its key",
+        "every key that is missing is of an order or an account that was forgotten",
+        "no order and no account that was forgotten still has its key",
         "every snapshot is the fold of its stream",
         "every document that history names is stored, and its content has its hash",
         "refunds conserved: parts sum to the refund, and none exceeds what was paid for its line",

@@ -54,8 +54,10 @@ PREPARED = frozenset({"RecordPaymentAction"})
 FINANCE = frozenset(
     {
         *("RecordStatement", "SetFeeTerms"),
+        *("ForgetStatement", "PlaceStatementLegalHold", "LiftStatementLegalHold"),
         *("OpenAccount", "LimitAccount", "CreditAccount", "DebitAccount"),
         *("HoldAccount", "ApplyAccountHold", "ReleaseAccountHold"),
+        *("ForgetAccount", "PlaceAccountLegalHold", "LiftAccountLegalHold"),
         *("HoldForPayment", "ApplyForPayment", "ReleaseForPayment", "CreditFromPayment"),
         *(f"{verb}Reconciliation" for verb in ("Record", "Resolve", "Reopen", "Match", "Undo", "Close")),
     }

@@ -23,9 +23,11 @@ from oms_es.schemas.catalog.numbering import AssignOrderNumber, SetOrderNumberin
 from oms_es.schemas.catalog.routes import PublishGatewayRoutes
 from oms_es.schemas.catalog.rules import PublishSourcingRules
 from oms_es.schemas.finance.account import CreditAccount, OpenAccount
+from oms_es.schemas.finance.account_privacy import ForgetAccount, LiftAccountLegalHold, PlaceAccountLegalHold
 from oms_es.schemas.finance.invoicing import IssueInvoice, SetSeller
 from oms_es.schemas.finance.reconciliation import Break, CloseReconciliation, Match, RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement, StatementLine
+from oms_es.schemas.finance.statement_privacy import ForgetStatement, PlaceStatementLegalHold
 from oms_es.schemas.operations.connection import OpenConnection
 from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFields
 from oms_es.schemas.operations.exception import AssignException
@@ -47,7 +49,6 @@ from oms_es.schemas.returns.policy import SetReturnPolicy
 from oms_es.schemas.returns.rma import ExpectedLine, OpenRma, Terms
 from oms_es.schemas.shipment.tracker import RecordTracking, Sighting
 from oms_es.schemas.values.parts import without_personal
-from oms_es.schemas.values.personal import PERSONAL_COLUMN
 from own_invoices import content
 
 CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
@@ -143,6 +144,10 @@ BESIDES: tuple[Command, ...] = (
     ),
     OpenAccount(account_id="ADA-1", kind="deposit", channel="web", currency="EUR"),
     CreditAccount(account_id="ADA-1", entry_id="in-1", amount_minor=1),
+    *(
+        OpenAccount(account_id=account_id, kind="deposit", channel="web", currency="EUR", customer_id="C-1")
+        for account_id in ("C-1.1", "C-1.2")
+    ),
     PlaceOrder(
         channel="web",
         external_id="by-account",
@@ -172,6 +177,11 @@ def ends_of_people(engine: Engine) -> list[Command]:
         *held,
         *(LiftLegalHold(order_id=one, case_id="c") for one in orders),
         *(ForgetOrder(order_id=one, reason="request") for one in orders),
+        PlaceAccountLegalHold(account_id="C-1.1", case_id="c", reason="other"),
+        LiftAccountLegalHold(account_id="C-1.1", case_id="c"),
+        PlaceStatementLegalHold(account="bank", statement_id="1", case_id="c", reason="other"),
+        ForgetStatement(account="bank", statement_id="2", reason="retention"),
+        *(ForgetAccount(account_id=account_id, reason="request") for account_id in ("C-1.1", "C-1.2")),
     ]
 
 
@@ -215,7 +225,7 @@ def rows(projection: Projection, history: list[Recorded]) -> dict[Key, Row]:
 
 
 def says_of_people(projection: Projection) -> bool:
-    return any(column.info == PERSONAL_COLUMN for column in projection.table.columns)
+    return any(column.info.get("personal") for column in projection.table.columns)
 
 
 @pytest.mark.parametrize("projection", [p for p in PROJECTIONS if not p.shared], ids=lambda p: p.name)

@@ -128,4 +128,4 @@ def test_published_schemas_say_what_is_personal() -> None:
 
 def test_tables_of_people_are_those_with_a_marked_column() -> None:
     of_orders = {"order_recipients", "order_notes", "customers", "customer_spending"}
-    assert {*of_orders, "accounts", "account_orders"} == OF_PEOPLE
+    assert {*of_orders, "accounts", "account_orders", "statement_lines"} == OF_PEOPLE

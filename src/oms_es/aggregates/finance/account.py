@@ -13,12 +13,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from rpds import HashTrieMap, HashTrieSet
 
+from oms_es.aggregates.finance import account_forgetting
 from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.finance import account as a
+from oms_es.schemas.finance import account_privacy as p
 from oms_es.schemas.finance.refusals import FinanceRefusal
 from oms_es.schemas.refusals import SharedRefusal
 from oms_es.schemas.values.currency import to_text
+from oms_es.schemas.values.parts import without_personal
 from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
 E = TypeVar("E", bound=a.AccountEntry)
@@ -35,7 +38,7 @@ class Account(NamedTuple):
     """The state of an account; amounts are in minor units.
 
     `entries` has, by the id of each command of a person, a digest of what it asked for. `answered` has the requests of
-    payments that were granted or refused.
+    payments that were granted or refused. `legal_holds`: by case, whether its hold is in force.
     """
 
     opened: a.AccountOpened | None = None
@@ -48,6 +51,8 @@ class Account(NamedTuple):
     holds: HashTrieMap[str, Hold] = HashTrieMap()
     entries: HashTrieMap[str, str] = HashTrieMap()
     answered: HashTrieSet[Answered] = HashTrieSet()
+    legal_holds: HashTrieMap[str, bool] = HashTrieMap()
+    forgotten: bool = False
 
     @property
     def available(self) -> int:
@@ -78,6 +83,11 @@ def evolve(account: Account, event: a.AccountEvent) -> Account:
             return account._replace(low=True)
         case a.AccountToppedUp():
             return account._replace(low=False)
+        case p.AccountLegalHoldPlaced() | p.AccountLegalHoldLifted():
+            in_force = isinstance(event, p.AccountLegalHoldPlaced)
+            return account._replace(legal_holds=account.legal_holds.insert(event.case_id, in_force))
+        case p.AccountForgotten():
+            return account._replace(opened=account.opened and without_personal(account.opened), forgotten=True)
     return account
 
 
@@ -117,7 +127,7 @@ def _alert(account: Account) -> Iterator[a.AccountEvent]:
 
 
 def _decided(account: Account, command: a.AccountCommand) -> Iterator[a.AccountEvent]:
-    if isinstance(command, a.OpenAccount):
+    if isinstance(command, a.OpenAccount) and not account.forgotten:
         yield from _open(account, command)
         return
     if account.opened is None:
@@ -127,6 +137,12 @@ def _decided(account: Account, command: a.AccountCommand) -> Iterator[a.AccountE
         )
     if isinstance(command, a.PaymentOfAccount):
         yield from _for_payment(account, account.opened, command)
+    elif account.forgotten:
+        _require_done(account, command)
+    elif isinstance(command, p.ForgetAccount | p.PlaceAccountLegalHold | p.LiftAccountLegalHold):
+        yield from account_forgetting.decided(
+            account.opened, account.balance, account.held, account.legal_holds, command
+        )
     elif isinstance(command, a.LimitAccount):
         if (command.top_up_below_minor, command.balance_max_minor) != (account.top_up_below, account.balance_max):
             yield a.AccountLimitsSet(**command.model_dump())
@@ -134,6 +150,18 @@ def _decided(account: Account, command: a.AccountCommand) -> Iterator[a.AccountE
         yield from _release(account, command)
     elif not done_before(account.entries.get(_own_id(command)), command):
         yield _by_hand(account, command)
+
+
+def _require_done(account: Account, command: a.AccountCommand) -> None:
+    """Raise Refused unless a forgotten account has done before what is asked for."""
+    if isinstance(command, p.ForgetAccount):
+        return
+    if isinstance(command, p.LiftAccountLegalHold) and command.case_id in account.legal_holds:
+        return
+    by_hand = a.MoneyOfAccount | a.HoldAccount | a.ApplyAccountHold
+    if isinstance(command, by_hand) and done_before(account.entries.get(_own_id(command)), command):
+        return
+    account_forgetting.refuse_afterwards(command)
 
 
 def _own_id(named: Any) -> str:
@@ -268,6 +296,8 @@ the balance and the held amount."""
 def _why_not(account: Account, opened: a.AccountOpened, command: a.PaymentOfAccount) -> tuple[str, bool] | None:
     """Return why the request cannot be granted and whether a later attempt may succeed; None if it can be granted."""
     n = command.amount_minor
+    if account.forgotten:
+        return account_forgetting.CLOSED, False
     if command.currency != opened.currency:
         return f"the account is in {opened.currency}", False
     if isinstance(command, a.CreditFromPayment):
@@ -309,6 +339,7 @@ def dump(account: Account) -> Any:
         "holds": sorted((hold_id, *hold) for hold_id, hold in account.holds.items()),
         "entries": sorted(account.entries.items()),
         "answered": sorted(account.answered),
+        "legal_holds": sorted(account.legal_holds.items()),
     }
 
 
@@ -320,6 +351,7 @@ def restore(snapshot: Any) -> Account:
             "holds": HashTrieMap({hold_id: Hold(left, payment) for hold_id, left, payment in snapshot["holds"]}),
             "entries": HashTrieMap(dict(snapshot["entries"])),
             "answered": HashTrieSet(tuple(one) for one in snapshot["answered"]),
+            "legal_holds": HashTrieMap(dict(snapshot["legal_holds"])),
         }
     )
 
@@ -333,12 +365,15 @@ decider = Decider(
         *(a.OpenAccount, a.LimitAccount, a.CreditAccount, a.DebitAccount),
         *(a.HoldAccount, a.ApplyAccountHold, a.ReleaseAccountHold),
         *(a.HoldForPayment, a.ApplyForPayment, a.ReleaseForPayment, a.CreditFromPayment),
+        *(p.ForgetAccount, p.PlaceAccountLegalHold, p.LiftAccountLegalHold),
     ),
     emits=(
         *(a.AccountOpened, a.AccountLimitsSet, a.AccountCredited, a.AccountDebited),
         *(a.AccountHeld, a.AccountHoldApplied, a.AccountHoldReleased, a.AccountPaymentRefused),
         *(a.AccountRanLow, a.AccountToppedUp),
+        *(p.AccountForgotten, p.AccountLegalHoldPlaced, p.AccountLegalHoldLifted),
     ),
+    snapshot_version=2,
     dump=dump,
     restore=restore,
 )

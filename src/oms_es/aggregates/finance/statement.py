@@ -7,23 +7,81 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
+from rpds import HashTrieMap
 
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.finance import statement as f
+from oms_es.schemas.finance import statement_privacy as ps
 from oms_es.schemas.finance.refusals import FinanceRefusal
+from oms_es.schemas.refusals import SharedRefusal
 from oms_es.schemas.values.currency import to_text
 
 
 class Statement(NamedTuple):
+    """`legal_holds`: by case, whether its hold is in force. `forgotten`: the texts of its lines cannot be read."""
+
     fingerprint: str = ""
+    currency: str = ""
+    legal_holds: HashTrieMap[str, bool] = HashTrieMap()
+    forgotten: bool = False
 
 
 def evolve(statement: Statement, event: f.StatementEvent) -> Statement:
     """Never refuse an event: an old stream must load under new rules."""
-    return Statement(event.fingerprint) if isinstance(event, f.StatementRecorded) else statement
+    match event:
+        case f.StatementRecorded():
+            return statement._replace(fingerprint=event.fingerprint, currency=event.currency)
+        case ps.StatementLegalHoldPlaced() | ps.StatementLegalHoldLifted():
+            in_force = isinstance(event, ps.StatementLegalHoldPlaced)
+            return statement._replace(legal_holds=statement.legal_holds.insert(event.case_id, in_force))
+        case ps.StatementForgotten():
+            return statement._replace(forgotten=True)
+    return statement
 
 
-def decide(statement: Statement, command: f.RecordStatement) -> Iterator[f.StatementEvent]:
+def decide(statement: Statement, command: f.RecordStatement | ps.StatementCommand) -> Iterator[f.StatementEvent]:
+    if isinstance(command, f.RecordStatement):
+        yield from _record(statement, command)
+    else:
+        if not statement.fingerprint:
+            raise Refused(
+                FinanceRefusal.UNKNOWN_STATEMENT,
+                f"{command.account} has no statement {command.statement_id}; import it with `oms-es reconcile import`",
+            )
+        yield from _about_people(statement, command)
+
+
+def _about_people(statement: Statement, command: Any) -> Iterator[f.StatementEvent]:
+    said = {**command.model_dump(), "currency": statement.currency}
+    called = f"statement {command.account}/{command.statement_id}"
+    held = statement.legal_holds.get(getattr(command, "case_id", None) or "")
+    match command:
+        case ps.ForgetStatement() if not statement.forgotten:
+            if cases := ", ".join(sorted(case_id for case_id, holds in statement.legal_holds.items() if holds)):
+                raise Refused(
+                    SharedRefusal.LEGAL_HOLD, f"{called} cannot be forgotten: {cases} holds it; lift that first"
+                )
+            yield ps.StatementForgotten(**said)
+        case ps.PlaceStatementLegalHold():
+            if held is False:
+                raise Refused(
+                    SharedRefusal.LEGAL_HOLD_LIFTED,
+                    f"{command.case_id} held {called} and was lifted: hold it by another case id",
+                )
+            if statement.forgotten and held is None:
+                raise Refused(SharedRefusal.FORGOTTEN, f"{called} was forgotten: nothing is left to hold")
+            if held is None:
+                yield ps.StatementLegalHoldPlaced(**said)
+        case ps.LiftStatementLegalHold():
+            if held is None:
+                raise Refused(
+                    SharedRefusal.NO_LEGAL_HOLD, f"{command.case_id} does not hold {called}; name the case that does"
+                )
+            if held:
+                yield ps.StatementLegalHoldLifted(**said)
+
+
+def _record(statement: Statement, command: f.RecordStatement) -> Iterator[f.StatementEvent]:
     fingerprint = fingerprint_of(command)
     if statement.fingerprint:
         _require_same(statement, fingerprint, command)
@@ -73,6 +131,9 @@ decider: Decider[Statement] = Decider(
     Statement(),
     evolve,
     decide,
-    accepts=(f.RecordStatement,),
-    emits=(f.StatementRecorded, f.StatementLinesRecorded),
+    accepts=(f.RecordStatement, ps.ForgetStatement, ps.PlaceStatementLegalHold, ps.LiftStatementLegalHold),
+    emits=(
+        *(f.StatementRecorded, f.StatementLinesRecorded),
+        *(ps.StatementForgotten, ps.StatementLegalHoldPlaced, ps.StatementLegalHoldLifted),
+    ),
 )

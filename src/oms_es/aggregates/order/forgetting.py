@@ -16,7 +16,7 @@ from oms_es.aggregates.order.state import Order
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order import returns as x
-from oms_es.schemas.order.refusals import OrderRefusal
+from oms_es.schemas.refusals import SharedRefusal
 from oms_es.schemas.values.parts import without_personal
 
 BRING_BACK: tuple[type[o.OrderCommand], ...] = (
@@ -36,11 +36,11 @@ def forget(order: Order, command: o.ForgetOrder) -> Iterator[o.OrderEvent]:
     """
     if waits := "; ".join(_reasons_to_wait(order)):
         raise Refused(
-            OrderRefusal.STILL_RUNNING, f"order {command.order_id} cannot be forgotten yet: {waits}; end that first"
+            SharedRefusal.STILL_RUNNING, f"order {command.order_id} cannot be forgotten yet: {waits}; end that first"
         )
     if cases := ", ".join(sorted(case_id for case_id, holds in order.legal_holds.items() if holds)):
         raise Refused(
-            OrderRefusal.LEGAL_HOLD, f"order {command.order_id} cannot be forgotten: {cases} holds it; lift that first"
+            SharedRefusal.LEGAL_HOLD, f"order {command.order_id} cannot be forgotten: {cases} holds it; lift that first"
         )
     yield o.OrderForgotten(**command.model_dump())
 
@@ -48,7 +48,7 @@ def forget(order: Order, command: o.ForgetOrder) -> Iterator[o.OrderEvent]:
 def place_hold(order: Order, command: o.PlaceLegalHold) -> Iterator[o.OrderEvent]:
     if not order.legal_holds.get(command.case_id, True):
         raise Refused(
-            OrderRefusal.LEGAL_HOLD_LIFTED,
+            SharedRefusal.LEGAL_HOLD_LIFTED,
             f"{command.case_id} held order {command.order_id} and was lifted: hold it by another case id",
         )
     if command.case_id not in order.legal_holds:
@@ -58,7 +58,7 @@ def place_hold(order: Order, command: o.PlaceLegalHold) -> Iterator[o.OrderEvent
 def lift_hold(order: Order, command: o.LiftLegalHold) -> Iterator[o.OrderEvent]:
     if command.case_id not in order.legal_holds:
         raise Refused(
-            OrderRefusal.NO_LEGAL_HOLD,
+            SharedRefusal.NO_LEGAL_HOLD,
             f"{command.case_id} does not hold order {command.order_id}; name the case that does",
         )
     if order.legal_holds[command.case_id]:
@@ -86,7 +86,7 @@ def decide_afterwards(
         return
     if isinstance(command, BRING_BACK):
         raise Refused(
-            OrderRefusal.FORGOTTEN,
+            SharedRefusal.FORGOTTEN,
             f"order {command.order_id} was forgotten: nothing of a person is taken for it again; refund what is owed, "
             "or place a new order",
         )

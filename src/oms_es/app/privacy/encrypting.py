@@ -21,11 +21,9 @@ from psycopg.rows import dict_row
 
 from oms_es.aggregates.operations import encryption
 from oms_es.aggregates.repeats import unquoted
-from oms_es.app.privacy.rows import stream_of
 from oms_es.database.rows import Reading
 from oms_es.proof.encryption import is_encrypted
 from oms_es.schemas.operations.encryption import ENCRYPTED_MAX, STREAM, EncryptedEvent, RecordEncryption
-from oms_es.schemas.order import OrderForgotten
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.encoding.encrypting import InTheClear, may_be_personal
@@ -33,6 +31,7 @@ from oms_es.store.outcomes import Outcome, Request
 from oms_es.store.privacy import encrypted_later
 from oms_es.store.privacy.encrypted_later import ENCRYPTED_LATER, NotEncrypted, Standing
 from oms_es.store.privacy.subject_keys import SqlSubjectKeys
+from oms_es.store.privacy.subjects import FORGOTTEN_TYPES, stream_of
 from oms_es.store.recorder import EVENTS, Recorder
 from oms_es.store.sealing.proving import newest_checkpoint
 from oms_es.store.sealing.seals import head_of
@@ -44,7 +43,8 @@ PAGES_MAX = 10
 LEFT_MAX = 20
 """Events that are named because they stay in the clear."""
 FORGOTTEN = f"""
-SELECT originator_id, notification_id AS position FROM {EVENTS} WHERE originator_id = ANY(%s) AND topic = %s LIMIT 1
+SELECT originator_id, notification_id AS position FROM {EVENTS}
+WHERE originator_id = ANY(%s) AND topic = ANY(%s) LIMIT 1
 """
 MAY_BE_PERSONAL = sorted(name for name, event in VOCABULARY.items() if may_be_personal(event))
 
@@ -224,10 +224,10 @@ def _write(store: Store, batch: Batch, states: Mapping[EncryptedEvent, bytes]) -
 
 
 def _refuse_forgotten(rows: Reading, subjects: Collection[str]) -> None:
-    """Raise NotEncrypted if one of the orders is to be forgotten: a record after that request is not believed once the
-    key is gone. Called under the append lock, so that no request comes between."""
+    """Raise NotEncrypted if one of the orders or accounts is to be forgotten: a record after that request is not
+    believed once the key is gone. Called under the append lock, so that no request comes between."""
     streams = [stream_of(subject) for subject in sorted(subjects)]
-    if asked := rows.execute(FORGOTTEN.encode(), [streams, OrderForgotten.__name__]).fetchone():
+    if asked := rows.execute(FORGOTTEN.encode(), [streams, FORGOTTEN_TYPES]).fetchone():
         raise NotEncrypted(
             f"{asked['originator_id']} was asked to be forgotten at position {asked['position']}, and events of it are "
             "stored in the clear: its request was recorded by another program; restore a backup from before it"

@@ -32,15 +32,21 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.history import states
 from oms_es.kafka.groups.watermark import Progress
-from oms_es.kernel import Recorded
-from oms_es.projections.privacy import forgotten_orders
+from oms_es.kernel import Command, Event, Recorded
+from oms_es.projections.privacy import forgotten_accounts, forgotten_orders
 from oms_es.schemas import order as o
+from oms_es.schemas.finance.account import AccountEvent
+from oms_es.schemas.finance.account_privacy import ForgetAccount
+from oms_es.schemas.finance.statement import StatementEvent
+from oms_es.schemas.finance.statement_privacy import ForgetStatement
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store import snapshots
 from oms_es.store.archive.reading import whole
 from oms_es.store.encoding import encrypting
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.privacy import encrypted_later, subject_keys
 from oms_es.store.privacy.subject_keys import KEYS
+from oms_es.store.privacy.subjects import ACCOUNT, FORGOTTEN_TYPES, ORDER, STATEMENT, stream_of
 from oms_es.store.recorder import EVENTS
 
 ATTEMPTS_MAX = 20
@@ -50,23 +56,37 @@ POLL_SECONDS = 0.2
 NAMED_MAX = 3
 """Readers that are named in the error when they are behind."""
 OF_PEOPLE = frozenset(projection.name for projection in rows.OF_PEOPLE)
-READERS = frozenset(
-    {consumer.name for consumer in CONSUMERS if any(issubclass(event, o.OrderEvent) for event in consumer.reactions)}
-    | {one.name for one in PROJECTIONS if any(issubclass(event, o.OrderEvent) for event in one.folds)}
-)
+
+
+def _readers_of(family: type[Event]) -> frozenset[str]:
+    consumers = {one.name for one in CONSUMERS if any(issubclass(event, family) for event in one.reactions)}
+    return frozenset(consumers | {one.name for one in PROJECTIONS if any(issubclass(e, family) for e in one.folds)})
+
+
+READERS = _readers_of(o.OrderEvent)
 """The consumers and read models that read orders' streams."""
-FORGOTTEN = forgotten_orders.table.name
+READERS_OF = {ACCOUNT: _readers_of(AccountEvent), STATEMENT: _readers_of(StatementEvent)}
+"""Of streams of other kinds, by how their names begin."""
+FORGOTTEN, FORGOTTEN_ACCOUNTS = forgotten_orders.table.name, forgotten_accounts.table.name
 UNFINISHED_MAX = 1_000
 """Orders that are listed, and finished, at a time."""
 UNFINISHED = f"""
 SELECT k.subject, f.position FROM {FORGOTTEN} AS f JOIN {KEYS} AS k ON k.subject = f.order_id
 WHERE k.wrapped IS NOT NULL
 UNION
-SELECT k.subject, e.notification_id FROM {EVENTS} AS e JOIN {KEYS} AS k ON k.subject = substr(e.originator_id, 7)
-WHERE e.notification_id > %s AND e.topic = %s AND k.wrapped IS NOT NULL
+SELECT k.subject, f.position FROM {FORGOTTEN_ACCOUNTS} AS f JOIN {KEYS} AS k ON k.subject = '{ACCOUNT}' || f.account_id
+WHERE k.wrapped IS NOT NULL
+UNION
+SELECT k.subject, s.forgotten_position FROM statements AS s
+JOIN {KEYS} AS k ON k.subject = '{STATEMENT}' || s.account || '/' || s.statement_id
+WHERE s.forgotten_position IS NOT NULL AND k.wrapped IS NOT NULL
+UNION
+SELECT k.subject, e.notification_id FROM {EVENTS} AS e
+JOIN {KEYS} AS k ON k.subject = regexp_replace(e.originator_id, '^{ORDER}', '')
+WHERE e.notification_id > %s AND e.topic = ANY(%s) AND k.wrapped IS NOT NULL
 ORDER BY 2 LIMIT {UNFINISHED_MAX}
 """
-"""Of the log only what the read model has not folded yet is read. Streams are named `order-` and the order's id."""
+"""Of the log only what the read models have not folded yet is read."""
 LIKE_US_MAX = 1_000
 """Other orders of the same e-mail address that are compared with dead letters, the newest first."""
 OF_EMAIL = f"""
@@ -75,7 +95,7 @@ SELECT other.order_id FROM order_recipients AS other WHERE other.email_key <> ''
 ORDER BY placed_at DESC, order_id LIMIT {LIKE_US_MAX}
 """
 ENDED_AT = "SELECT max(changed_at) AS at FROM order_status WHERE order_id = ANY(%s)"
-FORGOTTEN_AT = f"SELECT originator_id, notification_id FROM {EVENTS} WHERE originator_id = ANY(%s) AND topic = %s"
+FORGOTTEN_AT = f"SELECT originator_id, notification_id FROM {EVENTS} WHERE originator_id = ANY(%s) AND topic = ANY(%s)"
 STATES = f"""
 SELECT topic, state FROM {EVENTS} WHERE originator_id = ANY(%s) AND topic = ANY(%s)
 UNION ALL
@@ -105,15 +125,17 @@ class InTheClear(OmsError):
 
 
 class Erased(NamedTuple):
-    """The result. `orders`: those whose keys were destroyed. `rows`: rows of read models that changed. `states`: kept
-    past states that were deleted. `dead_letters`: those that were emptied. `like_theirs`: dead letters that may be
-    about the person, for a person to look at."""
+    """The result. `orders`, `accounts`, `statements`: those whose keys were destroyed. `rows`: rows of read models that
+    changed. `states`: kept past states that were deleted. `dead_letters`: those that were emptied. `like_theirs`: dead
+    letters that may be about the person, for a person to look at."""
 
     orders: list[str]
     rows: int
     states: int
     dead_letters: int
     like_theirs: list[int]
+    accounts: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
 
     def with_more(self, more: Erased) -> Erased:
         both = dict.fromkeys([*self.like_theirs, *more.like_theirs])
@@ -123,22 +145,42 @@ class Erased(NamedTuple):
             self.states + more.states,
             self.dead_letters + more.dead_letters,
             [*both],
+            (*self.accounts, *more.accounts),
+            (*self.statements, *more.statements),
         )
 
 
 def unfinished(connection: Rows) -> list[str]:
-    """Return orders that were forgotten and still have their key: interrupted, or in progress."""
-    folded = rows.folded_up_to(Progress.stored(connection), FORGOTTEN)
-    return [row["subject"] for row in connection.execute(UNFINISHED.encode(), [folded, o.OrderForgotten.__name__])]
+    """Return orders and accounts that were forgotten and still have their key: interrupted, or in progress."""
+    folded = folded_up_to(Progress.stored(connection))
+    return [row["subject"] for row in connection.execute(UNFINISHED.encode(), [folded, FORGOTTEN_TYPES])]
 
 
-def ask(runtime: Runtime, actor: str, orders: Sequence[str], reason: str, case_id: str | None) -> Sequence[Recorded]:
-    """Record that the orders are to be forgotten: all of them, or none. Raise Refused, naming the orders that cannot
-    be."""
-    commands = [o.ForgetOrder(order_id=order_id, reason=reason, case_id=case_id) for order_id in orders]
+def folded_up_to(reached: Progress) -> int:
+    """Return the position up to which the read models show who was forgotten."""
+    return min(
+        rows.folded_up_to(reached, FORGOTTEN),
+        rows.folded_up_to(reached, FORGOTTEN_ACCOUNTS, "account"),
+        rows.folded_up_to(reached, "statements", "statement"),
+    )
+
+
+def ask(runtime: Runtime, actor: str, subjects: Sequence[str], reason: str, case_id: str | None) -> Sequence[Recorded]:
+    """Record that orders, accounts and statements are to be forgotten: all of them, or none. Raise Refused, naming
+    those that cannot be."""
+    commands = [_forgetting(subject, {"reason": reason, "case_id": case_id}) for subject in subjects]
     if refused := [why for command in commands if (why := refusal(runtime, command))]:
         raise refusal_of(refused)
     return runtime.append([(Cause(actor), [command]) for command in commands])
+
+
+def _forgetting(subject: str, why: Mapping[str, Any]) -> Command:
+    if subject.startswith(ACCOUNT):
+        return ForgetAccount(account_id=subject.removeprefix(ACCOUNT), **why)
+    if subject.startswith(STATEMENT):
+        account, _, statement_id = subject.removeprefix(STATEMENT).partition("/")
+        return ForgetStatement(account=account, statement_id=statement_id, **why)
+    return o.ForgetOrder(order_id=subject, **why)
 
 
 def require_encrypted(connection: Rows, orders: Collection[str]) -> None:
@@ -146,7 +188,7 @@ def require_encrypted(connection: Rows, orders: Collection[str]) -> None:
     have to be encrypted."""
     if subject_keys.newest(connection) and not all_encrypted(connection):
         raise InTheClear(NOT_ENCRYPTED)
-    streams = [rows.stream_of(order_id) for order_id in orders]
+    streams = [stream_of(order_id) for order_id in orders]
     with connection.transaction(), connection.cursor(name="stored") as curs:
         for row in curs.execute(STATES, [streams, MAY_BE_PERSONAL, [*orders], MAY_BE_PERSONAL]):
             if _in_the_clear(row):
@@ -171,8 +213,8 @@ def _in_the_clear(row: Mapping[str, Any]) -> bool:
 
 def require_passed(connection: Rows, orders: Collection[str], seconds: float) -> None:
     """Wait until every reader has passed the requests to forget the orders. Raise NotPassed after `seconds`."""
-    streams = [rows.stream_of(order_id) for order_id in orders]
-    asked = connection.execute(FORGOTTEN_AT, [streams, o.OrderForgotten.__name__]).fetchall()
+    streams = [stream_of(order_id) for order_id in orders]
+    asked = connection.execute(FORGOTTEN_AT, [streams, FORGOTTEN_TYPES]).fetchall()
     if missing := sorted(set(streams) - {row["originator_id"] for row in asked}):
         raise NotPassed(f"{', '.join(missing[:NAMED_MAX])} were not asked to be forgotten; do that first")
     end = time.monotonic() + seconds
@@ -187,29 +229,28 @@ def require_passed(connection: Rows, orders: Collection[str], seconds: float) ->
 
 def _behind(connection: Rows, asked: Sequence[dict[str, Any]]) -> list[str]:
     reached = Progress.stored(connection)
-    return sorted(
-        reader
-        for reader in READERS
-        if not all(reached.has_taken(reader, row["originator_id"], row["notification_id"]) for row in asked)
-    )
+    return sorted({reader for row in asked for reader in _not_there_yet(reached, row)})
+
+
+def _not_there_yet(reached: Progress, asked: Mapping[str, Any]) -> list[str]:
+    stream, position = asked["originator_id"], asked["notification_id"]
+    readers = next((found for kind, found in READERS_OF.items() if stream.startswith(kind)), READERS)
+    return [reader for reader in readers if not reached.has_taken(reader, stream, position)]
 
 
 def passed(connection: Rows, orders: Sequence[str]) -> list[str]:
     """Return those of the orders whose request to be forgotten every reader has passed."""
-    asked = connection.execute(FORGOTTEN_AT, [[*map(rows.stream_of, orders)], o.OrderForgotten.__name__]).fetchall()
+    asked = connection.execute(FORGOTTEN_AT, [[*map(stream_of, orders)], FORGOTTEN_TYPES]).fetchall()
     reached = Progress.stored(connection)
-    done = {
-        row["originator_id"]
-        for row in asked
-        if all(reached.has_taken(reader, row["originator_id"], row["notification_id"]) for reader in READERS)
-    }
-    return [order_id for order_id in orders if rows.stream_of(order_id) in done]
+    done = {row["originator_id"] for row in asked if not _not_there_yet(reached, row)}
+    return [order_id for order_id in orders if stream_of(order_id) in done]
 
 
 def erase(
     database_url: str, orders: Collection[str], actor: str, wait_seconds: float = 0.0, attempts: int = ATTEMPTS_MAX
 ) -> Erased:
-    """Erase orders whose forgetting was requested. Raise NotPassed, also if others hold the rows at every attempt."""
+    """Erase orders and accounts whose forgetting was requested. Raise NotPassed, also if others hold the rows at every
+    attempt."""
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
         set_json_loads(from_json, connection)
         connection.execute("SET TIME ZONE 'UTC'")
@@ -221,7 +262,11 @@ def erase(
             time.sleep(POLL_SECONDS if attempt else 0)
             with suppress(LockNotAvailable, DeadlockDetected):
                 destroyed, changed, gone = _erase(connection, orders)
-                return Erased(destroyed, changed, gone, len(found.theirs), found.like_theirs)
+                accounts = tuple(one.removeprefix(ACCOUNT) for one in destroyed if one.startswith(ACCOUNT))
+                statements = tuple(one.removeprefix(STATEMENT) for one in destroyed if one.startswith(STATEMENT))
+                orders_gone = [one for one in destroyed if not one.startswith((ACCOUNT, STATEMENT))]
+                letters = len(found.theirs), found.like_theirs
+                return Erased(orders_gone, changed, gone, *letters, accounts, statements)
         raise NotPassed(
             "it is recorded, and others hold the rows that are to be written again, as a rebuild does, or a long "
             "question of the past; ask again when they are done"
@@ -271,10 +316,10 @@ def _of_retention(connection: Rows, orders: Collection[str]) -> list[str]:
 
 
 def _not_forgotten(connection: Rows, orders: Collection[str]) -> set[str]:
-    streams = [rows.stream_of(order_id) for order_id in orders]
-    asked = connection.execute(FORGOTTEN_AT, [streams, o.OrderForgotten.__name__]).fetchall()
+    streams = [stream_of(order_id) for order_id in orders]
+    asked = connection.execute(FORGOTTEN_AT, [streams, FORGOTTEN_TYPES]).fetchall()
     gone = {row["originator_id"] for row in asked}
-    return {order_id for order_id in orders if rows.stream_of(order_id) not in gone}
+    return {order_id for order_id in orders if stream_of(order_id) not in gone}
 
 
 def _erase(connection: Rows, orders: Collection[str]) -> tuple[list[str], int, int]:
@@ -289,6 +334,7 @@ def _erase(connection: Rows, orders: Collection[str]) -> tuple[list[str], int, i
         touched = rows.touched_by(connection, orders)
         others = _others(connection, touched).keys() - set(orders)
         destroyed = subject_keys.destroy(connection, orders)
+        connection.execute(snapshots.DELETE.encode(), [[*map(stream_of, orders)]])
         changed = rows.fold_again(connection, orders, others, touched)
         gone = states.drop_at_once(connection, OF_PEOPLE, LOCK_SECONDS_MAX)
         return destroyed, changed, gone

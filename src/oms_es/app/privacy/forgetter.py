@@ -14,15 +14,17 @@ from typing import NamedTuple
 import structlog
 
 from oms_es.app.engine import Runtime
-from oms_es.app.privacy import elsewhere, erasing, expiring, holding, rows
+from oms_es.app.privacy import elsewhere, erasing, expiring, holding
 from oms_es.app.privacy.expiring import BEGINNING, Place
 from oms_es.app.privacy.family import Connection
 from oms_es.kafka.groups.watermark import Progress
+from oms_es.kernel import Refused
 from oms_es.processing.readers import NothingToSave, Worker
-from oms_es.projections.privacy import forgotten_orders
+from oms_es.projections.privacy import forgotten_accounts, forgotten_orders
 from oms_es.settings import Settings
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.privacy.subject_keys import KEYS
+from oms_es.store.privacy.subjects import ACCOUNT, STATEMENT
 
 ORDERS_MAX = 100
 """Orders that are asked for, or erased, in one step."""
@@ -33,11 +35,23 @@ LEFT_ALONE_SECONDS = 60.0
 """How long a request of another is left to the command that recorded it: `oms-es privacy forget` erases by itself."""
 BACK_OFF_SECONDS = 60.0
 """How long nothing is erased after others held the rows, as a rebuild does."""
-FORGOTTEN = forgotten_orders.table.name
+FORGOTTEN, FORGOTTEN_ACCOUNTS = forgotten_orders.table.name, forgotten_accounts.table.name
 UNFINISHED = f"""
-SELECT f.order_id, f.forgotten_by, f.forgotten_at, f.position
-FROM {FORGOTTEN} AS f JOIN {KEYS} AS k ON k.subject = f.order_id
+SELECT k.subject, f.forgotten_by, f.forgotten_at, f.position
+FROM (
+    SELECT order_id AS subject, forgotten_by, forgotten_at, position FROM {FORGOTTEN}
+    UNION ALL SELECT '{ACCOUNT}' || account_id, forgotten_by, forgotten_at, position FROM {FORGOTTEN_ACCOUNTS}
+    UNION ALL SELECT '{STATEMENT}' || account || '/' || statement_id, forgotten_by, forgotten_at, forgotten_position
+        FROM statements WHERE forgotten_position IS NOT NULL
+) AS f JOIN {KEYS} AS k USING (subject)
 WHERE f.position > %s AND k.wrapped IS NOT NULL ORDER BY f.position LIMIT {ORDERS_MAX}
+"""
+
+STATEMENTS_DUE = f"""
+SELECT k.subject FROM statements AS s
+JOIN {KEYS} AS k ON k.subject = '{STATEMENT}' || s.account || '/' || s.statement_id
+WHERE s.closed_on < %s AND s.forgotten_at IS NULL AND s.held_by = '{{}}' AND k.wrapped IS NOT NULL
+ORDER BY s.closed_on, s.account, s.statement_id LIMIT {ORDERS_MAX}
 """
 
 log = structlog.get_logger(__name__)
@@ -45,14 +59,16 @@ log = structlog.get_logger(__name__)
 
 class Periods(NamedTuple):
     """How long data is kept, by kind; None is for ever. `orders`: the people of orders, after these ended.
-    `dead_letters`: what came in, after a dead letter was settled."""
+    `dead_letters`: what came in, after a dead letter was settled. `statements`: what lines of statements say of people,
+    after the statement's last day."""
 
     orders: timedelta | None = None
     dead_letters: timedelta | None = None
+    statements: timedelta | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Periods:
-        return cls(_days(settings.forget_after_days), _days(settings.dead_letter_days))
+        return cls(_days(settings.forget_after_days), _days(settings.dead_letter_days), _days(settings.statement_days))
 
 
 def _days(count: int | None) -> timedelta | None:
@@ -80,6 +96,7 @@ class Forgetter(NothingToSave):
         self._swept = -SWEEP_SECONDS
         self._ended: Place | None = None
         self._letter: int | None = None
+        self._statements_may_be_due = False
         self._finished_up_to, self._waiting_up_to = 0, 0
         self._all_gone_up_to = BEGINNING
         self._erases_from = 0.0
@@ -90,15 +107,21 @@ class Forgetter(NothingToSave):
         self._looked = self.timing.monotonic()
         if self._looked - self._swept >= SWEEP_SECONDS:
             self._swept = self._looked
-            self._ended, self._letter = self._all_gone_up_to, 0
+            self._ended, self._letter, self._statements_may_be_due = self._all_gone_up_to, 0, True
         with self.runtime.rows.one() as connection:
-            return self._finish(connection) or self._ask(connection) or self._empty(connection)
+            return (
+                self._finish(connection)
+                or self._ask(connection)
+                or self._ask_of_statements(connection)
+                or self._empty(connection)
+            )
 
     def _finish(self, connection: Connection) -> int:
-        """Erase orders that were forgotten and have their key still: those of a page that every reader has passed."""
+        """Erase orders and accounts that were forgotten and have their key still: those of a page that every reader has
+        passed."""
         if self._looked < self._erases_from:
             return 0
-        complete = rows.folded_up_to(Progress.stored(connection), FORGOTTEN)
+        complete = erasing.folded_up_to(Progress.stored(connection))
         after = max(self._finished_up_to, self._waiting_up_to)
         found = connection.execute(UNFINISHED.encode(), [after]).fetchall()
         if not found and not self._waiting_up_to:
@@ -106,7 +129,7 @@ class Forgetter(NothingToSave):
         self._waiting_up_to = found[-1]["position"] if len(found) == ORDERS_MAX else 0
         left_alone = self.runtime.clock() - timedelta(seconds=LEFT_ALONE_SECONDS)
         orders = [
-            row["order_id"] for row in found if row["forgotten_by"] == self.name or row["forgotten_at"] <= left_alone
+            row["subject"] for row in found if row["forgotten_by"] == self.name or row["forgotten_at"] <= left_alone
         ]
         passed = erasing.passed(connection, orders) if orders else []
         if len(passed) < len(orders):
@@ -121,10 +144,17 @@ class Forgetter(NothingToSave):
             log.info("forgetting waits", orders=len(orders), reason=str(waiting), seconds=BACK_OFF_SECONDS)
             self._erases_from = self._looked + BACK_OFF_SECONDS
             return 0
-        log.info("forgotten", orders=len(done.orders), rows=done.rows, dead_letters=done.dead_letters)
+        log.info(
+            "forgotten",
+            orders=len(done.orders),
+            accounts=len(done.accounts),
+            statements=len(done.statements),
+            rows=done.rows,
+            dead_letters=done.dead_letters,
+        )
         if done.like_theirs:
             log.warning("dead letters may be of people who were forgotten: look at them", ids=done.like_theirs)
-        return min(1, len(done.orders))
+        return min(1, len(done.orders) + len(done.accounts) + len(done.statements))
 
     def _ask(self, connection: Connection) -> int:
         """Record that the next orders whose period is over are to be forgotten."""
@@ -138,6 +168,21 @@ class Forgetter(NothingToSave):
         for one in asked.kept:
             log.info("kept longer than its period", order_id=one.order_id, reason=one.reason)
         return min(1, len(asked.orders) or int(reached is not None))
+
+    def _ask_of_statements(self, connection: Connection) -> int:
+        """Record that the next statements whose period is over are to be forgotten."""
+        if self.periods.statements is None or not self._statements_may_be_due:
+            return 0
+        before = (self.runtime.clock() - self.periods.statements).date().isoformat()
+        due = [row["subject"] for row in connection.execute(STATEMENTS_DUE.encode(), [before])]
+        self._statements_may_be_due = len(due) == ORDERS_MAX
+        for subject in due:
+            try:
+                erasing.require_encrypted(connection, [subject])
+                erasing.ask(self.runtime, self.name, [subject], "retention", None)
+            except (Refused, erasing.InTheClear) as error:
+                log.info("kept longer than its period", statement=subject, reason=str(error))
+        return min(1, len(due))
 
     def _empty(self, connection: Connection) -> int:
         """Empty the next dead letters that were settled long ago."""

@@ -21,10 +21,10 @@ from oms_es.store.documents.table import DOCUMENTS
 from oms_es.store.http.tables import ACCESS_LOG
 from oms_es.store.privacy.encrypted_later import NOT_PURGED, PURGED
 from oms_es.store.privacy.subject_keys import KEYS
-from oms_es.store.recorder import EVENTS
+from oms_es.store.recorder import EVENTS, SNAPSHOTS
 from oms_es.store.stops import STOPS
 
-TABLES = (*(projection.name for projection in OF_PEOPLE), DEAD_LETTERS, ACCESS_LOG, DOCUMENTS, KEYS, STOPS)
+TABLES = (*(projection.name for projection in OF_PEOPLE), DEAD_LETTERS, ACCESS_LOG, DOCUMENTS, KEYS, SNAPSHOTS, STOPS)
 STATISTICS = ("pg_catalog", "pg_statistic")
 """The catalogue of statistics, which holds the most frequent values of columns."""
 SEGMENTS_MAX = 1_000

@@ -19,14 +19,16 @@ from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.processing.read_models.connections import Connections
 from oms_es.processing.read_models.rows import SqlRows
 from oms_es.projections.order import order_recipients
+from oms_es.schemas.finance.account import AccountEvent, AccountOpened
+from oms_es.schemas.finance.statement import StatementEvent
 from oms_es.schemas.order import OrderEvent, OrderPlaced
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.schemas.values.parts import parts_of
-from oms_es.schemas.values.personal import PERSONAL_COLUMN
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store.archive.reading import whole
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.encoding.trusting import TrustingCodec
+from oms_es.store.privacy.subjects import stream_of
 from oms_es.store.recorder import EVENTS, EventRow
 
 READ_MAX = 1_000
@@ -36,8 +38,8 @@ OF_PEOPLE = tuple(
         (
             projection
             for projection in PROJECTIONS
-            if any(column.info == PERSONAL_COLUMN for column in projection.table.columns)
-            and any(issubclass(event, OrderEvent) for event in projection.folds)
+            if any(column.info.get("personal") for column in projection.table.columns)
+            and any(issubclass(event, OrderEvent | AccountEvent | StatementEvent) for event in projection.folds)
         ),
         key=lambda projection: projection.name,
     )
@@ -67,13 +69,10 @@ def hold(connection: Connection) -> None:
         hold_rows(connection, projection.name)
 
 
-def stream_of(order_id: str) -> str:
-    return f"order-{order_id}"
-
-
-def events_of(connection: Connection, orders: Iterable[str], topics: Iterable[str]) -> Iterator[Recorded]:
-    """Yield events of the orders in the order of positions, decrypted with the keys that exist now."""
-    return _decoded(connection, OF_STREAMS, [[stream_of(one) for one in orders], list(topics)])
+def events_of(connection: Connection, subjects: Iterable[str], topics: Iterable[str]) -> Iterator[Recorded]:
+    """Yield events of orders, accounts and statements in the order of positions, decrypted with the keys that exist
+    now."""
+    return _decoded(connection, OF_STREAMS, [[stream_of(one) for one in subjects], list(topics)])
 
 
 def _decoded(connection: Connection, query: str, values: list[Any]) -> Iterator[Recorded]:
@@ -85,11 +84,14 @@ def _decoded(connection: Connection, query: str, values: list[Any]) -> Iterator[
             yield codec.decode(EventRow(stream, version, topic, whole(state)), position)
 
 
-def touched_by(connection: Connection, orders: Collection[str]) -> Touched:
-    """Return the keys of the rows that the orders' events fold into; called while the orders' keys exist."""
+def touched_by(connection: Connection, subjects: Collection[str]) -> Touched:
+    """Return the keys of the rows that the events of orders and accounts fold into, and of the row of each account's
+    customer; called while their keys exist."""
     topics = {event.__name__ for projection in OF_PEOPLE for event in projection.folds}
     found: dict[str, dict[Key, None]] = {projection.name: {} for projection in OF_PEOPLE}
-    for recorded in events_of(connection, orders, topics):
+    for recorded in events_of(connection, subjects, topics):
+        if isinstance(recorded.event, AccountOpened) and recorded.event.customer_id:
+            found["customers"][recorded.event.channel, recorded.event.customer_id] = None
         for projection in OF_PEOPLE:
             if fold := projection.folds.get(type(recorded.event)):
                 found[projection.name].update(dict.fromkeys(fold.keys(recorded)))
@@ -122,18 +124,18 @@ def not_folded_yet(connection: Connection, projection: Projection, event: type[O
     return _decoded(connection, SINCE, [since, event.__name__])
 
 
-def folded_up_to(reached: Progress, name: str) -> int:
-    """Return the position up to which the read model shows every event of orders."""
+def folded_up_to(reached: Progress, name: str, category: str = "order") -> int:
+    """Return the position up to which the read model shows every event of the streams of a category."""
     own = reached.topic_partitions(name)
     log = own.pop(name)
-    return min(own.values()) if own and len(own) == reached.partitions.get(EVENT_TOPICS["order"]) else log
+    return min(own.values()) if own and len(own) == reached.partitions.get(EVENT_TOPICS[category]) else log
 
 
-def fold_again(connection: Connection, orders: Collection[str], others: Collection[str], touched: Touched) -> int:
+def fold_again(connection: Connection, subjects: Collection[str], others: Collection[str], touched: Touched) -> int:
     """Fold the rows again with the keys that exist now; return how many changed. The rows must be locked."""
     reached = Progress.stored(connection)
     return sum(
-        _fold_again(connection, projection, orders, others, touched[projection.name], reached)
+        _fold_again(connection, projection, subjects, others, touched[projection.name], reached)
         for projection in OF_PEOPLE
         if touched[projection.name]
     )
@@ -142,15 +144,15 @@ def fold_again(connection: Connection, orders: Collection[str], others: Collecti
 def _fold_again(
     connection: Connection,
     projection: Projection,
-    orders: Collection[str],
+    subjects: Collection[str],
     others: Collection[str],
     keys: Collection[Key],
     reached: Progress,
 ) -> int:
     rows: dict[Key, Row | None] = dict.fromkeys(keys)
-    streams = {*orders, *others} if projection.shared else orders
+    read = {*subjects, *others} if projection.shared else subjects
     topics = [event.__name__ for event in projection.folds]
-    for recorded in events_of(connection, streams, topics):
+    for recorded in events_of(connection, read, topics):
         if reached.has_taken(projection.name, recorded.stream, recorded.position):
             fold = projection.folds[type(recorded.event)]
             for key in fold.keys(recorded):

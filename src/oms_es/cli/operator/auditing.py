@@ -106,7 +106,8 @@ def check(
     witness: Witnesses = None,
     json: Json = False,
 ) -> None:
-    """Verify a proof without a database. Exit code 6: it proves nothing."""
+    """Verify a proof without a database. Exit code 6: it proves nothing. Exit code 11: it proves which events there are
+    and where, but not what those say that were encrypted after they were sealed."""
     trusted = trusted_keys(key)
     if not trusted:
         raise typer.BadParameter("say whom you believe with --key; `oms-es audit key` shows the keys of a log")
@@ -114,7 +115,13 @@ def check(
     checked = proofs.check(proof, trusted, trusted_keys(witness))
     if json:
         print_json(_as_json(checked))
-        return
+    else:
+        _say_checked(checked)
+    if checked.not_proved:
+        raise typer.Exit(Code.CONTENT_NOT_PROVED)
+
+
+def _say_checked(checked: Checked) -> None:
     rows = [(one.position, one.type, one.stream, one.version) for one in checked.events]
     if rows:
         display.console_on(sys.stdout).print(display.grid("Proved", rows, "position", "event", "stream", "version"))
@@ -125,7 +132,8 @@ def check(
     if checked.not_proved:
         say(
             f"NOT PROVED: what {len(checked.not_proved):,} of them say, the first at position {checked.not_proved[0]}: "
-            "the bytes that were sealed are not here; `oms-es audit prove --disclose` adds them"
+            "the bytes that were sealed are not here; `oms-es audit prove --disclose` adds them, but for whom was "
+            "forgotten"
         )
     if older:
         say(f"it begins with the {older.size:,} events of the older checkpoint")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ import typer
 from pydantic_core import to_json
 
 from oms_es.app.privacy import erasing, expiring, exporting, family, holding, purging
+from oms_es.app.privacy.family import Named
 from oms_es.app.verbs import id_of
 from oms_es.cli.desk.orders import customer_named
 from oms_es.cli.operator.running import IN_THE_CLEAR
@@ -21,6 +22,7 @@ from oms_es.reports import queries
 from oms_es.schemas.order.forgetting import ForgetReason, LegalHoldReason
 from oms_es.settings import DAYS_MAX, Settings
 from oms_es.store.privacy import rotation, wrapping
+from oms_es.store.privacy.subjects import ACCOUNT, NAMED_BY_STREAM, STATEMENT
 from oms_es.store.privacy.wrapping import HOW, NoDataKey
 from oms_es.written_files import write_file
 
@@ -30,7 +32,15 @@ LISTED_MAX = 20
 """Dead letters that are listed as possibly about a person."""
 OneOrder = Annotated[str | None, typer.Argument(metavar="[ORDER]", help="The order's id, or CHANNEL/EXTERNAL_ID.")]
 OfCustomer = Annotated[
-    str | None, typer.Option(metavar="CHANNEL/ID", help="All orders of this customer, in place of one order.")
+    str | None,
+    typer.Option(metavar="CHANNEL/ID", help="All orders and accounts of this customer, in place of one order."),
+]
+OfAccount = Annotated[
+    str | None, typer.Option("--account", metavar="ACCOUNT", help="One account of a customer, in place of an order.")
+]
+OfStatement = Annotated[
+    str | None,
+    typer.Option("--statement", metavar="ACCOUNT/STATEMENT", help="The texts of the lines of one statement."),
 ]
 Wait = Annotated[
     float,
@@ -47,20 +57,21 @@ def status(*, json: Json = False) -> None:
     if json:
         print_json({**found._asdict(), "unfinished": unfinished})
         return
-    for order_id in unfinished:
-        say(f"order {order_id} was forgotten and has its key still: `oms-es privacy forget --resume`")
+    for subject in unfinished:
+        say(f"{_label(subject)} was forgotten and has its key still: `oms-es privacy forget --resume`")
     if not found.wraps_with:
         say(IN_THE_CLEAR)
     else:
-        typer.echo(f"encrypted: {found.orders:,} orders have a key, wrapped with {found.wraps_with}")
+        typer.echo(f"encrypted: {found.orders:,} keys, wrapped with {found.wraps_with}")
         if found.others:
             say(f"some may still be wrapped with {', '.join(found.others)}: `oms-es privacy rotate`")
 
 
 @app.command("rotate")
 def rotate(*, json: Json = False) -> None:
-    """Wrap the keys of all orders with the first data key that is configured; no event changes. Configure the new key
-    before the old one in every process, restart the processes, then rotate; then remove the old key."""
+    """Wrap all keys of orders, accounts and statements with the first data key that is configured; no event changes.
+    Configure the new key before the old one in every process, restart the processes, then rotate; then remove the old
+    key."""
     settings = set_up()
     keys = data_keys_of(settings)
     if not keys:
@@ -84,6 +95,8 @@ def forget(
     order: OneOrder = None,
     *,
     customer: OfCustomer = None,
+    account: OfAccount = None,
+    statement: OfStatement = None,
     reason: Annotated[ForgetReason, typer.Option(help="Why.")] = "request",
     case: Annotated[str | None, typer.Option(help="The case under which you filed the request and who asked.")] = None,
     wait: Wait = WAIT_SECONDS,
@@ -91,23 +104,25 @@ def forget(
     resume: Annotated[bool, typer.Option("--resume", help="Only finish interrupted requests.")] = False,
     json: Json = False,
 ) -> None:
-    """Destroy the keys of a person's orders that have ended, and of orders that were split off, merged or sent in
-    exchange. This is for ever. Sales, stock, money and proofs stay. An interrupted run is finished first."""
+    """Destroy the keys of a person's orders that have ended, of orders that were split off, merged or sent in
+    exchange, and of the person's accounts, on which nothing may be left. This is for ever. Sales, stock, money and
+    proofs stay. An interrupted run is finished first."""
     settings = set_up()
-    if resume and (dry_run or order or customer):
+    named = _named(order, customer, account, statement)
+    if resume and (dry_run or any(named)):
         raise typer.BadParameter("--resume finishes all that was interrupted: give it alone")
     if dry_run:
         with database(settings, "reader") as place:
-            found = _called(place.url, _whose(place.url, order, customer))
+            found = _called(place.url, _whose(place.url, named))
         for one in found:
             typer.echo(one)
         return
     if not resume:
-        _require_one(order, customer)
+        _require_one(named)
     done, orders = _finish(settings, wait), list[str]()
     if not resume:
         with writing(settings) as engine:
-            orders = _whose(engine.database_url, order, customer)
+            orders = _whose(engine.database_url, named)
             _name_them(engine.database_url, orders)
             with queries.reading(engine.database_url) as connection:
                 erasing.require_encrypted(connection, orders)
@@ -117,7 +132,7 @@ def forget(
     if json:
         print_json(done._asdict())
         return
-    _say_forgotten(done, len({*orders, *done.orders}))
+    _say_forgotten(done, orders)
 
 
 @app.command("expire")
@@ -158,7 +173,7 @@ def expire(
         print_json({**done._asdict(), "kept": kept, "kept_count": asked.kept_count, "more": asked.more})
         return
     _say_kept(asked)
-    _say_forgotten(done, len({*asked.orders, *done.orders}))
+    _say_forgotten(done, asked.orders)
     if asked.more:
         say("there may be more: give it again")
 
@@ -170,13 +185,19 @@ def _say_kept(asked: expiring.Asked) -> None:
         say(f"and {asked.kept_count - LISTED_MAX:,} more are kept")
 
 
-def _say_forgotten(done: erasing.Erased, orders: int) -> None:
+def _say_forgotten(done: erasing.Erased, asked: Sequence[str]) -> None:
+    gone = [
+        *done.orders,
+        *(f"{ACCOUNT}{one}" for one in done.accounts),
+        *(f"{STATEMENT}{one}" for one in done.statements),
+    ]
+    subjects = {*asked, *gone}
     typer.echo(
-        f"forgotten: {orders:,} orders, {len(done.orders):,} keys destroyed, {done.rows:,} rows "
+        f"forgotten: {_counted(subjects)}, {len(gone):,} keys destroyed, {done.rows:,} rows "
         f"and {done.dead_letters:,} dead letters written without the person"
     )
     _look_at(done.like_theirs)
-    if orders:
+    if subjects:
         say("old versions of rows, and WAL, are in the files until `oms-es privacy purge`; backups keep what they have")
 
 
@@ -194,6 +215,13 @@ def _finish(settings: Settings, wait: float) -> erasing.Erased:
             done = done.with_more(erasing.erase(place.url, orders, who(), wait))
 
 
+def _counted(subjects: Collection[str]) -> str:
+    """Return how many orders these are, and how many accounts and statements if there are any."""
+    of_kind = {kind: sum(one.startswith(kind) for one in subjects) for kind in NAMED_BY_STREAM}
+    others = (f" and {count:,} {kind.removesuffix('-')}s" for kind, count in of_kind.items() if count)
+    return f"{len(subjects) - sum(of_kind.values()):,} orders" + "".join(others)
+
+
 def _look_at(letters: Sequence[int]) -> None:
     if letters:
         more = f" and {len(letters) - LISTED_MAX:,} more" if len(letters) > LISTED_MAX else ""
@@ -207,22 +235,35 @@ def _called(database_url: str, orders: Sequence[str]) -> list[str]:
 
 
 def _name_them(database_url: str, orders: Sequence[str]) -> None:
-    """Name the orders on stderr before anything is done."""
-    for one in _called(database_url, orders):
-        say(f"order {one}")
+    """Name the orders and accounts on stderr before anything is done."""
+    for subject, one in zip(orders, _called(database_url, orders), strict=True):
+        say(one if subject.startswith(NAMED_BY_STREAM) else f"order {one}")
 
 
-def _require_one(order: str | None, customer: str | None) -> None:
-    if (order is None) == (customer is None):
-        raise typer.BadParameter("name an order, or a customer with --customer")
+def _label(subject: str) -> str:
+    return family.labelled(subject) if subject.startswith(NAMED_BY_STREAM) else f"order {subject}"
 
 
-def _whose(database_url: str, order: str | None, customer: str | None) -> list[str]:
-    """Return the ids of the orders that are meant. Raise NotFound or TooManyOrders."""
-    _require_one(order, customer)
+def _named(order: str | None, customer: str | None, account: str | None, statement: str | None) -> Named:
+    of_account, _, statement_id = (statement or "").partition("/")
+    return Named(
+        None if order is None else id_of(order),
+        None if customer is None else customer_named(customer),
+        account,
+        None if statement is None else (of_account, statement_id),
+    )
+
+
+def _require_one(named: Named) -> None:
+    if sum(one is not None for one in named) != 1:
+        raise typer.BadParameter("name an order, or else one of --customer, --account and --statement")
+
+
+def _whose(database_url: str, named: Named) -> list[str]:
+    """Return the ids of the orders that are meant, and the names of accounts. Raise NotFound or TooManyOrders."""
+    _require_one(named)
     with queries.reading(database_url) as connection:
-        order_id = None if order is None else id_of(order)
-        return family.meant(connection, order_id, None if customer is None else customer_named(customer))
+        return family.meant(connection, named)
 
 
 @app.command("hold")
@@ -230,15 +271,18 @@ def hold(
     order: OneOrder = None,
     *,
     customer: OfCustomer = None,
+    account: OfAccount = None,
+    statement: OfStatement = None,
     case: Annotated[str, typer.Option(help="The case under which you filed it; lifting the hold needs the same.")],
     reason: Annotated[LegalHoldReason, typer.Option(help="Why.")] = "dispute",
 ) -> None:
-    """Place a legal hold: the person's orders are not forgotten until the case is over. Later orders are not held."""
+    """Place a legal hold: the person's orders and accounts are not forgotten until the case is over. Later ones are not
+    held."""
     with writing(set_up()) as engine:
-        orders = _whose(engine.database_url, order, customer)
+        orders = _whose(engine.database_url, _named(order, customer, account, statement))
         _name_them(engine.database_url, orders)
         held, _ = holding.hold(engine, who(), orders, case, reason)
-    typer.echo(f"held: {len(held):,} orders, by {case}")
+    typer.echo(f"held: {_counted(held)}, by {case}")
 
 
 @app.command("release")
@@ -246,14 +290,16 @@ def release(
     order: OneOrder = None,
     *,
     customer: OfCustomer = None,
+    account: OfAccount = None,
+    statement: OfStatement = None,
     case: Annotated[str, typer.Option(help="The case of the hold.")],
 ) -> None:
     """Lift a legal hold: the case no longer needs the person's data."""
     with writing(set_up()) as engine:
-        orders = _whose(engine.database_url, order, customer)
+        orders = _whose(engine.database_url, _named(order, customer, account, statement))
         _name_them(engine.database_url, orders)
         released, _ = holding.release(engine, who(), orders, case)
-    typer.echo(f"released: {len(released):,} orders, by {case}")
+    typer.echo(f"released: {_counted(released)}, by {case}")
 
 
 @app.command("export")
@@ -261,6 +307,8 @@ def export(
     order: OneOrder = None,
     *,
     customer: OfCustomer = None,
+    account: OfAccount = None,
+    statement: OfStatement = None,
     to: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The file to write, readable by you alone; without it, standard output."),
@@ -269,7 +317,7 @@ def export(
     """Everything that is stored about a person, as JSON: events, rows, dead letters, webhooks, and who saw it."""
     settings = set_up()
     with database(settings, "reader") as place, queries.reading(place.url) as connection:
-        orders = _whose(place.url, order, customer)
+        orders = _whose(place.url, _named(order, customer, account, statement))
         found = exporting.exported(connection, orders, datetime.now(UTC))
     content = to_json(found, indent=2, inf_nan_mode="null")
     _look_at(found["dead_letters_like_theirs"])
@@ -277,7 +325,7 @@ def export(
         typer.echo(content.decode())
         return
     write_file(to, [content], private=True)
-    say(f"{len(orders):,} orders, {len(content):,} bytes in {to}")
+    say(f"{_counted(orders)}, {len(content):,} bytes in {to}")
 
 
 @app.command("purge")

@@ -32,17 +32,14 @@ from oms_es.http.routing import Parameter, Route
 from oms_es.kernel import Projection
 from oms_es.projections.base import indexes_of_all
 from oms_es.reports.queries import Connection, Row, readable
-from oms_es.schemas.values.personal import PERSONAL_COLUMN
 
 PATHS: Mapping[str, str] = {"stock_levels": "stock"}
 """Path names of read models that differ from their tables' names."""
 WHOLE = frozenset({"payments", "shipments", "returns", "locations", "customers"})
 """Tables whose single rows pages.py shows with more than the row."""
-PERSONAL_COLUMNS: Mapping[str, frozenset[str]] = {
-    projection.name: frozenset(column.name for column in projection.table.columns if column.info == PERSONAL_COLUMN)
-    for projection in PROJECTIONS
-}
-OF_PEOPLE = frozenset(name for name, columns in PERSONAL_COLUMNS.items() if columns)
+OF_PEOPLE = frozenset(
+    one.name for one in PROJECTIONS if any(column.info.get("personal") for column in one.table.columns)
+)
 """Tables that hold personal data."""
 SHARED = frozenset({"stock_levels", "locations", "items", "delivery_options"})
 """Tables that a key of some channels may read although their rows name no channel."""

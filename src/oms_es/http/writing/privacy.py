@@ -1,4 +1,5 @@
-"""Forgetting people over HTTP: by an order or by a customer, always with every order that has a copy of their data.
+"""Forgetting people over HTTP: by an order, by a customer or by an account, always with every order that has a copy of
+their data.
 
 Invariant: a key needs all channels, since the orders of a person may be of any. What is recorded here is erased by the
 engine, which finishes it as it does whatever was asked; an export is noted in the access log before it is sent.
@@ -6,7 +7,7 @@ engine, which finishes it as it does whatever was asked; an export is noted in t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, NamedTuple
@@ -28,9 +29,10 @@ from oms_es.schemas.order.forgetting import ForgetReason, LegalHoldReason
 from oms_es.schemas.refusals import SharedRefusal
 from oms_es.schemas.values.types import Identifier
 from oms_es.store.privacy.subject_keys import KEYS
+from oms_es.store.privacy.subjects import ACCOUNT
 
 READ, WRITE = "privacy:read", "privacy:write"
-READS = ("forgotten_orders", "legal_holds", "order_status", "order_recipients")
+READS = ("forgotten_orders", "forgotten_accounts", "legal_holds", "order_status", "order_recipients", "accounts")
 FOR_ALL = "the orders of a person are of every channel"
 SHOWN = f"""
 SELECT s.order_id, s.channel, s.external_id, s.phase, k.wrapped IS NOT NULL AS has_key,
@@ -39,6 +41,12 @@ SELECT s.order_id, s.channel, s.external_id, s.phase, k.wrapped IS NOT NULL AS h
         AS held_by
 FROM order_status AS s LEFT JOIN {KEYS} AS k ON k.subject = s.order_id LEFT JOIN forgotten_orders AS f USING (order_id)
 WHERE s.order_id = ANY(%s) ORDER BY array_position(%s, s.order_id)
+"""
+SHOWN_ACCOUNTS = f"""
+SELECT a.account_id, a.channel, a.currency, a.balance_minor, a.held_minor, k.wrapped IS NOT NULL AS has_key,
+    f.forgotten_at, f.forgotten_by, f.reason, f.case_id, a.held_by
+FROM accounts AS a LEFT JOIN {KEYS} AS k ON k.subject = '{ACCOUNT}' || a.account_id
+LEFT JOIN forgotten_accounts AS f USING (account_id) WHERE a.account_id = ANY(%s) ORDER BY a.account_id
 """
 
 
@@ -49,6 +57,15 @@ class Meant(BaseModel):
 
     order_ids: Annotated[list[Identifier], Field(max_length=family.ORDERS_MAX)] | None = None
     """The orders that were shown, by their ids. Where others hang together now, nothing is done."""
+    account_ids: Annotated[list[Identifier], Field(max_length=family.ORDERS_MAX)] | None = None
+    """The accounts that were shown, by their ids. Where the person has others now, nothing is done."""
+
+    def are(self, subjects: Sequence[str]) -> bool:
+        """Return whether what was shown, if that is said, is what belongs together now."""
+        orders, accounts = _apart(subjects)
+        return (self.order_ids is None or set(self.order_ids) == set(orders)) and (
+            self.account_ids is None or set(self.account_ids) == set(accounts)
+        )
 
 
 class Forgetting(Meant):
@@ -70,8 +87,14 @@ class Releasing(Meant):
     """The case of the hold."""
 
 
-async def _whose(asked: Asked, shown: Collection[str] | None = None) -> list[str]:
-    """Return the ids of the orders that the path means. Raise Forbidden, NotFound, TooManyOrders, or Refused if these
+def _apart(subjects: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the ids of the orders, and those of the accounts."""
+    accounts = [one.removeprefix(ACCOUNT) for one in subjects if one.startswith(ACCOUNT)]
+    return [one for one in subjects if not one.startswith(ACCOUNT)], accounts
+
+
+async def _whose(asked: Asked, shown: Meant | None = None) -> list[str]:
+    """Return the orders and accounts that the path means. Raise Forbidden, NotFound, TooManyOrders, or Refused if these
     are not those that were shown."""
     asked.caller.require_all_channels(FOR_ALL)
     order, named = asked.values.get("order"), asked.values.get("customer")
@@ -80,24 +103,30 @@ async def _whose(asked: Asked, shown: Collection[str] | None = None) -> list[str
     except ValueError:
         raise NoResource("no order names such a customer; name one as CHANNEL~ID") from None
     order_id = None if order is None else named_order(order)[0]
-    orders = await asked.read(lambda connection: family.meant(connection, order_id, customer))
-    if shown is not None and set(shown) != set(orders):
+    meant = family.Named(order_id, customer, asked.values.get("account"))
+    subjects = await asked.read(lambda connection: family.meant(connection, meant))
+    if shown is not None and not shown.are(subjects):
         raise Refused(
-            SharedRefusal.VERSION_CHANGED,
-            f"{len(set(orders) ^ set(shown))} orders hang together with these now, or no longer; look again",
+            SharedRefusal.VERSION_CHANGED, "other orders or accounts belong together with these now; look again"
         )
-    return orders
+    return subjects
 
 
 async def show(asked: Asked) -> Response:
-    orders = await _whose(asked)
-    rows = await asked.read(lambda connection: connection.execute(SHOWN.encode(), [orders, orders]).fetchall())
-    return asked.json({"orders": rows})
+    orders, accounts = _apart(await _whose(asked))
+    return asked.json(await asked.read(partial(_shown, orders, accounts)))
+
+
+def _shown(orders: Sequence[str], accounts: Sequence[str], connection: Connection) -> Mapping[str, Any]:
+    return {
+        "orders": connection.execute(SHOWN.encode(), [orders, orders]).fetchall(),
+        "accounts": connection.execute(SHOWN_ACCOUNTS.encode(), [accounts]).fetchall(),
+    }
 
 
 async def forget(asked: Asked) -> Response:
     body = Forgetting.model_validate_json(await asked.json_body())
-    orders = await _whose(asked, body.order_ids)
+    orders = await _whose(asked, body)
     await asked.read(lambda connection: erasing.require_encrypted(connection, orders))
     return await _recorded(asked, orders, partial(_ask, reason=body.reason, case_id=body.case_id), 202)
 
@@ -110,13 +139,13 @@ def _ask(
 
 async def hold(asked: Asked) -> Response:
     body = Holding.model_validate_json(await asked.json_body())
-    orders = await _whose(asked, body.order_ids)
+    orders = await _whose(asked, body)
     return await _recorded(asked, orders, partial(holding.hold, case_id=body.case_id, reason=body.reason))
 
 
 async def release(asked: Asked) -> Response:
     body = Releasing.model_validate_json(await asked.json_body())
-    orders = await _whose(asked, body.order_ids)
+    orders = await _whose(asked, body)
     return await _recorded(asked, orders, partial(holding.release, case_id=body.case_id))
 
 
@@ -130,7 +159,8 @@ async def _recorded(
     services = asked.services
     done, events = await services.committer.ask(partial(do, services.parts, asked.caller.actor, orders))
     position = max((one.position for one in events), default=None)
-    return asked.json({"orders": done, "position": position}, status)
+    orders_done, accounts_done = _apart(done)
+    return asked.json({"orders": orders_done, "accounts": accounts_done, "position": position}, status)
 
 
 async def export(asked: Asked) -> Response:
@@ -147,7 +177,9 @@ def _exported(orders: Sequence[str], connection: Connection) -> Mapping[str, Any
 
 
 TEXT: Mapping[str, Any] = {"type": "string"}
+MINOR: Mapping[str, Any] = {"type": "integer"}
 OR_NONE: Mapping[str, Any] = {"anyOf": [TEXT, {"type": "null"}]}
+OF_FORGETTING = ("has_key", "forgotten_at", "forgotten_by", "reason", "case_id", "held_by")
 ROW: Mapping[str, Any] = {
     "type": "object",
     "properties": {
@@ -158,10 +190,19 @@ ROW: Mapping[str, Any] = {
     },
     "required": ["order_id", "channel", "external_id", "phase", "has_key", "held_by"],
 }
+ACCOUNT_ROW: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("account_id", "channel", "currency"), TEXT),
+        **dict.fromkeys(("balance_minor", "held_minor"), MINOR),
+        **{name: ROW["properties"][name] for name in OF_FORGETTING},
+    },
+    "required": ["account_id", "channel", "currency", "balance_minor", "held_minor", "has_key", "held_by"],
+}
 FOUND: Mapping[str, Any] = {
     "type": "object",
-    "properties": {"orders": {"type": "array", "items": ROW}},
-    "required": ["orders"],
+    "properties": {"orders": {"type": "array", "items": ROW}, "accounts": {"type": "array", "items": ACCOUNT_ROW}},
+    "required": ["orders", "accounts"],
 }
 DONE: Mapping[str, Any] = {
     "type": "object",
@@ -171,12 +212,13 @@ DONE: Mapping[str, Any] = {
             "items": TEXT,
             "description": "Their ids: keep these of `:forget`, as the customer is not known here afterwards.",
         },
+        "accounts": {"type": "array", "items": TEXT, "description": "Their ids."},
         "position": {"anyOf": [{"type": "integer"}, {"type": "null"}], "description": "Null where nothing changed."},
     },
-    "required": ["orders", "position"],
+    "required": ["orders", "accounts", "position"],
 }
-NO_SUCH = {404: "There is no such order, or no order names the customer, as after their orders were forgotten."}
-NOT_THESE = {412: "Other orders than `order_ids` hang together now; look again."}
+NO_SUCH = {404: "There is no such order or account, or none names the customer, as after they were forgotten."}
+NOT_THESE = {412: "Other orders than `order_ids`, or accounts than `account_ids`, belong together now; look again."}
 
 
 class Verb(NamedTuple):
@@ -190,7 +232,7 @@ class Verb(NamedTuple):
     answers: Mapping[int, str]
 
 
-SAYS_NO = "All of them stay as they are: an order has not ended, or a case holds it."
+SAYS_NO = "All of them stay as they are: an order has not ended, money is on an account, or a case holds one."
 VERBS = (
     Verb(
         *("forget", "Forget the person of {}, for ever, with every order that belongs with it.", forget, Forgetting),
@@ -213,13 +255,17 @@ VERBS = (
         {200: "It is released.", 409: "The case holds none of them.", **NO_SUCH, **NOT_THESE},
     ),
 )
-SUBJECTS = {"order": ("orders", "an order"), "customer": ("customers", "all orders of a customer (CHANNEL~ID)")}
+SUBJECTS = {
+    "order": ("orders", "an order"),
+    "customer": ("customers", "all orders and accounts of a customer (CHANNEL~ID)"),
+    "account": ("accounts", "an account"),
+}
 
 
 def routes() -> Iterator[Route]:
     for name, (plural, what) in SUBJECTS.items():
         path = f"/v1/privacy/{plural}/{{{name}}}"
-        summary = f"The orders that are forgotten together with {what}, and what holds them."
+        summary = f"The orders and accounts that are forgotten together with {what}, and what holds them."
         yield Route(
             *("GET", path, f"show-privacy-{name}", summary, READ, show),
             reads=READS,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Table, Text
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, Index, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.finance import account as a
+from oms_es.schemas.finance import account_privacy as p
 from oms_es.schemas.values.personal import PERSONAL_COLUMN
 
 table = Table(
@@ -26,13 +27,15 @@ table = Table(
     Column("balance_max_minor", BigInteger),
     Column("low", Boolean, nullable=False),
     Column("entries", BigInteger, nullable=False),
+    Column("held_by", ARRAY(Text), nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Index("accounts_by_customer", "channel", "customer_id", "account_id"),
     Index("accounts_by_low", "low", "account_id"),
 )
-"""`low`: the available amount is below the top-up amount. `entries` counts the lines of the account."""
-projection = Projection(table, fed_by=("account-{account_id}",))
+"""`low`: the available amount is below the top-up amount. `entries` counts the lines of the account. `held_by`: cases
+that keep its customer from being forgotten."""
+projection = Projection(table, version=2, fed_by=("account-{account_id}",))
 
 
 def key_of_account(event: a.AccountEvent) -> Iterable[Key]:
@@ -50,6 +53,7 @@ def on_account_opened(_row: Row | None, event: a.AccountOpened, recorded: Record
         "balance_max_minor": None,
         "low": False,
         "entries": 0,
+        "held_by": [],
         "opened_at": recorded.recorded_at,
         "changed_at": recorded.recorded_at,
     }
@@ -80,3 +84,14 @@ def on_account_low_or_not(
     row: Row | None, event: a.AccountRanLow | a.AccountToppedUp, recorded: Recorded, _key: Key
 ) -> Row | None:
     return row and {**row, "low": isinstance(event, a.AccountRanLow), "changed_at": recorded.recorded_at}
+
+
+@projection.on(p.AccountLegalHoldPlaced, p.AccountLegalHoldLifted, keys=key_of_account)
+def on_account_legal_hold(
+    row: Row | None, event: p.AccountLegalHoldPlaced | p.AccountLegalHoldLifted, _key: Key
+) -> Row | None:
+    if row is None:
+        return None
+    others = [case_id for case_id in row["held_by"] if case_id != event.case_id]
+    in_force = isinstance(event, p.AccountLegalHoldPlaced)
+    return {**row, "held_by": sorted([*others, event.case_id]) if in_force else others}

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.finance.statement import StatementLinesRecorded
+from oms_es.schemas.values.personal import PERSONAL_HERE_COLUMN
 
 table = Table(
     "statement_lines",
@@ -31,10 +32,10 @@ table = Table(
     Column("reversal", Boolean, nullable=False),
     Column("references", JSONB, nullable=False),
     Column("batch", Text, nullable=False),
-    Column("parts", JSONB, nullable=False),
+    Column("parts", JSONB, nullable=False, info=PERSONAL_HERE_COLUMN),
     Column("foreign_minor", BigInteger),
     Column("foreign_currency", Text),
-    Column("text", Text, nullable=False),
+    Column("text", Text, nullable=False, info=PERSONAL_HERE_COLUMN),
     Index("statement_lines_by_day", "account", "booked_on", "statement_id", "line"),
     Index("statement_lines_by_batch", "account", "batch"),
 )

@@ -60,6 +60,11 @@ class FinanceRefusal(Refusal):
         "History does not have what the document was drawn up of.",
         "Verify the history, restore what that finds, then replay the dead letter.",
     )
+    NO_CUSTOMER = (
+        "no_customer",
+        "The account is a channel's own: it names no customer.",
+        "Name an account of a customer.",
+    )
     NOT_A_MATCH = (
         "not_a_match",
         "The lines and movements of these breaks cannot be one match.",
@@ -86,6 +91,12 @@ class FinanceRefusal(Refusal):
         "unknown_match",
         "The account has no such match.",
         "See the match of a line with `oms-es reconcile explain`.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_STATEMENT = (
+        "unknown_statement",
+        "The account has no such statement.",
+        "See which there are with `oms-es reconcile statements`.",
         Code.NOT_FOUND,
     )
     STATEMENT_DIFFERS = (

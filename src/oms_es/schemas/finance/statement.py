@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from oms_es.kernel import Event, Message, SystemCommand
+from oms_es.schemas.values.personal import PERSONAL_HERE
 from oms_es.schemas.values.types import (
     AMOUNT_MINOR_MAX,
     YEARS,
@@ -69,7 +70,7 @@ class StatementPart(Message):
 
     amount_minor: SignedMinor
     references: Annotated[tuple[PartName, ...], at_most(REFERENCES_MAX)] = ()
-    text: QuotedText = ""
+    text: Annotated[QuotedText, PERSONAL_HERE] = ""
 
 
 class StatementLine(Message):
@@ -96,7 +97,8 @@ class StatementLine(Message):
     parts: Annotated[tuple[StatementPart, ...], at_most(PARTS_MAX)] = ()
     foreign_minor: SignedMinor | None = None
     foreign_currency: Currency | None = None
-    text: QuotedText = ""
+    text: Annotated[QuotedText, PERSONAL_HERE] = ""
+    """What the statement says of the movement: it may name the other party, with its bank account."""
 
     @property
     def gross_minor(self) -> int:

@@ -54,11 +54,6 @@ class OrderRefusal(Refusal):
         "More units would be refunded than were shipped.",
         "Refund fewer units.",
     )
-    FORGOTTEN = (
-        "forgotten",
-        "The person of the order was forgotten: no personal data is accepted for it again.",
-        "Refund what is owed, or place a new order.",
-    )
     INVALID_AMENDMENT = (
         "invalid_amendment",
         "The order would not be valid with the changed content.",
@@ -74,16 +69,6 @@ class OrderRefusal(Refusal):
         "The order would not be valid without these units, or the order of these units would not.",
         "Split other units.",
     )
-    LEGAL_HOLD = (
-        "legal_hold",
-        "A legal case needs the personal data of the order.",
-        "Wait until the case is over, then lift its hold.",
-    )
-    LEGAL_HOLD_LIFTED = (
-        "legal_hold_lifted",
-        "The hold of this case was lifted: a case holds an order once.",
-        "Place the hold under another case id.",
-    )
     MERGED = (
         "merged",
         "The order was merged into another one, which has its lines, reservations and payments now.",
@@ -93,11 +78,6 @@ class OrderRefusal(Refusal):
         "name_taken",
         "The channel has another order of this id.",
         "Use another merge_id.",
-    )
-    NO_LEGAL_HOLD = (
-        "no_legal_hold",
-        "No case of this id holds the order.",
-        "Name the case that holds the order.",
     )
     NO_SUCH_UNITS = (
         "no_such_units",
@@ -163,11 +143,6 @@ class OrderRefusal(Refusal):
         "reserved_name",
         "The name begins with a prefix that is reserved for names made by the engine.",
         "Give it another name.",
-    )
-    STILL_RUNNING = (
-        "still_running",
-        "The order has not ended, or parcels or returns of it are under way: its person is still needed.",
-        "Wait until it has ended, or end it.",
     )
     TOO_MANY_KEPT = (
         "too_many_kept",

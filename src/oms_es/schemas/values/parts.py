@@ -20,6 +20,10 @@ PLACEHOLDERS: Sequence[Any] = (None, "", "-", {}, [])
 """Placeholders; the first one that is valid for a field replaces its value."""
 
 
+EACH = "*"
+"""In a path: each item of a list."""
+
+
 class Part(NamedTuple):
     """The path of a personal part in the JSON of its event, and the placeholder that replaces it."""
 
@@ -43,9 +47,10 @@ def _found(shape: type[BaseModel], at: tuple[str, ...], *, inside: bool) -> Iter
         if personal and not any(map(_is_coarse_in_part, shapes)):
             yield Part(path, _placeholder(shape, name, field))
             continue
-        below = [part for one in shapes for part in _found(one, path, inside=personal)]
-        if below and not _is_single(field):
-            raise TypeError(f"{shape.__name__}.{name} is a list of what is personal: mark the list")
+        of_each = path if _is_single(field) else (*path, EACH)
+        below = [part for one in shapes for part in _found(one, of_each, inside=personal)]
+        if below and not _is_single(field) and not _is_list(field):
+            raise TypeError(f"{shape.__name__}.{name} is a map of what is personal: mark the map")
         yield from below
 
 
@@ -62,6 +67,10 @@ def _is_single(field: FieldInfo) -> bool:
     return "Sequence" not in str(field.annotation) and not str(field.annotation).startswith(("list", "tuple", "dict"))
 
 
+def _is_list(field: FieldInfo) -> bool:
+    return str(field.annotation).startswith("tuple")
+
+
 def _placeholder(shape: type[BaseModel], name: str, field: FieldInfo) -> Any:
     annotation: Any = field.annotation
     takes: TypeAdapter[Any] = TypeAdapter(Annotated[annotation, None, *field.metadata])
@@ -75,14 +84,27 @@ def _placeholder(shape: type[BaseModel], name: str, field: FieldInfo) -> Any:
 
 
 def take_out(body: dict[str, Any], parts: Sequence[Part]) -> dict[str, Any]:
-    """Replace the personal parts of the event's JSON by placeholders, and return their values by dotted path."""
+    """Replace the personal parts of the event's JSON by placeholders, and return their values by dotted path, in which
+    items of lists have their number."""
     taken = {}
-    for path, placeholder in parts:
-        holder, name = _holder(body, path), path[-1]
-        if holder is not None and (value := holder.get(name, placeholder)) is not None and value != placeholder:
-            taken[".".join(path)] = value
-            holder[name] = placeholder
+    for asked, placeholder in parts:
+        for path in _places(body, asked) if EACH in asked else (asked,):
+            holder, name = _holder(body, path), path[-1]
+            if holder is not None and (value := holder.get(name, placeholder)) is not None and value != placeholder:
+                taken[".".join(path)] = value
+                holder[name] = placeholder
     return taken
+
+
+def _places(body: Any, path: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the path to each place that a path with `EACH` means."""
+    if EACH not in path:
+        yield tuple(path)
+        return
+    at = path.index(EACH)
+    items = _holder(body, path[: at + 1]) or ()
+    for number, item in enumerate(items):
+        yield from ((*path[:at], str(number), *rest) for rest in _places(item, path[at + 1 :]))
 
 
 def put_back(body: dict[str, Any], taken: Mapping[str, Any]) -> None:
@@ -97,7 +119,7 @@ def put_back(body: dict[str, Any], taken: Mapping[str, Any]) -> None:
 def _holder(body: dict[str, Any], path: Sequence[str]) -> dict[str, Any] | None:
     holder: Any = body
     for name in path[:-1]:
-        holder = holder and holder.get(name)
+        holder = holder and (holder[int(name)] if isinstance(holder, list) else holder.get(name))
     return holder or None
 
 
@@ -113,8 +135,11 @@ def without_personal(message: M) -> M:
 
 def _without(message: M, path: tuple[str, ...], placeholder: Any) -> M:
     name, *rest = path
-    before = getattr(message, name)
+    before: Any = getattr(message, name)
     if before is None:
         return message
-    after = _without(before, tuple(rest), placeholder) if rest else placeholder
+    if rest and rest[0] == EACH:
+        after: Any = tuple(_without(one, tuple(rest[1:]), placeholder) for one in before)
+    else:
+        after = _without(before, tuple(rest), placeholder) if rest else placeholder
     return message if after is before or after == before else message.model_copy(update={name: after})

@@ -1,12 +1,13 @@
 """Marks of personal fields, set where a field is declared, so that everything that shows the field knows.
 
-Invariant: a marked name is marked everywhere, in messages and in read models.
+Invariant: a name that is marked as such is marked everywhere, in messages and in read models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel, GetJsonSchemaHandler
@@ -19,13 +20,19 @@ KEYWORD = "x-personal"
 
 @dataclass(frozen=True)
 class Personal:
-    """The mark of a message's field with personal data."""
+    """The mark of a message's field with personal data.
+
+    `by_name`: whether every field of this name is personal, wherever it stands. Otherwise the name is one that others
+    use for what is not, and the field is hidden where its message is known.
+    """
+
+    by_name: bool = True
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {**handler(core), KEYWORD: True}
 
 
-PERSONAL = Personal()
+PERSONAL, PERSONAL_HERE = Personal(), Personal(by_name=False)
 
 
 @dataclass(frozen=True)
@@ -37,12 +44,19 @@ class Coarse:
 
 COARSE = Coarse()
 PERSONAL_COLUMN: dict[Any, Any] = {"personal": True}
-"""The mark of a read model's column, as its `info`."""
+PERSONAL_HERE_COLUMN: dict[Any, Any] = {"personal": True, "by_name": False}
+"""The marks of a read model's column, as its `info`."""
 
 
 def personal_fields(shapes: Iterable[type[BaseModel]]) -> frozenset[str]:
-    """Return the names of the marked fields of these messages, and of the messages that they contain."""
-    return frozenset(name for shape in shapes_in(shapes) for name in _marked(shape))
+    """Return the names that are marked as such in these messages, and in the messages that they contain."""
+    return frozenset(name for shape in shapes_in(shapes) for name, mark in _marked(shape) if mark.by_name)
+
+
+@cache
+def personal_here(shape: type[BaseModel]) -> frozenset[str]:
+    """Return the fields of this message alone that are personal, though others of these names are not."""
+    return frozenset(name for name, mark in _marked(shape) if not mark.by_name)
 
 
 def shapes_in(shapes: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
@@ -65,7 +79,6 @@ def shapes_of(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from shapes_of(part)
 
 
-def _marked(shape: type[BaseModel]) -> Iterator[str]:
+def _marked(shape: type[BaseModel]) -> Iterator[tuple[str, Personal]]:
     for name, field in shape.model_fields.items():
-        if any(isinstance(one, Personal) for one in field.metadata):
-            yield name
+        yield from ((name, one) for one in field.metadata if isinstance(one, Personal))

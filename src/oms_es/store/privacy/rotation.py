@@ -38,7 +38,7 @@ class Rotated(NamedTuple):
 
 class Standing(NamedTuple):
     """`wraps_with`: the id of the current wrapping key; empty if personal data is stored in the clear. `others`: ids of
-    former ones that are still needed. `orders`: how many orders have a key.
+    former ones that are still needed. `orders`: how many orders, accounts and statements have a key.
     """
 
     wraps_with: str

@@ -6,6 +6,7 @@ After every step: the invariants hold, the same command again decides nothing, a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -16,9 +17,12 @@ from pydantic_core import from_json, to_json
 from oms_es.aggregates.finance import account, invoice, reconciliation, seller, statement
 from oms_es.kernel import Event, Refused
 from oms_es.schemas.finance import account as a
+from oms_es.schemas.finance import account_privacy as p
 from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.finance import reconciliation as rec
 from oms_es.schemas.finance import statement as f
+from oms_es.schemas.finance import statement_privacy as ps
+from oms_es.schemas.values.parts import without_personal
 from own_invoices import content
 from reordering import assert_in_any_order
 
@@ -41,10 +45,16 @@ def statement_commands() -> Strategy:
         amount_minor=st.sampled_from([1, -1]),
         pending=st.booleans(),
     )
-    return st.builds(
+    of: Any = {"account": st.just("bank"), "statement_id": st.just("1")}
+    cases = st.sampled_from(["c-1", "c-2"])
+    of_people = (
+        st.builds(ps.ForgetStatement, **of, reason=st.just("retention")),
+        st.builds(ps.PlaceStatementLegalHold, **of, case_id=cases, reason=st.just("dispute")),
+        st.builds(ps.LiftStatementLegalHold, **of, case_id=cases),
+    )
+    return st.one_of(*of_people) | st.builds(
         f.RecordStatement,
-        account=st.just("bank"),
-        statement_id=st.just("1"),
+        **of,
         format=st.sampled_from(["mt940", "camt.053"]),
         currency=st.just("EUR"),
         opened_on=st.just("2026-01-01"),
@@ -58,6 +68,8 @@ def statement_commands() -> Strategy:
 
 def statement_holds(state: statement.Statement, history: Sequence[Event]) -> None:
     assert happened(history, f.StatementRecorded) == bool(state.fingerprint) <= 1
+    assert happened(history, ps.StatementForgotten) == state.forgotten
+    assert not (state.forgotten and any(state.legal_holds.values())), "a case needs what was forgotten"
     for recorded in history:
         if isinstance(recorded, f.StatementRecorded):
             of_it = [line for event in history if isinstance(event, f.StatementLinesRecorded) for line in event.lines]
@@ -156,6 +168,7 @@ def account_commands() -> Strategy:
     parts = {**asked, "part": st.sampled_from(["1", "2"])}
     customers = st.sampled_from(["", "C-1"])
     by_hand = {**of, "entry_id": entry_ids, "amount_minor": amounts}
+    cases = st.sampled_from(["c-1", "c-2"])
     return st.one_of(
         st.builds(
             a.OpenAccount,
@@ -180,6 +193,9 @@ def account_commands() -> Strategy:
         st.builds(a.ApplyForPayment, **parts),
         st.builds(a.ReleaseForPayment, **parts),
         st.builds(a.CreditFromPayment, **parts),
+        st.builds(p.ForgetAccount, **of, reason=st.just("request")),
+        st.builds(p.PlaceAccountLegalHold, **of, case_id=cases, reason=st.just("dispute")),
+        st.builds(p.LiftAccountLegalHold, **of, case_id=cases),
     )
 
 
@@ -200,6 +216,20 @@ def account_holds(state: account.Account, history: Sequence[Event]) -> None:
     asked = [(type(one), one.payment_id, one.part) for one in of_payments]
     assert len(set(asked)) == len(asked), "a payment was answered twice"
     assert account.restore(from_json(to_json(account.dump(state)))) == state
+    forgotten_account_holds(state, history)
+
+
+def forgotten_account_holds(state: account.Account, history: Sequence[Event]) -> None:
+    """Assert that a forgotten account is empty and stays so, and that its state is what placeholders come to."""
+    if state.forgotten:
+        begun = next(n for n, event in enumerate(history) if isinstance(event, p.AccountForgotten))
+        assert (state.balance, state.held, any(state.legal_holds.values())) == (0, 0, False)
+        assert {type(event) for event in history[begun + 1 :]} <= {a.AccountPaymentRefused}
+        assert "C-1" not in repr(state)
+    if state.opened:
+        forgotten = p.AccountForgotten(account_id="A-1", reason="request")
+        of_placeholders = reduce(account.decider.evolve, map(without_personal, history), account.Account())
+        assert account.evolve(state, forgotten) == account.evolve(of_placeholders, forgotten)
 
 
 # --- sellers and their documents
@@ -254,7 +284,8 @@ LAWS: tuple[tuple[Any, Strategy, Any, frozenset[str]], ...] = (
         statement.decider,
         statement_commands(),
         statement_holds,
-        frozenset({"statement_differs", "statement_unbalanced"}),
+        frozenset({"statement_differs", "statement_unbalanced", "unknown_statement"})
+        | {"forgotten", "legal_hold", "no_legal_hold", "legal_hold_lifted"},
     ),
     (
         reconciliation.decider,
@@ -267,7 +298,8 @@ LAWS: tuple[tuple[Any, Strategy, Any, frozenset[str]], ...] = (
         account_commands(),
         account_holds,
         frozenset({"unknown_account", "unknown_hold", "hold_of_payment", "insufficient_balance", "balance_limit"})
-        | {"id_reused"},
+        | {"id_reused", "no_customer", "still_running", "forgotten"}
+        | {"legal_hold", "no_legal_hold", "legal_hold_lifted"},
     ),
     (seller.decider, seller_commands(), sellers_hold, frozenset({"channel_of_another_seller"})),
     (invoice.decider, invoice_commands(), invoices_hold, frozenset({"unknown_invoice", "invoice_cancels"})),

@@ -194,7 +194,7 @@ async def explain(visit: Visit) -> Response:
     ]
     breaks = [(row, _age(row["day"]), _settling(visit, row, back)) for row in found["breaks"]]
     statement_id, _, number = line.rpartition("/")
-    rows = await visit.api.get(
+    rows = await visit.api.maybe(
         "/v1/statement-lines", {"account": account, "statement_id": statement_id, "line[gte]": number, "limit": "1"}
     )
     return visit.page(
@@ -202,7 +202,7 @@ async def explain(visit: Visit) -> Response:
         account=account,
         line=line,
         base=here,
-        row=next(iter(rows["items"]), None),
+        row=next(iter(rows["items"]), None) if rows else None,
         matches=matches,
         breaks=breaks,
     )

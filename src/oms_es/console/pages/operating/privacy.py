@@ -1,7 +1,8 @@
-"""The page of those who answer for the protection of personal data: whose orders these are, forgetting, legal holds.
+"""The page of those who answer for the protection of personal data: whose orders and accounts these are, forgetting,
+legal holds.
 
-Invariant: what is listed changes nothing. A form names the order or the customer, and the orders that were shown: where
-others hang together by then, nothing is done, and a person looks again.
+Invariant: what is listed changes nothing. A form names the order, the customer or the account, and what was shown:
+where others hang together by then, nothing is done, and a person looks again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ NEWEST = {"limit": "50", "descending": "true"}
 FORGOTTEN = {**NEWEST, "position[gte]": "0"}
 HOLDS = {**NEWEST, "placed_at[gte]": "1970-01-01T00:00:00Z"}
 """With the columns by which their indexes order them."""
-KINDS = {"order": "orders", "customer": "customers"}
+KINDS = {"order": "orders", "customer": "customers", "account": "accounts"}
 VERBS = ("forget", "hold", "release")
 
 
@@ -61,10 +62,10 @@ async def _page(visit: Visit, asked: Mapping[str, str], status: int = 200, refus
 
 
 def _path(asked: Mapping[str, str], *more: str, verb: str = "") -> str:
-    """Return the path of the API for whom a form names. Raise BadParameter unless it names one of both."""
+    """Return the path of the API for whom a form names. Raise BadParameter unless it names exactly one."""
     given = [(kind, name.strip()) for kind, name in asked.items() if name.strip()]
     if len(given) != 1:
-        raise BadParameter("order", "name an order or a customer, one of both")
+        raise BadParameter("order", "name an order, a customer or an account, one of them")
     kind, name = given[0]
     return at("v1", "privacy", KINDS[kind], name.replace("/", "~", 1), *more, verb=verb)
 
@@ -76,6 +77,7 @@ async def give(visit: Visit) -> Response:
         name: value for name in ("reason", "case_id") if (value := visit.form.get(name, "").strip())
     }
     body["order_ids"] = visit.form.get("shown", "").split()
+    body["account_ids"] = visit.form.get("shown_accounts", "").split()
     verb = visit.form.get("verb", "")
     try:
         if verb not in VERBS:
