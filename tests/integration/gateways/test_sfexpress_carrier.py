@@ -163,7 +163,7 @@ def test_an_address_that_sf_does_not_reach_leaves_no_order(account: Account) -> 
     carrier = account.carrier()
     beyond = parcel(ship_to=TO.model_copy(update={"region": "港"}))
     answer = booked(carrier, beyond)
-    assert (answer.outcome, answer.reason) == ("refused", "SF Express does not deliver to this address 3")
+    assert (answer.outcome, answer.reason) == ("refused", "SF Express does not deliver to this address (remark 3)")
     assert account.books.standing() == []
     nowhere = booked(carrier, parcel(2, ship_to=TO.model_copy(update={"street": ""})))
     assert (nowhere.outcome, nowhere.reason) == ("refused", "SF Express: 到件地址不能为空 (1014)")

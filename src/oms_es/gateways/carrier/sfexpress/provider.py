@@ -163,7 +163,7 @@ class SfExpressCarrier:
         """Return the booking: the main waybill is the shipment's number."""
         if order.filterResult == OUT_OF_REACH:
             self._withdraw(order)
-            raise NotDone(f"SF Express does not deliver to this address {order.remark or ''}")
+            raise NotDone(f"SF Express does not deliver to this address (remark {order.remark or 'none'})")
         if order.filterResult == BY_HAND:
             raise NothingCertain("people of SF's are to say whether they deliver to this address")
         numbers, cartons = order.numbers, [carton.carton_id for carton in parcel.cartons]
