@@ -173,9 +173,8 @@ def snooze(
     """Take an open exception off the list until a moment, or until it is raised again."""
     with reading(set_up()) as connection:
         row = _open_one(connection, exception)
-    _give(
-        [SnoozeException(**exceptions.about(row), until=moment_of(until), note=note, now=datetime.now(UTC))], json=json
-    )
+    now = exceptions.present(row, datetime.now(UTC))
+    _give([SnoozeException(**exceptions.about(row), until=moment_of(until), note=note, now=now)], json=json)
 
 
 def resolve(
@@ -184,7 +183,8 @@ def resolve(
     """Resolve an open exception with a note: it is off the list until it is raised again."""
     with reading(set_up()) as connection:
         row = _open_one(connection, exception)
-    _give([ResolveException(**exceptions.about(row), note=note, now=datetime.now(UTC))], json=json)
+    now = exceptions.present(row, datetime.now(UTC))
+    _give([ResolveException(**exceptions.about(row), note=note, now=now)], json=json)
 
 
 def take(

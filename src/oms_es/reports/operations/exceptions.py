@@ -191,6 +191,12 @@ def about(row: Row) -> dict[str, Any]:
     return {**same, "raised_at": row["last_raised_at"]}
 
 
+def present(row: Row, now: datetime) -> datetime:
+    """Return the present moment: what is recorded has happened, also where the clock of this machine is behind."""
+    raised_at: datetime = row["last_raised_at"]
+    return max(now, raised_at)
+
+
 def require_as_read(raised_at: datetime, read_at: datetime) -> None:
     """Raise Refused if the exception was raised again since it was read."""
     if raised_at != read_at:
@@ -206,7 +212,7 @@ def taking(row: Row, conflict: Conflict, side: Side, note: str, now: datetime) -
     require_as_read(conflict.raised_at, row["last_raised_at"])
     amendment = conflict.taken() if side == "theirs" else None
     why = f"took {side}" + (f": {note}" if note else "")
-    return [*([amendment] if amendment else []), ResolveException(**about(row), note=why, now=now)]
+    return [*([amendment] if amendment else []), ResolveException(**about(row), note=why, now=present(row, now))]
 
 
 KEPT = frozenset({"placed_at"})
