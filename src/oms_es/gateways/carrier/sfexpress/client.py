@@ -80,7 +80,9 @@ class Client:
 def _result(said: Mapping[str, Any]) -> Mapping[str, Any]:
     code, words = str(said.get("apiResultCode") or ""), str(said.get("apiErrorMsg") or "")
     if code in OF_THE_ACCOUNT:
-        raise GatewayUnavailable(f"SF Express refuses the account: {words} ({code}); see OMS_SFEXPRESS_CHECKWORD")
+        raise GatewayUnavailable(
+            f"SF Express refuses the account: {words} ({code}); see OMS_SFEXPRESS_CHECKWORD, and its rights at SF"
+        )
     if code in UNDONE:
         raise SfRefused(code, words)
     if code in OPEN:

@@ -1,7 +1,8 @@
 """SF Express as a carrier: an order with a waybill number for each carton, and its cancellation.
 
 Invariant: a parcel has one order at SF, whatever answers were lost. The request's id is the order's (`orderId`), which
-SF takes once: a repeated order is refused, and what is there is looked up by the same id. Whatever else SF answers to
+SF takes once: a repeated order is refused, and what is there is looked up by the same id; until it is found, nothing is
+certain. Whatever else SF answers to
 an order, it is looked up before its refusal is believed. An order that SF does not deliver is cancelled before it is
 refused here, as it would be collected otherwise.
 """
@@ -37,6 +38,8 @@ log = structlog.get_logger()
 
 CREATE, SEARCH, UPDATE = "EXP_RECE_CREATE_ORDER", "EXP_RECE_SEARCH_ORDER_RESP", "EXP_RECE_UPDATE_ORDER"
 ROUTES = "EXP_RECE_SEARCH_ROUTES"
+REPEATED = frozenset({"8016", "A1007"})
+"""Codes of an order whose id was taken before."""
 NOT_FOUND = frozenset({"6150", "8018", "8024"})
 CANCELLED = "8037"
 CANCEL = 2
@@ -110,6 +113,8 @@ class SfExpressCarrier:
             order = self._order(CREATE, self._wanted(parcel))
         except SfRefused as error:
             found = self._found({"orderId": order_id})
+            if found is None and error.code in REPEATED:
+                raise NothingCertain(f"SF says that it has the order, and does not find it: {error}") from error
             if found is None:
                 raise NotDone(f"SF Express: {error}") from error
             order = found
@@ -167,8 +172,8 @@ class SfExpressCarrier:
         if order.filterResult == BY_HAND:
             raise NothingCertain("people of SF's are to say whether they deliver to this address")
         numbers, cartons = order.numbers, [carton.carton_id for carton in parcel.cartons]
-        if len(set(numbers)) != max(len(cartons), 1):
-            raise NothingCertain(f"an answer has {len(set(numbers))} waybills for {max(len(cartons), 1)} cartons")
+        if len(numbers) != max(len(cartons), 1):
+            raise NothingCertain(f"an answer has {len(numbers)} waybills for {max(len(cartons), 1)} cartons")
         by_carton = tuple(zip(cartons, numbers, strict=True)) if len(cartons) > 1 else ()
         return Booking("booked", CARRIER, numbers[0], carton_numbers=by_carton)
 

@@ -41,9 +41,9 @@ class Order(Shape):
 
     @property
     def numbers(self) -> Sequence[str]:
-        """Return the parcel's waybill numbers, the main one first."""
-        ordered = sorted(self.waybillNoInfoList, key=lambda one: one.waybillType != MAIN)
-        return [one.waybillNo for one in ordered]
+        """Return the parcel's waybill numbers, each once, the main one first, and in the same order in every answer."""
+        ordered = sorted((one.waybillType != MAIN, one.waybillNo) for one in self.waybillNoInfoList)
+        return list(dict.fromkeys(number for _, number in ordered))
 
 
 class Withdrawal(Shape):
