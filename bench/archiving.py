@@ -91,6 +91,7 @@ def measures(orders: int, rounds: int, *, encrypted: bool) -> Iterator[Measure]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="oms-es-bench-")))
         directory.chmod(0o711)
         folder = directory / "archive"
+        folder.mkdir()
         server = stack.enter_context(EmbeddedPostgres(directory / "home").open(exclusive=True))
         plain = stack.enter_context(fresh_database(server.url))
         migrate(plain, data_keys=[KEY] if encrypted else [])

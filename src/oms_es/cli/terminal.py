@@ -72,7 +72,7 @@ def set_up(level: Level = "warning") -> Settings:
         log.warning("ignored: there is no such setting", name=one.name, did_you_mean=one.nearest)
     KEYRING.hold(data_keys_of(settings))
     SHELF.set_up(settings.document_folder, settings.document_bytes_max, settings.document_loose_days)
-    ARCHIVE.set_up(archive_folder_of(settings))
+    ARCHIVE.set_up(archive_folder_of(settings), makes_it=settings.archive_folder is None)
     FONTS.set_up(settings.invoice_font)
     return settings
 

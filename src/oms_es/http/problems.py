@@ -64,10 +64,10 @@ def response_of(error: Exception, request_id: str) -> Response:
 def _worded(error: Exception) -> tuple[HTTPStatus, str, str]:
     if isinstance(error, ValidationError):
         return HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", WORDED_HERE["invalid_request"]
-    if isinstance(error, OUTAGES):
-        return HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", WORDED_HERE["unavailable"]
     if isinstance(error, OmsError):
         return error.status, error.code, str(getattr(error, "detail", "") or error)
+    if isinstance(error, OUTAGES):
+        return HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", WORDED_HERE["unavailable"]
     log.error("a request failed", error=type(error).__name__, exc_info=error)
     return HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", WORDED_HERE["unexpected"]
 

@@ -23,6 +23,7 @@ from oms_es.database.reasons import is_disk_full
 from oms_es.kernel import GatewayUnavailable, WaitsForEngine
 from oms_es.processing.gateway_worker import GatewayWorker
 from oms_es.processing.readers import DELIVERIES_PER_ITERATION_MAX, FeedReader, Stopped, Stopping, Waiter, Worker
+from oms_es.store.archive.files import UNREADABLE
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.recorder import Move, PositionLost
 from oms_es.store.store import OUTAGES
@@ -177,9 +178,7 @@ class Loop:
                     outage_seconds, self.outage = 0.0, ""
             except OUTAGES as error:
                 outage_seconds = min(OUTAGE_SECONDS_MAX, 2 * outage_seconds or self.poll_seconds)
-                self.outage = what = (
-                    "the disk is full, make room" if is_disk_full(error) else "database does not answer"
-                )
+                self.outage = what = _outage(error)
                 log.warning(what, retry_in_seconds=outage_seconds, error=str(error))
                 stopping.wait(outage_seconds)
                 self._seek_after_outage()
@@ -290,3 +289,9 @@ def stopping_on_signals() -> Iterator[threading.Event]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def _outage(error: Exception) -> str:
+    if isinstance(error, UNREADABLE):
+        return "archived events cannot be read"
+    return "the disk is full, make room" if is_disk_full(error) else "database does not answer"

@@ -21,6 +21,7 @@ from psycopg import OperationalError as PsycopgError
 
 from oms_es.kernel import Command, Decider, Event, Recorded, Refused
 from oms_es.store import snapshots
+from oms_es.store.archive.files import UNREADABLE
 from oms_es.store.caching import CACHE_BYTES_MAX, Budget, Cache, Shares
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.dead_letters import DeadLetter
@@ -34,9 +35,8 @@ from oms_es.store.recorder import Advance, EventRow, Recording
 ATTEMPTS_MAX = 10
 """How often a batch is tried while the database does not answer."""
 RETRY_SECONDS = 0.2
-
-OUTAGES: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PsycopgError)
-"""What the driver and the library of the log raise while the database does not answer."""
+OUTAGES: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PsycopgError, *UNREADABLE)
+"""What is raised while the database does not answer, or a file of archived events is not there as it was written."""
 
 log = structlog.get_logger(__name__)
 Batch = Sequence[tuple[Cause, Sequence[Command]]]

@@ -26,12 +26,13 @@ from oms_es.database.rows import connected
 from oms_es.history import moments, rows_then, tracing
 from oms_es.http.reading import events as events_over_http
 from oms_es.kernel import Recorded
+from oms_es.processing.intake.worker import Arrival, Intake, IntakeResult
 from oms_es.proof.entries import StoredEvent
 from oms_es.reports import proving as subjects
 from oms_es.reports import timelines
 from oms_es.reports.exporting import run as exports
 from oms_es.reports.streams import history
-from oms_es.schemas.order import AddNote
+from oms_es.schemas.order import AddNote, OrderNoteAdded
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.archive import files, tables
@@ -40,6 +41,7 @@ from oms_es.store.encoding.codec import Codec
 from oms_es.store.privacy.encrypted_later import NotEncrypted
 from oms_es.store.recorder import MIGRATION_LOCK
 from oms_es.store.sealing.proving import newest_checkpoint, proof_of
+from oms_es.store.store import OUTAGES
 from oms_es.whatif import history as relived
 from people import (
     FIRST,
@@ -64,7 +66,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Small files and blocks: a short history has several of each."""
     monkeypatch.setattr(moving, "FILE_EVENTS_MAX", 20)
     monkeypatch.setattr(files, "BLOCK_EVENTS_MAX", 7)
-    ARCHIVE.set_up(tmp_path / "archive")
+    ARCHIVE.set_up(tmp_path / "archive", makes_it=True)
     yield tmp_path / "archive"
     ARCHIVE.set_up(None)
 
@@ -226,6 +228,51 @@ def test_a_file_of_another_event_is_not_read(url: str, folder: Path) -> None:
         connection.execute("UPDATE oms_events SET state = %s WHERE state = %s", [two[0], one[0]])
     ARCHIVE.set_up(folder)
     assert "every event is as it was sealed" in findings(url)
+
+
+def test_an_outage_of_the_folder_is_waited_for_and_no_input_is_rejected(url: str, folder: Path) -> None:
+    archived(url)
+    folder.rename(folder.with_name("away"))
+    note = AddNote(order_id=FIRST, note_id="m", note_text="later")
+    with Engine(url) as engine:
+        intake = Intake("in", "test", lambda _arrival: note, engine.store, engine.log, tracked=False)
+        arrival = Arrival(1, b"{}")
+        with pytest.raises(ArchiveUnavailable) as raised:
+            intake.take([arrival])
+        assert isinstance(raised.value, OUTAGES)
+        assert rows_of(url, "oms_dead_letters") == []
+        folder.with_name("away").rename(folder)
+        assert intake.take([arrival]) == IntakeResult(1, 0)
+    assert [type(one.event) for one in log_of(url)].count(OrderNoteAdded) == 2
+
+
+def test_nothing_is_archived_into_a_folder_that_is_not_mounted(url: str, folder: Path) -> None:
+    ARCHIVE.set_up(folder)
+    with pytest.raises(ArchiveUnavailable, match="No such file"):
+        archived(url, 20)
+    folder.mkdir()
+    archived(url, 20)
+    folder.rename(folder.with_name("away"))
+    folder.mkdir()
+    with pytest.raises(ArchiveUnavailable, match=r"events-00000001\.gz"):
+        archived(url)
+    with connected(url) as rows, pytest.raises(ArchiveUnavailable, match=r"events-00000001\.gz"):
+        space.give_back(rows)
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+    folder.with_name("away").rename(folder)
+    (folder / ".events-00000002.gz.0123456789abcdef").write_bytes(b"left by a kill")
+    archived(url)
+    assert {file.suffix for file in folder.iterdir()} == {".gz"}
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+    assert findings(url) == {}
+
+
+def test_files_end_where_they_have_enough_bytes(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "READ_MAX", 3)
+    monkeypatch.setattr(moving, "FILE_BYTES_MAX", 1)
+    moved = archived(url, 12)
+    assert (moved.files, moved.events) == (4, 12)
 
 
 def test_no_other_file_is_overwritten(url: str, folder: Path) -> None:

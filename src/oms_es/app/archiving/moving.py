@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from http import HTTPStatus
-from typing import LiteralString, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from oms_es.aggregates.repeats import unquoted
 from oms_es.app.privacy.encrypting import MAY_BE_PERSONAL
@@ -38,7 +38,10 @@ from oms_es.verification.seal_checks import leaves_of
 
 ARCHIVE_LOCK = APPEND_LOCK + 4
 FILE_EVENTS_MAX = 20_000
-"""Events of a file: as many are in memory, and are changed in one transaction."""
+FILE_BYTES_MAX = 1 << 25
+"""Of a file, not compressed: as many are in memory, and are changed in one transaction."""
+READ_MAX = 1_000
+"""Rows fetched at a time."""
 LEAVES = f"""
 SELECT hashes, positions FROM {TILES} WHERE level = 0 AND positions[1] <= %s AND positions[1] >= coalesce(
     (SELECT max(positions[1]) FROM {TILES} WHERE level = 0 AND positions[1] <= %s), 0
@@ -101,9 +104,11 @@ def archive(rows: Rows, interests: readers.Interests, until: int, by: str, progr
             )
         limit = bound(rows, interests, until)
         done = Moved(0, 0, 0, 0, 0, limit.position, limit.by)
-        for begin, last in _gaps(tables.standing(rows), limit.position):
+        standing = tables.standing(rows)
+        require_there(standing)
+        for begin, last in _gaps(standing, limit.position):
             after = begin
-            while page := tables.between(rows, after, last, FILE_EVENTS_MAX):
+            while page := _page(rows, after, last):
                 stored = [StoredEvent(*row.values()) for row in page if not is_archived(row["state"])]
                 moving = [one for one in stored if not _stays(one, encrypted=encrypted)]
                 done = done._replace(left=done.left + len(stored) - len(moving))
@@ -112,6 +117,28 @@ def archive(rows: Rows, interests: readers.Interests, until: int, by: str, progr
                     done = _with(done, _move(rows, moving, by), moving)
                 progress(after, limit.position)
         return done
+
+
+def require_there(standing: Sequence[tables.Archived], *, unchanged: bool = False) -> None:
+    """Look whether the files that the log needs already are in the folder, or another one is mounted there. Raise
+    ArchiveUnavailable or ArchiveChanged. `unchanged`: read them whole."""
+    for one in standing:
+        path = files.ARCHIVE.path_of(one.number)
+        if files.size_of(path) != one.file_bytes or (unchanged and files.sha256_of(path) != one.sha256):
+            raise files.changed(path)
+
+
+def _page(rows: Rows, after: int, last: int) -> list[dict[str, Any]]:
+    """Return the next rows of the log, as many as go into a file."""
+    page, size = list[dict[str, Any]](), 0
+    while len(page) < FILE_EVENTS_MAX and size < FILE_BYTES_MAX:
+        found = tables.between(rows, after, last, min(READ_MAX, FILE_EVENTS_MAX - len(page)))
+        if not found:
+            break
+        page += found
+        size += sum(len(row["state"]) for row in found)
+        after = found[-1]["notification_id"]
+    return page
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from typing import NamedTuple
 from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Identifier
 
-from oms_es.app.archiving.moving import ArchiveRefused
+from oms_es.app.archiving.moving import ArchiveRefused, require_there
 from oms_es.app.privacy.purging import LOCK_SECONDS_MAX
 from oms_es.database.rows import Rows
+from oms_es.store.archive import tables
 from oms_es.store.recorder import EVENTS
 
 SIZE = "SELECT pg_total_relation_size(%s::regclass) AS bytes"
@@ -31,7 +32,9 @@ def size_of_log(rows: Rows) -> int:
 
 
 def give_back(rows: Rows) -> GivenBack:
-    """Write the table again without what is left of old rows. `rows`: in autocommit mode. Raise ArchiveRefused."""
+    """Write the table again without what is left of old rows. `rows`: in autocommit mode. Raise ArchiveRefused,
+    ArchiveUnavailable or ArchiveChanged."""
+    require_there(tables.standing(rows), unchanged=True)  # afterwards nothing else has what archived events say
     before = size_of_log(rows)
     rows.execute(SQL("SET lock_timeout = {}").format(f"{LOCK_SECONDS_MAX}s"))
     try:

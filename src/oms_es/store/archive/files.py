@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import secrets
 import zlib
 from base64 import urlsafe_b64encode
@@ -40,8 +41,9 @@ BLOCKS_HELD_BYTES_MAX = 1 << 24
 """Of blocks that were read last, in the memory of a process."""
 READ_BYTES = 1 << 16
 LEVEL = 9
-OWNER_ONLY = 0o700
-"""Of a folder that is made here: files hold what is not encrypted of events."""
+OWNER_ONLY, OWNER_READS = 0o700, 0o600
+"""Of a folder that is made here, and of files: they hold what is not encrypted of events."""
+UNFINISHED = re.compile(r"\.events-\d{8,}\.gz\.[0-9a-f]{16}")
 DIGEST_BYTES = 16
 NUMBERS_TRIED_MAX = 1_000
 
@@ -60,6 +62,10 @@ class ArchiveChanged(OmsError):
     code = "archive_changed"
     exit_code = Code.DIFFERENT
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+UNREADABLE = (ArchiveUnavailable, ArchiveChanged)
+"""Both are waited for, as a database is that does not answer: nothing is stopped or rejected for them."""
 
 
 class Pointer(NamedTuple):
@@ -98,13 +104,16 @@ class Archive:
 
     def __init__(self) -> None:
         self.folder: Path | None = None
+        self.makes_it = False
         self._lock = Lock()
         self._blocks: OrderedDict[tuple[Path, int], Sequence[bytes]] = OrderedDict()
         self._held = 0
 
-    def set_up(self, folder: Path | None) -> None:
+    def set_up(self, folder: Path | None, *, makes_it: bool = False) -> None:
+        """`makes_it`: whether the folder is made where it is missing; else one that is not mounted would be taken for
+        an empty one."""
         with self._lock:
-            self.folder = folder
+            self.folder, self.makes_it = folder, makes_it
             self._blocks.clear()
             self._held = 0
 
@@ -123,8 +132,14 @@ class Archive:
         lines = self._block(path, pointer.offset)
         found = lines[2 * pointer.at + 1 : 2 * pointer.at + 2]
         if not found or digest_of(found[0]) != pointer.digest:
-            raise _changed(path)
+            self._drop(path, pointer.offset)
+            raise changed(path)
         return found[0]
+
+    def _drop(self, path: Path, offset: int) -> None:
+        """The file may be brought back while this process runs."""
+        with self._lock:
+            self._held -= _size(self._blocks.pop((path, offset), ()))
 
     def _block(self, path: Path, offset: int) -> Sequence[bytes]:
         key = (path, offset)
@@ -177,12 +192,10 @@ def write(events: Sequence[StoredEvent], number: int) -> Written:
     blocks = list(_blocks_of(events))
     content = b"".join(block.content for block in blocks)
     try:
-        folder.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
+        _prepare(folder)
         for tried in range(number, number + NUMBERS_TRIED_MAX):
             path = folder / name_of(tried)
-            if not path.exists():
-                _put(path, content)
-            elif path.read_bytes() != content:
+            if not _put(path, content) and path.read_bytes() != content:
                 continue
             return Written(
                 tried, path.name, len(content), sha256(content).hexdigest(), _pointers(tried, events, blocks)
@@ -193,13 +206,13 @@ def write(events: Sequence[StoredEvent], number: int) -> Written:
 
 
 def read_back(written: Written, events: Sequence[StoredEvent]) -> None:
-    """Read the file from the disk and compare each event. Raises ArchiveUnavailable, ArchiveChanged."""
+    """Read the file again and compare each event. Raises ArchiveUnavailable, ArchiveChanged."""
     path, offset, lines = ARCHIVE.path_of(written.number), -1, list[bytes]()
     for event, pointer in zip(events, written.pointers, strict=True):
         if pointer.offset != offset:
             offset, lines = pointer.offset, block_at(path, pointer.offset).split(b"\n")
         if lines[2 * pointer.at + 1] != event.state or from_json(lines[2 * pointer.at]) != _head(event):
-            raise _changed(path)
+            raise changed(path)
 
 
 def sha256_of(path: Path) -> str:
@@ -212,6 +225,14 @@ def sha256_of(path: Path) -> str:
     except OSError as error:
         raise _unavailable(path, error) from error
     return found.hexdigest()
+
+
+def size_of(path: Path) -> int:
+    """Raises ArchiveUnavailable."""
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise _unavailable(path, error) from error
 
 
 def block_at(path: Path, offset: int) -> bytes:
@@ -228,9 +249,9 @@ def block_at(path: Path, offset: int) -> bytes:
     except OSError as error:
         raise _unavailable(path, error) from error
     except zlib.error:
-        raise _changed(path) from None
+        raise changed(path) from None
     if not member.eof:
-        raise _changed(path)
+        raise changed(path)
     return b"".join(content)
 
 
@@ -262,17 +283,31 @@ def _head(event: StoredEvent) -> dict[str, object]:
     return {"position": event.position, "stream": event.stream, "version": event.version, "type": event.type}
 
 
-def _put(path: Path, content: bytes) -> None:
+def _prepare(folder: Path) -> None:
+    """Make the folder where that is wanted, and remove what a kill left of a file that was not finished."""
+    if ARCHIVE.makes_it and not folder.exists():
+        folder.mkdir(mode=OWNER_ONLY, parents=True)
+        sync_folder(folder.parent)
+    for left in folder.iterdir():
+        if UNFINISHED.fullmatch(left.name):
+            left.unlink(missing_ok=True)
+
+
+def _put(path: Path, content: bytes) -> bool:
+    """Write the file whole, and return whether it was: one of this name is left as it is, whenever it came."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with fresh.open("xb") as written:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_READS), "wb") as written:
             written.write(content)
             written.flush()
             os.fsync(written.fileno())
-        fresh.replace(path)
+        os.link(fresh, path)
+    except FileExistsError:
+        return False
     finally:
         fresh.unlink(missing_ok=True)
     sync_folder(path.parent)
+    return True
 
 
 def _size(lines: Sequence[bytes]) -> int:
@@ -286,5 +321,5 @@ def _unavailable(path: Path, error: OSError) -> ArchiveUnavailable:
     )
 
 
-def _changed(path: Path) -> ArchiveChanged:
+def changed(path: Path) -> ArchiveChanged:
     return ArchiveChanged(f"{path} is not what was archived; bring it back from a backup, then run `oms-es verify`")
