@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
 from conftest import fresh_database
-from oms_es.app import PROJECTIONS, Engine, migrate
+from oms_es.app import PROJECTIONS, Engine, migrate, migration
 from oms_es.app.archiving import moving, restoring, space
 from oms_es.app.archiving.moving import ArchiveRefused, archive
 from oms_es.app.privacy import erasing, exporting
@@ -346,12 +346,17 @@ def test_a_person_is_forgotten_whose_events_are_archived(url: str, folder: Path)
     assert findings(url) == {}
 
 
-def test_without_a_key_the_clear_is_archived_and_a_key_comes_after_it_was_restored(database_url: str) -> None:
+def test_without_a_key_the_clear_is_archived_and_a_key_comes_after_it_was_restored(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     migrate(database_url)
     with Engine(database_url) as engine:
         people_order(engine)
     assert archived(database_url).left == 0
     with pytest.raises(NotEncrypted, match="archive --restore"):
+        migrate(database_url, data_keys=[KEY])
+    monkeypatch.setattr(migration, "_refuse_archived_in_the_clear", lambda _connection, _held: None)
+    with pytest.raises(NotEncrypted, match=r"position \d+, .* archive --restore"):
         migrate(database_url, data_keys=[KEY])
     restored(database_url)
     migrate(database_url, data_keys=[KEY])

@@ -48,6 +48,11 @@ WHERE originator_id = ANY(%s) AND topic = ANY(%s) LIMIT 1
 """
 MAY_BE_PERSONAL = sorted(name for name, event in VOCABULARY.items() if may_be_personal(event))
 
+ARCHIVED = (
+    "position {}, {}: it is in the clear in a file of archived events; run `oms-es archive --restore`, then "
+    "`oms-es migrate` again, and delete the files"
+)
+
 Progress = Callable[[int, int], None]
 """Is given the position reached, and the last one."""
 
@@ -152,6 +157,8 @@ def _scanned(rows: Reading, standing: Standing) -> Scanned:
                 return Scanned(found, standing.through, left)
             try:
                 event = InTheClear(one.state, VOCABULARY[one.topic], unquoted)
+                if event.taken and one.is_archived:
+                    raise NotEncrypted(ARCHIVED.format(one.position, one.topic))
                 if event.taken:
                     found.append(Found(one.position, event, str(event.envelope["correlation_id"])))
             except (ValueError, KeyError, TypeError, AttributeError) as why:

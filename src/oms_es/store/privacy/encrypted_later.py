@@ -13,7 +13,7 @@ from typing import NamedTuple
 from oms_es.database.rows import Reading
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
-from oms_es.store.archive.reading import whole
+from oms_es.store.archive.reading import is_archived, whole
 from oms_es.store.recorder import EVENTS, REWRITE
 
 ENCRYPTED_LATER = "oms_encrypted_later"
@@ -65,6 +65,7 @@ class StoredInTheClear(NamedTuple):
     position: int
     topic: str
     state: bytes
+    is_archived: bool
 
 
 class NotEncrypted(OmsError):
@@ -89,7 +90,10 @@ def standing(rows: Reading) -> Standing | None:
 def page(rows: Reading, after: int, through: int, topics: Collection[str]) -> list[StoredInTheClear]:
     """Return the next events of these types, encrypted or not."""
     found = rows.execute(PAGE.encode(), [after, through, list(topics), PAGE_MAX])
-    return [StoredInTheClear(row["position"], row["topic"], whole(bytes(row["state"]))) for row in found]
+    return [
+        StoredInTheClear(row["position"], row["topic"], whole(bytes(row["state"])), is_archived(bytes(row["state"])))
+        for row in found
+    ]
 
 
 def rewrite(rows: Reading, fresh: Mapping[int, bytes], before: Sequence[str]) -> None:
