@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from hashlib import sha256
@@ -22,7 +23,7 @@ from oms_es.app import Engine
 from oms_es.app.deliveries import Deliverer, stored
 from oms_es.app.engine import Runtime
 from oms_es.app.reporting import reporter
-from oms_es.app.reporting.reporter import LOOK_SECONDS, PUT_OFF_SECONDS_MAX, Reporter
+from oms_es.app.reporting.reporter import LOOK_SECONDS, PUT_OFF_SECONDS_MAX, ROUND_SECONDS, Reporter
 from oms_es.app.reporting.scheduled import DEFINITIONS_MAX, Places, definitions_in
 from oms_es.cli.main import main
 from oms_es.gateways.webhooks import networks_of
@@ -30,11 +31,13 @@ from oms_es.projections.facts import order_milestones
 from oms_es.reports import queries
 from oms_es.reports.delivering.delivery import MISSED_MAX
 from oms_es.reports.delivering.formats import MAKERS
-from oms_es.reports.figures import answering, definition
+from oms_es.reports.figures import answering, asking, definition
+from oms_es.schemas.operations.document import RemoveDocument
 from oms_es.schemas.operations.report import ReportReady
 from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.store import stops
 from oms_es.store.clock import Timing
+from oms_es.store.documents import table as documents
 from oms_es.store.http.webhook_secrets import generated, keep
 from people import KEY, assert_right, engine_with_people, rows_of
 from shop import an_order
@@ -119,6 +122,8 @@ def office(database_url: str, tmp_path: Path) -> Iterator[Office]:
 
     with engine_with_people(database_url, clock=time, beside=beside) as engine:
         yield Office(engine, time, reporters, places)
+        for one in reporters:
+            one.close()
 
 
 def at_once(work: Callable[[], None]) -> None:
@@ -302,7 +307,7 @@ def test_two_processes_that_are_killed_anywhere_make_each_once(office: Office, m
 
         return perhaps
 
-    for name in ("_made", "_put", "_claim", "_record"):
+    for name in ("_made", "_put", "_why_not_claimed", "_record"):
         monkeypatch.setattr(Reporter, name, fragile(getattr(Reporter, name), 0.15))
     for _ in range(60):
         for one in office.reporters:
@@ -311,6 +316,7 @@ def test_two_processes_that_are_killed_anywhere_make_each_once(office: Office, m
                 for _ in range(4):
                     one.step()
             except Killed:
+                one.close()
                 one.__init__(one.runtime, one.places, one.timing)  # type: ignore[misc] # as a process that begins
                 one.start = at_once
         office.time.now += DAY / 6
@@ -425,3 +431,75 @@ def test_the_loop_goes_on_while_a_report_is_made(office: Office) -> None:
     office.time.seconds += LOOK_SECONDS
     one.step()
     assert len(works) == 1
+
+
+def test_one_process_has_the_role_until_its_session_ends_and_another_goes_on(office: Office) -> None:
+    """Two that put the same message would have it sent twice, as a mail system takes it away at once."""
+    works: list[Callable[[], None]] = []
+    office.define()
+    for one in office.reporters:
+        one.start = works.append
+    office.look(4)
+    assert len(works) == 1, "the other one stands by while the first is at work"
+    office.reporters[0].close()
+    office.reporters[1].start = at_once
+    office.reporters[0].places = Places()
+    office.look()
+    assert office.made() == ["2026-03-10"]
+    assert len(office.mailed()) == 1
+
+
+def test_what_cannot_be_kept_is_put_off_and_shown(office: Office) -> None:
+    office.define("mine", DAILY.replace('"csv", "xlsx"', '"csv"'))
+    with queries.reading(office.url) as connection:
+        asked = asking.question(definition.read(SALES, "mine"), since="2026-03-10", until="2026-03-11", now=NOON)
+        content = MAKERS["csv"](answering.answer(connection, asked))
+    address = sha256(content).hexdigest()
+    with closing(documents.Receiver(1_000)) as receiver, psycopg.connect(office.url) as writing:
+        receiver.take(content)
+        documents.add(writing, receiver.received(), NOON)
+    office.engine.submit("test", [RemoveDocument(sha256=address, reason="a mistake", now=NOON)])
+    events = office.engine.last_position()
+    office.look(3)
+    assert office.made() == []
+    assert office.engine.last_position() == events
+    assert "removed a document with the bytes of its csv" in office.problem()
+
+
+def test_a_round_that_hangs_is_shown_and_one_that_breaks_off_ends(office: Office, monkeypatch: Any) -> None:
+    works: list[Callable[[], None]] = []
+    one = office.reporters[0]
+    one.start = works.append
+    office.define()
+    office.look(2)
+    office.time.seconds += ROUND_SECONDS
+    one.step()
+    assert "hang" in office.problem()
+
+    def breaks_off(_task: Any) -> Any:
+        raise SystemExit
+
+    with monkeypatch.context() as broken:
+        broken.setattr(one, "_made", breaks_off)
+        with pytest.raises(SystemExit):
+            works[0]()
+    one.start = at_once
+    office.look()
+    assert office.made() == ["2026-03-10"]
+    assert office.problem() == ""
+
+
+def test_a_file_of_another_is_not_taken_for_ours_and_a_message_needs_someone_to_be_sent_to(office: Office) -> None:
+    assert office.places.folder
+    other = office.places.folder / "mine-day-2026-03-10.csv"
+    other.write_text("made by another")
+    office.define()
+    office.look(3)
+    assert "with other bytes" in office.problem()
+    assert other.read_text() == "made by another"
+    other.unlink()
+    office.define("mine", DAILY.replace('["ada@shop.example"]', "[]"))
+    office.places.folder.joinpath("mine-day-2026-03-10.xlsx").unlink(missing_ok=True)
+    office.time.seconds += PUT_OFF_SECONDS_MAX
+    office.look()
+    assert len(office.put()) == 2

@@ -1,9 +1,9 @@
 """The role that makes reports by their schedules, records them, and puts their files where others fetch them.
 
-Invariant: a period of a report is recorded once, however many processes have the role, with files that were kept before
-and never change. What is put into a folder is whole, and put there at least once: a kill between writing a file and
-recording that writes the same file again. A report that fails delays no other, and its problem is shown until it is
-made. The loop never waits for a report: each round of them is made in a thread of its own.
+Invariant: a period of a report is recorded once, with files that were kept before and never change. One process has the
+role, and others stand by. What is put into a folder is whole, and put there at least once: a kill, or a lost
+connection, between writing a file and recording that writes the same file again. A report that fails delays no other,
+and its problem is shown until it is made. Each round of reports is made in a thread of its own, beside the loop.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 import structlog
@@ -53,6 +53,14 @@ ROUND_MAX = 50
 """Reports, and files to put somewhere, of one round."""
 PUT_OFF_SECONDS_MAX = 3_600.0
 """The longest pause before what failed is tried again."""
+REPORT_SECONDS_MAX = 600
+"""How long the database may take for one report."""
+ROUND_SECONDS = 900.0
+"""After so long a round that has not ended is shown as a problem, as the database or a folder may hang."""
+LOCK = 8_414_200_121
+"""One process has the role, others stand by: two would send the same message twice."""
+LONG = "long"
+"""The key of that problem."""
 PROBLEMS_MAX = 3
 """Problems that are shown at once."""
 
@@ -112,6 +120,8 @@ class Reporter(NothingToSave):
         self._needs: dict[str, int] = {}
         self._noted: bool | None = None
         self._is_working = False
+        self._began = 0.0
+        self._session: psycopg.Connection[Any] | None = None
         self.seek()
 
     def seek(self) -> None:
@@ -126,12 +136,37 @@ class Reporter(NothingToSave):
         if self.timing.monotonic() < self._look_at:
             return 0
         self._look_at = self.timing.monotonic() + LOOK_SECONDS
+        if not self._leads():
+            return 0
         tasks = self._tasks(self.places.definitions)[:ROUND_MAX]
         if tasks:
-            self._is_working = True
+            self._is_working, self._began = True, self.timing.monotonic()
             self.start(partial(self._work, tasks))
         self._report()
         return 0
+
+    def close(self) -> None:
+        """Let another process have the role."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            session.close()
+
+    def _leads(self) -> bool:
+        """Return whether this process has the role: it has as long as its session with the database lasts."""
+        try:
+            if self._session is not None:
+                self._session.execute("SELECT")
+                return True
+            session = psycopg.connect(self.runtime.database_url, autocommit=True)
+            row = session.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
+        except psycopg.OperationalError:
+            self.close()
+            return False
+        if row is not None and row[0]:
+            self._session = session
+            return True
+        session.close()
+        return False
 
     def _tasks(self, folder: Path) -> list[Task]:
         """Return what is to be done now, and forget what was known of anything else."""
@@ -173,13 +208,18 @@ class Reporter(NothingToSave):
 
     def _work(self, tasks: Sequence[Task]) -> None:
         """Do the tasks, whatever comes of each; beside the loop."""
+        try:
+            self._work_on(tasks)
+        finally:
+            self._done.put(None)
+
+    def _work_on(self, tasks: Sequence[Task]) -> None:
         for task in tasks:
             try:
                 self._done.put(Done(task, self._made(task) if isinstance(task, Due) else self._put(task)))
             except Exception as error:  # noqa: BLE001 - whatever a report does to us, it must not stop the others
                 said = str(error) if isinstance(error, EXPLAINED) else f"{type(error).__name__}: {error}"
                 self._done.put(Done(task, None, said))
-        self._done.put(None)
 
     def _take(self) -> int:
         """Record what was done meanwhile."""
@@ -188,6 +228,7 @@ class Reporter(NothingToSave):
             try:
                 done = self._done.get_nowait()
             except Empty:
+                self._note_long_round()
                 return taken
             if done is None:
                 self._is_working, self._look_at = False, self.timing.monotonic()
@@ -196,32 +237,43 @@ class Reporter(NothingToSave):
             self._record(done)
             taken += 1
 
+    def _note_long_round(self) -> None:
+        minutes = (self.timing.monotonic() - self._began) / 60
+        if 60 * minutes > ROUND_SECONDS and LONG not in self._problems:
+            self._problems[LONG] = "reports are at work for long; does the database or a folder hang?"
+            self._report()
+
     def _record(self, done: Done) -> None:
-        key = key_of(done.task)
-        if done.command is None:
-            _, pause = self._again_at.get(key, (0.0, 0.0))
-            pause = min(PUT_OFF_SECONDS_MAX, 2 * pause or LOOK_SECONDS)
-            self._again_at[key] = (self.timing.monotonic() + pause, pause)
-            self._problems[key] = f"{words_of(done.task)}: {done.problem}"
-            log.warning("a report is put off", report=words_of(done.task), seconds=pause, problem=done.problem)
+        key, problem = key_of(done.task), done.problem
+        if isinstance(done.command, RecordReportFiles):
+            state: Report = self.runtime.store.state_of(done.command.stream)[0]
+            if (done.command.every, done.command.first_day) in state.made:
+                return  # another process was first: these files go as others that no event names
+            problem = self._why_not_claimed(done.command)
+        if done.command is None or problem:
+            self._put_off(done.task, key, problem)
             return
         self._again_at.pop(key, None)
         self._problems.pop(key, None)
-        if isinstance(done.command, RecordReportFiles) and not self._claim(done.command):
-            return
         recorded = self.runtime.append([(Cause(ROLE), [done.command])])
         if recorded:
-            log.info(
-                "a report was made" if isinstance(done.task, Due) else "a report was put", report=words_of(done.task)
-            )
+            made = "a report was made" if isinstance(done.task, Due) else "a report was put"
+            log.info(made, report=words_of(done.task))
 
-    def _claim(self, command: RecordReportFiles) -> bool:
-        """Have the files kept for good. Where another process was first, these are deleted as what no event names."""
-        state: Report = self.runtime.store.state_of(command.stream)[0]
-        if (command.every, command.first_day) in state.made:
-            return False
+    def _put_off(self, task: Task, key: str, problem: str) -> None:
+        _, pause = self._again_at.get(key, (0.0, 0.0))
+        pause = min(PUT_OFF_SECONDS_MAX, 2 * pause or LOOK_SECONDS)
+        self._again_at[key] = (self.timing.monotonic() + pause, pause)
+        self._problems[key] = f"{words_of(task)}: {problem}"
+        log.warning("a report is put off", report=words_of(task), seconds=pause, problem=problem)
+
+    def _why_not_claimed(self, command: RecordReportFiles) -> str:
+        """Have the files kept for good, and return why that cannot be."""
         with psycopg.connect(self.runtime.database_url, row_factory=dict_row, autocommit=True) as connection:
-            return all(documents.claim(connection, file.sha256) for file in command.files)
+            for file in command.files:
+                if not documents.claim(connection, file.sha256):
+                    return f"a person removed a document with the bytes of its {file.format}; choose other formats"
+        return ""
 
     def _report(self) -> None:
         shown = list(self._problems.values())
@@ -234,7 +286,8 @@ class Reporter(NothingToSave):
     def _made(self, one: Due) -> Command:
         """Make the files of a report and keep them. Raise whatever keeps it from being made."""
         now = self.runtime.clock()
-        with queries.reading(self.runtime.database_url) as connection:
+        with self._reading() as connection:
+            connection.execute(f"SET statement_timeout = '{REPORT_SECONDS_MAX}s'".encode())
             found = answering.answer(connection, one.asked(now))
         schedule = one.scheduled.schedule
         kept = [(form, self._kept(MAKERS[form](found), now)) for form in schedule.formats]
@@ -267,18 +320,19 @@ class Reporter(NothingToSave):
     def _put_files(self, ready: ReportReady, files: Sequence[tuple[Format, bytes]]) -> None:
         folder = required(self.places.folder, "OMS_REPORT_FOLDER")
         for form, content in files:
-            placed(folder / file_name(ready.name, ready.every, ready.first_day, form), content)
+            path = folder / file_name(ready.name, ready.every, ready.first_day, form)
+            if not placed(path, content) and path.read_bytes() != content:
+                raise NotSetUp(f"{path} is there with other bytes; move it away")
 
     def _put_message(self, one: Put, files: Sequence[tuple[Format, bytes]]) -> None:
         folder = required(self.places.mail, "OMS_REPORT_MAIL_FOLDER")
         receivers = one.scheduled.schedule.mail_to
         if not self.places.sender:
             raise NotSetUp("a message needs a sender: name one in OMS_REPORT_MAIL_FROM")
-        if receivers:  # what was to be sent is not, if by now the definition names no one
-            placed(
-                folder / f"{mail.named(one.ready)}.eml",
-                mail.message(one.ready, files, self.places.sender, receivers),
-            )
+        if not receivers:
+            raise NotSetUp("it is to be sent, and its definition names no one any more: add mail_to to its schedule")
+        written = mail.message(one.ready, files, self.places.sender, receivers)
+        placed(folder / f"{mail.named(one.ready)}.eml", written)
 
     def _content(self, address: str) -> bytes:
         with self._reading() as connection:
@@ -300,8 +354,8 @@ def required(folder: Path | None, setting: str) -> Path:
 
 def key_of(task: Task) -> str:
     if isinstance(task, Due):
-        return f"{task.scheduled.name}/{task.since}"
-    return f"{task.ready.name}/{task.ready.first_day}/{task.to}"
+        return f"{task.scheduled.name}/{task.scheduled.schedule.every}/{task.since}"
+    return f"{task.ready.name}/{task.ready.every}/{task.ready.first_day}/{task.to}"
 
 
 def words_of(task: Task) -> str:

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, NamedTuple, Self
 
 from oms_es.aggregates.operations.report import Report
@@ -82,6 +83,9 @@ def definitions_in(folder: Path) -> tuple[list[Scheduled], list[str]]:
     for path in files[:DEFINITIONS_MAX]:
         try:
             looks = path.stat()
+            if not S_ISREG(looks.st_mode):
+                problems.append(f"{path} is no file")
+                continue
             one = _read(path, (looks.st_mtime_ns, looks.st_size))
         except (BadReport, OSError) as error:
             problems.append(str(error))
