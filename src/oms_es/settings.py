@@ -62,6 +62,7 @@ class Settings(CarrierSettings, ReportSettings):
     data_key_file: Path | None = Field(
         default=None, description="File with the same content, readable by its owner only, instead of OMS_DATA_KEY"
     )
+    gift_card_key_file: Path | None = Field(default=None, description="File with the keys of gift cards, one a line")
     forget_after_days: int | None = Field(
         default=None, ge=1, le=DAYS_MAX, description="Days after its end in which an order's personal data is kept"
     )

@@ -43,6 +43,7 @@ EXAMPLES: dict[str, Any] = {
     "basis_points": 140,
     "fixed_minor": 25,
     "customer_id": "C-1",
+    "code_hash": "c" * 64,
     "email": "ada@example.com",
     "phone": "+49 30 1234567",
     "language": "de",

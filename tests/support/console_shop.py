@@ -52,6 +52,7 @@ class Shop:
             self._reconciled(api)
             self.paper = self._with_a_paper(api)
             self.report_file = self._with_a_report(api, served)
+            self.card_id = self._with_a_card(api)
             self.line = "2020-01-31/1/1/1"
             wait_for(lambda: self._is_returned(api))
 
@@ -68,6 +69,16 @@ class Shop:
         wait_for(lambda: api.get(path).status_code == 200)
         wait_for(lambda: api.post(f"{path}:run", json={}).status_code == 200)
         wait_for(lambda: api.get(path).json()["breaks"])
+
+    def _with_a_card(self, api: httpx.Client) -> str:
+        """Issue a gift card with money on it."""
+        path = "/v1/accounts/CONSOLE-1"
+        issued = {"channel": "web", "currency": "EUR", "expires_at": "2099-12-31T00:00:00Z"}
+        assert api.post(f"{path}:issue-gift-card", json=issued).status_code == 200
+        paid_in = {"entry_id": "sale", "amount_minor": 2500, "reason": EVIL}
+        assert api.post(f"{path}:credit", json=paid_in).status_code == 200
+        wait_for(lambda: api.get("/v1/account-entries?account_id=CONSOLE-1").json()["items"])
+        return "CONSOLE-1"
 
     def _with_a_paper(self, api: httpx.Client) -> str:
         sent = {"Content-Type": "application/octet-stream"}

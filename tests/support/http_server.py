@@ -25,6 +25,7 @@ from oms_es.app import migrate
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.http.access import ROLES
 from oms_es.store.http import api_keys
+from oms_es.store.privacy import wrapping
 
 SECONDS_MAX = 60
 LINES_KEPT = 0
@@ -95,12 +96,15 @@ def keys_for(database_url: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def served(embedded_server: EmbeddedPostgres) -> Iterator[Served]:
+def served(embedded_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    key = tmp_path_factory.mktemp("keys") / "gift-cards.key"
+    wrapping.make_at(key)
     with fresh_database(embedded_server) as url:
         migrate(url)
         tokens = keys_for(url)
         with identity_provider() as provider:
             settings = {"OMS_GATEWAYS": "simulated", "OMS_OIDC_ISSUERS": provider.url, "OMS_OIDC_AUDIENCE": AUDIENCE}
+            settings |= {"OMS_GIFT_CARD_KEY_FILE": str(key)}
             settings |= {"OMS_OIDC_CLIENT_ID": CLIENT, "OMS_OIDC_CLIENT_SECRET": CLIENT_SECRET}
             signed = {f"token-{role}": provider.token(role) for role in ROLES}
             signed |= {"token-without": provider.token(), "token-system": provider.token("operator system")}

@@ -28,6 +28,7 @@ NAMED: Mapping[str, Any] = {
     "vat_id": "DE123456789",
     "document_sha256": "0" * 64,
     "sha256": "0" * 64,
+    "code_hash": "0" * 64,
 }
 """Values as a person would write them; others are `a`, the smallest number, or the first choice."""
 SHAPES: Mapping[str, Any] = {

@@ -20,6 +20,7 @@ DEPOSITS = "liabilities:deposits"
 REFUNDS_DUE = "liabilities:refunds-due"
 STORE_CREDIT = "liabilities:store-credit"
 TAX = "liabilities:tax"
+BREAKAGE = "income:breakage"
 FORFEITED = "income:forfeited-deposits"
 REFUNDS = "income:refunds"
 SALES = "income:sales"
@@ -44,6 +45,7 @@ MEANING: Mapping[str, str] = {
     REFUNDS_DUE: "refunds that were granted and not yet paid out",
     STORE_CREDIT: "granted for exchanges and not used",
     TAX: "tax on top of goods that have left, less that of refunds; the tax of shipping is in income:shipping",
+    BREAKAGE: "left on gift cards when they expired",
     FORFEITED: "deposits that were kept, and what was kept of holds on accounts",
     REFUNDS: "given back, without its tax",
     SALES: "goods that have left, without tax",

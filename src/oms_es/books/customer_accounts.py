@@ -13,6 +13,7 @@ from oms_es.books import chart
 from oms_es.books.entry import Posting
 from oms_es.kernel import Event
 from oms_es.schemas.finance import account as a
+from oms_es.schemas.finance import gift_card as g
 
 CLEARING = chart.sub(chart.CLEARING, a.METHOD)
 Kinds = dict[str, str]
@@ -43,6 +44,10 @@ def _applied(kinds: Kinds, event: a.AccountHoldApplied) -> tuple[Posting, ...]:
     return _moved(kinds, event, CLEARING if event.payment_id else chart.FORFEITED, -event.amount_minor)
 
 
+def _forfeited(kinds: Kinds, event: g.GiftCardForfeited) -> tuple[Posting, ...]:
+    return _moved(kinds, event, chart.BREAKAGE, -event.amount_minor)
+
+
 def _moved(kinds: Kinds, event: a.AccountEntry, other: str, amount_minor: int) -> tuple[Posting, ...]:
     owed = liability_of(kinds, event)
     return Posting(other, event.currency, amount_minor), Posting(owed, event.currency, -amount_minor)
@@ -57,4 +62,5 @@ HANDLERS: Mapping[type[Event], Callable[[Kinds, Any], tuple[Posting, ...]]] = {
     a.AccountCredited: _credited,
     a.AccountDebited: _debited,
     a.AccountHoldApplied: _applied,
+    g.GiftCardForfeited: _forfeited,
 }

@@ -115,7 +115,8 @@ def _settle(book: OrderBook, amount: int) -> Posted:
 
 
 def _placed(book: OrderBook, event: o.OrderPlaced) -> Posted:
-    return book._replace(currency=event.currency, credit=event.credit_minor, deposit_kept=event.deposit_kept), []
+    kept = event.deposit_kept or event.deposit_kept_early
+    return book._replace(currency=event.currency, credit=event.credit_minor, deposit_kept=kept), []
 
 
 def _released(book: OrderBook, event: o.OrderReleased) -> Posted:

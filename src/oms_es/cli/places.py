@@ -24,7 +24,7 @@ ENTITIES: Mapping[str, str | None] = {
     "feedback": "Feedback of customers.",
     "provider": "Reports of payment providers.",
     "statement": "Statements of banks and payment providers.",
-    "account": "Accounts of customers: deposits and store credit.",
+    "account": "Accounts of customers: deposits, store credit and gift cards.",
     "seller": "Sellers, in whose name invoices are issued.",
     "invoice": "Invoices and credit notes that are issued here.",
     "reconcile": "Reconciliation of statements with the money that moved here.",

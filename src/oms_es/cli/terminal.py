@@ -38,7 +38,8 @@ from oms_es.settings import Settings
 from oms_es.store import schema
 from oms_es.store.archive.files import ARCHIVE, beside
 from oms_es.store.documents.places import SHELF
-from oms_es.store.privacy import wrapping
+from oms_es.store.privacy import gift_codes, wrapping
+from oms_es.store.privacy.gift_codes import CODES
 from oms_es.store.privacy.subject_keys import is_encrypted
 from oms_es.store.privacy.wrapping import KEYRING
 from oms_es.store.sealing.keys import from_file
@@ -71,6 +72,7 @@ def set_up(level: Level = "warning") -> Settings:
     for one in misspelt(os.environ):
         log.warning("ignored: there is no such setting", name=one.name, did_you_mean=one.nearest)
     KEYRING.hold(data_keys_of(settings))
+    CODES.hold(code_keys_of(settings))
     SHELF.set_up(settings.document_folder, settings.document_bytes_max, settings.document_loose_days)
     ARCHIVE.set_up(archive_folder_of(settings), makes_it=settings.archive_folder is None)
     FONTS.set_up(settings.invoice_font)
@@ -100,6 +102,7 @@ def migrated(database_url: str, settings: Settings) -> None:
     """Migrate the database, with progress on a terminal."""
     with psycopg.connect(database_url) as connection:
         data_keys = data_keys_of(settings, make=not is_encrypted(connection))
+    CODES.hold(code_keys_of(settings, make=True))
     with display.progress_on(display.console_on(sys.stderr)) as progress:
         shown = partial(display.history_progress, progress)
         migrate(
@@ -133,6 +136,21 @@ def archive_folder_of(settings: Settings) -> Path | None:
     if settings.archive_folder or settings.database_url:
         return settings.archive_folder
     return beside(settings.home or default_home())
+
+
+def code_keys_of(settings: Settings, *, make: bool = False) -> list[bytes]:
+    """Return the keys of gift cards' codes; an empty list if a server has none. Raise NoCodeKey.
+
+    `make`: create a key for an embedded database that has none.
+    """
+    file = settings.gift_card_key_file
+    if file is None and not settings.database_url:
+        home = settings.home or default_home()
+        file = wrapping.beside(home.with_name(f"{home.name}.gift-cards"))
+        if make:
+            wrapping.make_at(file)
+        file = file if file.exists() else None
+    return gift_codes.keys_at(file) if file else []
 
 
 def log_key_of(settings: Settings) -> SignerKey | None:

@@ -65,7 +65,7 @@ PLACES = (
         "finance",
         "/console/finance",
         "finance:read",
-        ("/console/books", *_commands(*FINANCE)),
+        ("/console/books", "/console/accounts", *_commands(*FINANCE)),
     ),
     Section("dead_letters", "/console/dead-letters", "operations:read"),
     Section("health", "/console/health", "operations:read", ("/console/verify",)),

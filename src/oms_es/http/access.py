@@ -197,18 +197,29 @@ class Rates:
     The library `limits` has the same, and starts a thread for each second of use; the algorithm is five lines.
     """
 
-    def __init__(self, per_second: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        per_second: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        burst_seconds: float = BURST_SECONDS,
+    ) -> None:
         self.interval = 1 / per_second
+        self.burst_seconds = burst_seconds
         self._monotonic = monotonic
         self._due: OrderedDict[str, float] = OrderedDict()
 
     def take(self, name: str) -> None:
         """Count one request of the caller. Raise TooMany if the rate is exceeded."""
-        now = self._monotonic()
-        due = max(now, self._due.get(name, now))
-        if due - now > BURST_SECONDS:
-            raise TooMany(max(1, round(due - now - BURST_SECONDS + 0.5)))
-        self._due[name] = due + self.interval
+        self._due[name] = self.require(name) + self.interval
         self._due.move_to_end(name)
         while len(self._due) > CACHED_MAX:
             self._due.popitem(last=False)
+
+    def require(self, name: str) -> float:
+        """Return when the caller's next request would be due, without counting one. Raise TooMany if the rate is
+        exceeded."""
+        now = self._monotonic()
+        due = max(now, self._due.get(name, now))
+        if due - now > self.burst_seconds:
+            raise TooMany(max(1, round(due - now - self.burst_seconds + 0.5)))
+        return due

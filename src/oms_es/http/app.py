@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from oms_es.http import health, openapi
 from oms_es.http.access import LOCAL, NO_CALLER, Caller
 from oms_es.http.errors import Forbidden, NoAccess, NoVerb
-from oms_es.http.finance import asking, books, reconciling, statements
+from oms_es.http.finance import asking, books, gift_cards, reconciling, statements
 from oms_es.http.problems import response_of
 from oms_es.http.reading import (
     customers,
@@ -96,6 +96,7 @@ def all_routes() -> Sequence[Route]:
         *reconciling.ROUTES,
         *asking.ROUTES,
         *books.ROUTES,
+        *gift_cards.ROUTES,
         *documents.ROUTES,
         *privacy.routes(),
         *commands.routes(),

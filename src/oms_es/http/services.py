@@ -44,6 +44,10 @@ from oms_es.store.store import OUTAGES
 from oms_es.whatif.history import EVENTS_MAX
 
 READERS_MAX = 8
+WRONG_CODES_PER_SECOND = 0.2
+WRONG_CODES_BURST = 30
+"""How many wrong codes of gift cards a caller may give at once, and how many a second after that. A caller is a shop
+with many customers, who mistype; a code that is made here has 80 bits."""
 WAIT_SECONDS_MAX = 2.0
 STATEMENT_MS_MAX = 2_000
 READ_ONLY = f"-c default_transaction_read_only=on -c statement_timeout={STATEMENT_MS_MAX} -c timezone=UTC"
@@ -95,6 +99,7 @@ class Services:
         self.openers = openers
         self.keys = Keys(self._key, self._is_anybody_known)
         self.rates = Rates(per_second)
+        self.code_attempts = Rates(WRONG_CODES_PER_SECOND, burst_seconds=WRONG_CODES_BURST / WRONG_CODES_PER_SECOND)
         self.stopping = asyncio.Event()
         self.background = Background("finance")
         self.verifying = Background("verify", VERIFIED_KEPT_SECONDS)

@@ -25,6 +25,7 @@ from oms_es.schemas.catalog.routes import PublishGatewayRoutes
 from oms_es.schemas.catalog.rules import PublishSourcingRules
 from oms_es.schemas.catalog.serial import ReceiveSerials, RecordSerialsSeen
 from oms_es.schemas.finance.account import OpenAccount
+from oms_es.schemas.finance.gift_card import IssueGiftCard
 from oms_es.schemas.finance.invoicing import SetSeller
 from oms_es.schemas.finance.reconciliation import RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement
@@ -99,7 +100,7 @@ BEGINNINGS: Kinds = (
     *(OpenLocation, DescribeItem, DefineBundle, SetOrderNumbering, SetReturnPolicy),
     *(PublishSourcingRules, PublishRates, DefineDeliveryOption, PublishGatewayRoutes),
     *(*OF_EXCEPTIONS, RecordFeedback, OpenException, PutReactionAside),
-    *(OpenConnection, OpenSubscription, OpenAccount, SetSeller),
+    *(OpenConnection, OpenSubscription, OpenAccount, IssueGiftCard, SetSeller),
     *(AttachDocument, RecordDocumentFields, RecordEncryption, RecordReportFiles, RecordReportDelivery),
 )
 """Commands that begin a stream."""

@@ -8,7 +8,15 @@ from types import ModuleType
 from oms_es.kernel import Event
 from oms_es.schemas import order, payment, shipment, stock
 from oms_es.schemas.catalog import item, location, numbering, rates, routes, rules, serial
-from oms_es.schemas.finance import account, account_privacy, invoicing, reconciliation, statement, statement_privacy
+from oms_es.schemas.finance import (
+    account,
+    account_privacy,
+    gift_card,
+    invoicing,
+    reconciliation,
+    statement,
+    statement_privacy,
+)
 from oms_es.schemas.operations import aside, connection, document, encryption, exception, report, subscription
 from oms_es.schemas.order import returns
 from oms_es.schemas.payment import provider, references
@@ -63,6 +71,7 @@ MODULES: tuple[ModuleType, ...] = (
     reconciliation,
     account,
     account_privacy,
+    gift_card,
     invoicing,
     document,
     encryption,

@@ -8,6 +8,8 @@ from oms_es.kernel import Recorded
 from oms_es.processing.bulk.overflow import Overflow, Overflowing
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance import account as a
+from oms_es.schemas.finance import gift_card as g
+from oms_es.schemas.order import OrderJoined
 from oms_es.schemas.values.currency import in_money
 from oms_es.verification.check import Check, at
 
@@ -24,6 +26,7 @@ SIGNS: dict[type[a.AccountEntry], tuple[int, int]] = {
     a.AccountHeld: (0, 1),
     a.AccountHoldApplied: (-1, -1),
     a.AccountHoldReleased: (0, -1),
+    g.GiftCardForfeited: (-1, 0),
 }
 """Which way each moves what is there, and what of it is held."""
 ANSWERS: dict[type[p.PaymentEvent], tuple[type[a.AccountEntry], str]] = {
@@ -37,22 +40,40 @@ Done = tuple[str, type[a.AccountEntry], str, str]
 """The account's reference, what it did, for which payment and which part of it."""
 
 
+class Card(NamedTuple):
+    """What a gift card is at a position. `codes` counts the codes that it has had."""
+
+    codes: int = 0
+    blocked: bool = False
+    expired: bool = False
+
+
 class AccountChecks:
     def __init__(self, overflow: Overflow) -> None:
         self.sums: Overflowing[str, Sums] = overflow.mapping()
         self.done: Overflowing[Done, int] = overflow.mapping()
         self.said: Overflowing[Done, int] = overflow.mapping(int)
+        self.cards: Overflowing[str, Card] = overflow.mapping()
+        self.presented: Overflowing[tuple[str, int, str], bool] = overflow.mapping()
+        self.joined: Overflowing[str, tuple[str, ...]] = overflow.mapping()
+        self.proved = Check("gift cards: each pays only for orders that its code was given for, while it is valid")
         self.kept = Check("accounts: paid in - spent = balance; 0 <= held <= balance, at every position")
         self.agreed = Check("accounts: each payment from or to an account is booked in it, once")
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        return self.kept, self.agreed
+        return self.kept, self.agreed, self.proved
 
     def note(self, recorded: Recorded) -> None:
         event = recorded.event
         if isinstance(event, a.AccountEntry):
             self._note_entry(recorded, event)
+            if isinstance(event, a.AccountHeld) and event.payment_id:
+                self._check_card(recorded, event)
+        elif isinstance(event, a.AccountEvent):
+            self._note_card(event)
+        elif isinstance(event, OrderJoined):
+            self.joined[event.order_id] = event.from_order_ids
         elif isinstance(event, p.PaymentEvent) and type(event) in ANSWERS:
             self._note_payment(recorded, event)
 
@@ -73,6 +94,32 @@ class AccountChecks:
         if isinstance(event, a.AccountPaymentEntry) and event.payment_id:
             reference = a.reference_of(event.account_id, event.number)
             self.done[reference, type(event), event.payment_id, event.part] = n
+
+    def _note_card(self, event: a.AccountEvent) -> None:
+        card = self.cards.get(event.account_id)
+        match event:
+            case g.GiftCardIssued():
+                self.cards[event.account_id] = Card()
+            case g.GiftCardPresented() if card:
+                self.presented[event.account_id, card.codes, event.order_id] = True
+            case g.GiftCardCodeSet() if card:
+                self.cards[event.account_id] = card._replace(codes=card.codes + 1)
+            case g.AccountBlocked() | g.AccountUnblocked() if card:
+                self.cards[event.account_id] = card._replace(blocked=isinstance(event, g.AccountBlocked))
+            case g.GiftCardExpired() | g.GiftCardExtended() if card:
+                self.cards[event.account_id] = card._replace(expired=isinstance(event, g.GiftCardExpired))
+
+    def _check_card(self, recorded: Recorded, event: a.AccountHeld) -> None:
+        card = self.cards.get(event.account_id)
+        if card is None:
+            return
+        orders = (event.order_id, *self.joined.get(event.order_id, ()))
+        given = any(self.presented.get((event.account_id, card.codes, order_id)) for order_id in orders)
+        self.presented[event.account_id, card.codes, event.order_id] = given
+        self.proved.expect(
+            given and not card.blocked and not card.expired,
+            lambda: f"{at(recorded)}: gift card {event.account_id} pays for order {event.order_id} without its code",
+        )
 
     def _note_payment(self, recorded: Recorded, event: p.PaymentEvent) -> None:
         reference: str = event.reference  # type: ignore[attr-defined] # what is done has one

@@ -7,9 +7,11 @@ import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from desk_story import OPEN, STOCK, lived, order, shown
 from oms_es.app import Engine
@@ -18,6 +20,7 @@ from oms_es.exit_codes import Code
 from oms_es.reports.finance import customer_accounts as accounts
 from oms_es.reports.queries import reading
 from oms_es.schemas.finance import account as a
+from oms_es.store.privacy import wrapping
 from pages import blocks
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,7 +31,11 @@ def commands() -> Iterator[list[str]]:
         yield from (shlex.split(line.removeprefix("$ oms-es ")) for line in page.splitlines())
 
 
-def test_every_command_of_the_page_works(database_url: str, oms: Any) -> None:
+def test_every_command_of_the_page_works(
+    database_url: str, oms: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrapping.make_at(tmp_path / "cards.key")
+    monkeypatch.setenv("OMS_GIFT_CARD_KEY_FILE", str(tmp_path / "cards.key"))
     lived(database_url, OPEN, STOCK, order(0), simulated=True)
     for command in commands():
         code, _, err = oms(*command)
@@ -42,6 +49,7 @@ def test_every_command_of_the_page_works(database_url: str, oms: Any) -> None:
     assert balances["liabilities:customer-accounts:deposit"] == -380_000
     assert balances["liabilities:customer-accounts:store-credit"] == -300
     assert balances["assets:account-funds:bank"] == 400_000
+    assert balances["liabilities:customer-accounts:gift-card"] == -5_000
     assert balances["income:forfeited-deposits"] == -20_000
     assert balances.get("assets:clearing:account", 0) == 0
     assert verified(database_url).passed

@@ -72,6 +72,7 @@ def shown(served: Served, shop: Shop) -> list[str]:
         "account": ACCOUNT,
         "sha256": shop.paper,
         "file": shop.report_file,
+        "account_id": shop.card_id,
     }
     found = [
         re.sub(r"\{(\w+)\}", lambda part: quote(values[part[1]], safe=""), route.path)
@@ -616,6 +617,27 @@ def test_history_is_verified_from_a_page_that_follows_it(operator: httpx.Client)
     assert "Everything holds" in page
     assert "<caption>Checks</caption>" in page
     assert sent(operator, "/console/verify:cancel", {}, of="/console/verify").status_code == 303
+
+
+def test_a_gift_cards_code_is_shown_once_and_replaced_on_its_page(
+    served: Served, shop: Shop, operator: httpx.Client
+) -> None:
+    path = f"/console/accounts/{shop.card_id}"
+    assert "25.00" in operator.get(path).text
+    made = sent(operator, f"{path}:show-code", {}, of=path)
+    assert made.status_code == 200, made.text
+    (code,) = re.findall(r"<pre tabindex=.0.>([^<]+)</pre>", made.text)
+    assert read(made.text).wrong == []
+    assert code not in operator.get(path).text
+    again = sent(operator, f"{path}:show-code", {}, of=path)
+    assert (again.status_code, 'role="alert"' in again.text) == (409, True)
+    replaced = sent(operator, f"{path}:show-code", {"replace": "1"}, of=path)
+    assert re.findall(r"<pre tabindex=.0.>([^<]+)</pre>", replaced.text) != [code]
+    with served.client() as api:
+        assert api.post("/v1/gift-cards:enquire", json={"code": code}).status_code == 404
+    listed = operator.get("/console/accounts").text
+    assert shop.card_id in listed
+    assert "Outstanding" in listed
 
 
 def test_a_key_is_made_on_a_page_that_shows_its_secret_once(served: Served, operator: httpx.Client) -> None:

@@ -101,6 +101,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             )
         ),
         "accounts: each payment from or to an account is booked in it, once",
+        "gift cards: each pays only for orders that its code was given for, while it is valid",
         "units conserved: what is split off or merged is in the order that it went to",
         "returns conserved: credited <= accepted <= received <= requested <= shipped, by line",
     }

@@ -58,11 +58,14 @@ FINANCE = frozenset(
         *("OpenAccount", "LimitAccount", "CreditAccount", "DebitAccount"),
         *("HoldAccount", "ApplyAccountHold", "ReleaseAccountHold"),
         *("ForgetAccount", "PlaceAccountLegalHold", "LiftAccountLegalHold"),
+        *(f"{verb}GiftCard" for verb in ("Issue", "Extend", "Present", "Expire")),
+        *("SetGiftCardCode", "BlockAccount", "UnblockAccount"),
         *("HoldForPayment", "ApplyForPayment", "ReleaseForPayment", "CreditFromPayment"),
         *(f"{verb}Reconciliation" for verb in ("Record", "Resolve", "Reopen", "Match", "Undo", "Close")),
     }
 )
-"""What banks say comes in files, which no worker reacts to; of accounts, test_accounts.py asks."""
+"""What banks say comes in files, which no worker reacts to; of accounts and gift cards, test_accounts.py
+and test_gift_cards.py ask."""
 REPORTED = frozenset({"RecordReportFiles", "RecordReportDelivery"})
 """What is made by schedules, outside of memory: test_reporting.py has it made."""
 NOTED = frozenset({"OpenException", "SnoozeException", "DetachDocument", "RemoveDocument"}) | REPORTED

@@ -130,6 +130,8 @@ def test_a_deposit_is_held_applied_kept_or_given_back() -> None:
     assert balances(*begin, release(plan(1)), left(), applied) == {CARD: 600, **SOLD}
     assert balances(*begin, cancelled(None)) == {CARD: 600, chart.FORFEITED: -600}
     assert balances(*begin, cancelled(PAYMENT), refunded(600, "cancel")) == {}
+    early = (placed(deposit_kept_early=True), *begin[1:])
+    assert balances(*early, cancelled(None)) == {CARD: 600, chart.FORFEITED: -600}
     not_kept = balances(placed(), *begin[1:], cancelled(None))
     assert not_kept == {CARD: 600, chart.DEPOSITS: -600}, "it goes back by a refund of its own"
     back = p.PaymentRefundReversed(**MONEY, refund_id="x", amount_minor=200, reason="")

@@ -98,7 +98,7 @@ def test_every_text_that_a_template_asks_for_is_there_and_none_stands_for_nothin
     assert len(asked) > 100
     assert asked - texts("en").entries.keys() == set()
     by_code = re.compile(
-        r"^(status|phase|hold|fact|charge|group|kind|advice|need|party|resolution|grade|disposition|part|bulk|grain|comparison|verb|why\.event|why\.role|stock\.count|returns\.status|shipping\.status|nav|orders|stock|setup|column|finance\.(?:outcome|status|break|age|rule|line_kind|match_of|resolved)|verify\.state|field|choice|age|lane|measure|low\.whose|privacy\.reason)\."
+        r"^(status|phase|hold|fact|charge|group|kind|advice|need|party|resolution|grade|disposition|part|bulk|grain|comparison|verb|why\.event|why\.role|stock\.count|returns\.status|shipping\.status|nav|orders|stock|setup|column|finance\.(?:outcome|status|break|age|rule|line_kind|match_of|resolved)|accounts\.(?:kind|condition)|verify\.state|field|choice|age|lane|measure|low\.whose|privacy\.reason)\."
     )
     unused = {key for key in texts("en").entries if key not in asked and not by_code.match(key)}
     assert unused == set()

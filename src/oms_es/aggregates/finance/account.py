@@ -9,55 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import reduce
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
-from rpds import HashTrieMap, HashTrieSet
-
-from oms_es.aggregates.finance import account_forgetting
+from oms_es.aggregates.finance import account_forgetting, gift_card
+from oms_es.aggregates.finance.account_state import Account, Hold, dump, entry, in_words, restore
 from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.finance import account as a
 from oms_es.schemas.finance import account_privacy as p
+from oms_es.schemas.finance import gift_card as g
 from oms_es.schemas.finance.refusals import FinanceRefusal
 from oms_es.schemas.refusals import SharedRefusal
-from oms_es.schemas.values.currency import to_text
 from oms_es.schemas.values.parts import without_personal
 from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
-
-E = TypeVar("E", bound=a.AccountEntry)
-Answered = tuple[str, str, str]
-"""A request of a payment that was answered: operation (hold, apply, release or credit), payment id, part."""
-
-
-class Hold(NamedTuple):
-    left: int
-    payment_id: str
-
-
-class Account(NamedTuple):
-    """The state of an account; amounts are in minor units.
-
-    `entries` has, by the id of each command of a person, a digest of what it asked for. `answered` has the requests of
-    payments that were granted or refused. `legal_holds`: by case, whether its hold is in force.
-    """
-
-    opened: a.AccountOpened | None = None
-    balance: int = 0
-    held: int = 0
-    number: int = 0
-    low: bool = False
-    top_up_below: int = 0
-    balance_max: int | None = None
-    holds: HashTrieMap[str, Hold] = HashTrieMap()
-    entries: HashTrieMap[str, str] = HashTrieMap()
-    answered: HashTrieSet[Answered] = HashTrieSet()
-    legal_holds: HashTrieMap[str, bool] = HashTrieMap()
-    forgotten: bool = False
-
-    @property
-    def available(self) -> int:
-        return self.balance - self.held
-
 
 OPERATIONS: dict[type[a.AccountEntry], str] = {
     a.AccountCredited: "credit",
@@ -88,7 +52,7 @@ def evolve(account: Account, event: a.AccountEvent) -> Account:
             return account._replace(legal_holds=account.legal_holds.insert(event.case_id, in_force))
         case p.AccountForgotten():
             return account._replace(opened=account.opened and without_personal(account.opened), forgotten=True)
-    return account
+    return gift_card.evolve(account, event)
 
 
 def decide(account: Account, command: a.AccountCommand) -> Iterator[a.AccountEvent]:
@@ -104,6 +68,8 @@ def _entered(account: Account, event: a.AccountEntry) -> Account:
         holds = holds.insert(event.hold_id, Hold(event.amount_minor, event.payment_id))
     elif isinstance(event, a.AccountHoldApplied | a.AccountHoldReleased) and (known := holds.get(event.hold_id)):
         holds = holds.insert(event.hold_id, known._replace(left=known.left - event.amount_minor))
+    if isinstance(event, a.AccountHeld) and account.card:
+        account = gift_card.paid_for(account, account.card, event)
     account = account._replace(balance=event.balance_minor, held=event.held_minor, number=event.number, holds=holds)
     if isinstance(event, a.AccountPaymentEntry) and event.payment_id:
         answer = OPERATIONS[type(event)], event.payment_id, event.part
@@ -130,6 +96,9 @@ def _decided(account: Account, command: a.AccountCommand) -> Iterator[a.AccountE
     if isinstance(command, a.OpenAccount) and not account.forgotten:
         yield from _open(account, command)
         return
+    if isinstance(command, g.IssueGiftCard) and not account.forgotten:
+        yield from gift_card.issue(account, command)
+        return
     if account.opened is None:
         raise Refused(
             SharedRefusal.UNKNOWN_ACCOUNT,
@@ -148,6 +117,10 @@ def _decided(account: Account, command: a.AccountCommand) -> Iterator[a.AccountE
             yield a.AccountLimitsSet(**command.model_dump())
     elif isinstance(command, a.ReleaseAccountHold):
         yield from _release(account, command)
+    elif isinstance(command, g.BlockAccount | g.UnblockAccount):
+        yield from gift_card.blocking(account, command)
+    elif isinstance(command, OF_CARDS):
+        yield from gift_card.of_card(account, command)
     elif not done_before(account.entries.get(_own_id(command)), command):
         yield _by_hand(account, command)
 
@@ -162,6 +135,9 @@ def _require_done(account: Account, command: a.AccountCommand) -> None:
     if isinstance(command, by_hand) and done_before(account.entries.get(_own_id(command)), command):
         return
     account_forgetting.refuse_afterwards(command)
+
+
+OF_CARDS = (g.ExtendGiftCard, g.SetGiftCardCode, g.PresentGiftCard, g.ExpireGiftCard)
 
 
 def _own_id(named: Any) -> str:
@@ -190,35 +166,37 @@ def _by_hand(account: Account, command: Any) -> a.AccountEvent:
     n, own = command.amount_minor, {"reason": command.reason, "asked": asked_of(command)}
     match command:
         case a.DebitAccount():
+            gift_card.require_open(account, command)
             _require_available(account, n)
             money = {"entry_id": command.entry_id, "method": command.method, "reference": command.reference}
-            return _entry(account, a.AccountDebited, n, -n, 0, **own, **money)
+            return entry(account, a.AccountDebited, n, -n, 0, **own, **money)
         case a.CreditAccount():
             _require_room(account, n)
             money = {"entry_id": command.entry_id, "method": command.method, "reference": command.reference}
-            return _entry(account, a.AccountCredited, n, n, 0, **own, **money)
+            return entry(account, a.AccountCredited, n, n, 0, **own, **money)
         case a.HoldAccount():
+            gift_card.require_open(account, command)
             _require_available(account, n)
             if command.hold_id in account.holds:
                 raise Refused(
                     FinanceRefusal.HOLD_OF_PAYMENT, f"{command.hold_id} is the id of a payment; use another hold_id"
                 )
-            return _entry(account, a.AccountHeld, n, 0, n, **own, hold_id=command.hold_id)
+            return entry(account, a.AccountHeld, n, 0, n, **own, hold_id=command.hold_id)
     hold = _hold_by_hand(account, command)
     if n > hold.left:
         raise Refused(
             FinanceRefusal.INSUFFICIENT_BALANCE,
-            f"{_in_words(account, hold.left)} is left of hold {command.hold_id}; take at most that",
+            f"{in_words(account, hold.left)} is left of hold {command.hold_id}; take at most that",
         )
     parts = {"hold_id": command.hold_id, "entry_id": command.entry_id}
-    return _entry(account, a.AccountHoldApplied, n, -n, -n, **own, **parts)
+    return entry(account, a.AccountHoldApplied, n, -n, -n, **own, **parts)
 
 
 def _release(account: Account, command: a.ReleaseAccountHold) -> Iterator[a.AccountEvent]:
     left = _hold_by_hand(account, command).left
     if left:
         said = {"hold_id": command.hold_id, "reason": command.reason}
-        yield _entry(account, a.AccountHoldReleased, left, 0, -left, **said)
+        yield entry(account, a.AccountHoldReleased, left, 0, -left, **said)
 
 
 def _hold_by_hand(account: Account, command: Any) -> Hold:
@@ -239,17 +217,17 @@ def _hold_by_hand(account: Account, command: Any) -> Hold:
 
 def _require_available(account: Account, amount_minor: int) -> None:
     if amount_minor > account.available:
-        there = _in_words(account, account.available)
+        there = in_words(account, account.available)
         raise Refused(
             FinanceRefusal.INSUFFICIENT_BALANCE,
-            f"{there} is available, not {_in_words(account, amount_minor)}; top the account up, or take less",
+            f"{there} is available, not {in_words(account, amount_minor)}; top the account up, or take less",
         )
 
 
 def _require_room(account: Account, amount_minor: int) -> None:
     most = AMOUNT_MINOR_MAX if account.balance_max is None else account.balance_max
     if account.balance + amount_minor > most:
-        room = _in_words(account, max(most - account.balance, 0))
+        room = in_words(account, max(most - account.balance, 0))
         raise Refused(
             FinanceRefusal.BALANCE_LIMIT,
             f"at most {room} more may be on the account; pay less in, or raise its limit with `oms-es account limit`",
@@ -280,7 +258,7 @@ def _for_payment(account: Account, opened: a.AccountOpened, command: a.PaymentOf
     own = {} if event is a.AccountCredited else {"hold_id": command.payment_id}
     if event in (a.AccountCredited, a.AccountHoldApplied):
         own["entry_id"] = "/".join(filter(None, (command.payment_id, command.part)))
-    yield _entry(account, event, n, of_balance * n, of_held * n, **said, **own)
+    yield entry(account, event, n, of_balance * n, of_held * n, **said, **own)
 
 
 ASKED: dict[type[a.PaymentOfAccount], tuple[Any, type[Any], int, int]] = {
@@ -307,53 +285,12 @@ def _why_not(account: Account, opened: a.AccountOpened, command: a.PaymentOfAcco
             return "the account is another customer's", False
         if command.payment_id in account.holds:
             return "a hold has the name of this payment", False
+        if why := gift_card.why_not(account, command):
+            return why
         return ("there is not so much on the account", True) if n > account.available else None
     hold = account.holds.get(command.payment_id)
     left = hold.left if hold and hold.payment_id else 0
     return ("the account does not hold so much for this payment", False) if n > left else None
-
-
-def _entry(account: Account, event: type[E], amount: int, of_balance: int, of_held: int, **more: Any) -> E:
-    assert account.opened is not None
-    return event(
-        account_id=account.opened.account_id,
-        number=account.number + 1,
-        amount_minor=amount,
-        currency=account.opened.currency,
-        balance_minor=account.balance + of_balance,
-        held_minor=account.held + of_held,
-        **more,
-    )
-
-
-def _in_words(account: Account, amount_minor: int) -> str:
-    assert account.opened is not None
-    return to_text(amount_minor, account.opened.currency)
-
-
-def dump(account: Account) -> Any:
-    """The state as JSON, for snapshots."""
-    return {
-        **account._asdict(),
-        "opened": account.opened and account.opened.model_dump(),
-        "holds": sorted((hold_id, *hold) for hold_id, hold in account.holds.items()),
-        "entries": sorted(account.entries.items()),
-        "answered": sorted(account.answered),
-        "legal_holds": sorted(account.legal_holds.items()),
-    }
-
-
-def restore(snapshot: Any) -> Account:
-    return Account(
-        **{
-            **snapshot,
-            "opened": a.AccountOpened(**snapshot["opened"]) if snapshot["opened"] else None,
-            "holds": HashTrieMap({hold_id: Hold(left, payment) for hold_id, left, payment in snapshot["holds"]}),
-            "entries": HashTrieMap(dict(snapshot["entries"])),
-            "answered": HashTrieSet(tuple(one) for one in snapshot["answered"]),
-            "legal_holds": HashTrieMap(dict(snapshot["legal_holds"])),
-        }
-    )
 
 
 decider = Decider(
@@ -366,14 +303,17 @@ decider = Decider(
         *(a.HoldAccount, a.ApplyAccountHold, a.ReleaseAccountHold),
         *(a.HoldForPayment, a.ApplyForPayment, a.ReleaseForPayment, a.CreditFromPayment),
         *(p.ForgetAccount, p.PlaceAccountLegalHold, p.LiftAccountLegalHold),
+        *(g.IssueGiftCard, g.BlockAccount, g.UnblockAccount, *OF_CARDS),
     ),
     emits=(
         *(a.AccountOpened, a.AccountLimitsSet, a.AccountCredited, a.AccountDebited),
         *(a.AccountHeld, a.AccountHoldApplied, a.AccountHoldReleased, a.AccountPaymentRefused),
-        *(a.AccountRanLow, a.AccountToppedUp),
+        *(a.AccountRanLow, a.AccountToppedUp, g.AccountBlocked, g.AccountUnblocked),
+        *(g.GiftCardIssued, g.GiftCardCodeSet, g.GiftCardPresented),
         *(p.AccountForgotten, p.AccountLegalHoldPlaced, p.AccountLegalHoldLifted),
+        *(g.GiftCardExtended, g.GiftCardExpired, g.GiftCardForfeited),
     ),
-    snapshot_version=2,
+    snapshot_version=3,
     dump=dump,
     restore=restore,
 )

@@ -36,7 +36,7 @@ def cancel_order(order: Order, command: o.CancelOrder) -> Iterator[o.OrderEvent]
     if order.phase == "fulfilling":
         yield from _stopped(order, command)
     else:
-        yield from steps.ended(order, command.reason)
+        yield from steps.ended(order, command.reason, left=command.by_customer)
 
 
 def is_merged(order: Order) -> Refused:

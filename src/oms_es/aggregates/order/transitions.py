@@ -202,17 +202,19 @@ def payment_of(order: Order) -> str:
     return next(iter(taking or order.live_payments), order.payment_id)
 
 
-def cancelled(order: Order, reason: str) -> o.OrderCancelled:
+def cancelled(order: Order, reason: str, *, left: bool = False) -> o.OrderCancelled:
+    """Return the cancellation. `left`: the customer cancelled it on their own account."""
     assert order.content
     held = sorted([*order.requested.items(), *order.allocated.items()])
     payments = [
         key
         for key, payment in order.live_payments.items()
-        if not (keeps_deposit(order) and payment.due.capture_now and payment.status == "secured")
+        if not (keeps_deposit(order, left=left) and payment.due.capture_now and payment.status == "secured")
     ]
     return o.OrderCancelled(
         order_id=order.order_id,
         reason=reason,
+        by_customer=left,
         reservations=tuple(
             o.Reservation(reservation_id=reservation_id, sku=sku, location=location, quantity=quantity)
             for (reservation_id, sku, location), quantity in held
@@ -229,10 +231,10 @@ def cancelled(order: Order, reason: str) -> o.OrderCancelled:
     )
 
 
-def ended(order: Order, reason: str) -> Iterator[o.OrderEvent]:
-    """Cancel the order, and give back its credit."""
+def ended(order: Order, reason: str, *, left: bool = False) -> Iterator[o.OrderEvent]:
+    """Cancel the order, and give back its credit. `left`: as for `cancelled`."""
     assert order.content
-    yield cancelled(order, reason)
+    yield cancelled(order, reason, left=left)
     yield from _credit_left(order, 0)
 
 
@@ -251,10 +253,14 @@ def _credit_left(order: Order, used_minor: int) -> Iterator[o.OrderCreditLeft]:
         )
 
 
-def keeps_deposit(order: Order) -> bool:
-    """Return whether a deposit is kept: the goods came, and the customer does not pay the balance."""
+def keeps_deposit(order: Order, *, left: bool) -> bool:
+    """Return whether a deposit is kept: the goods came, and the customer does not pay the balance; or, where the terms
+    say so, the customer leaves before that.
+    """
     assert order.content
-    return order.content.deposit_kept and not order.presale_pending and order.phase == "awaiting_payment"
+    if order.presale_pending:
+        return left and order.content.deposit_kept_early
+    return order.content.deposit_kept and order.phase == "awaiting_payment"
 
 
 def milestones(order: Order) -> Iterator[o.OrderEvent]:

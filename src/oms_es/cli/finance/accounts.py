@@ -1,4 +1,4 @@
-"""`oms-es account`: deposits and store credit of customers, with statements and ageing."""
+"""`oms-es account`: deposits, store credit and gift cards of customers, with statements and ageing."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ AMOUNTS = ("balance_minor", "held_minor", "available_minor")
 def list_accounts(
     *,
     channel: Annotated[str | None, typer.Option(help="List accounts of this channel.")] = None,
+    kind: Annotated[
+        Literal["deposit", "store_credit", "gift_card"] | None, typer.Option(help="List accounts of this kind.")
+    ] = None,
     low: Annotated[
         bool, typer.Option("--low", help="List accounts with less available than their top-up limit.")
     ] = False,
@@ -33,7 +36,7 @@ def list_accounts(
 ) -> None:
     """Accounts of customers, a page at a time."""
     with reading(set_up()) as connection:
-        page = accounts.page(connection, channel, after, limit, low=low)
+        page = accounts.page(connection, channel, after, limit, kind=kind, low=low)
     if json:
         print_json({"accounts": page.rows, "after": page.after})
         return
@@ -43,7 +46,7 @@ def list_accounts(
                 *(row[name] for name in ("account_id", "kind", "channel", "customer_id")),
                 *(display.money(row[name], row["currency"]) for name in AMOUNTS),
                 row["currency"],
-                "low" if row["low"] else "",
+                _state_of(row),
             )
             for row in page.rows
         ]
@@ -67,7 +70,9 @@ def show_account(account: Account, *, json: Json = False) -> None:
         *((name, found[name]) for name in ("kind", "channel", "customer_id", "currency")),
         *((name.removesuffix("_minor"), display.money(found[name], currency)) for name in AMOUNTS),
         ("topped up below", display.money(found["top_up_below_minor"], currency)),
-        ("state", "low" if found["low"] else ""),
+        ("expires (UTC)", display.moment(found["expires_at"]) if found["expires_at"] else ""),
+        ("rest then", found["on_expiry"]),
+        ("state", _state_of(found)),
     ]
     parts = [display.grid(account, [(name, value) for name, value in shown if value], "account", "")]
     if holds:
@@ -77,6 +82,10 @@ def show_account(account: Account, *, json: Json = False) -> None:
         ]
         parts.append(display.grid("Holds", rows, "hold", "left", "since (UTC)", "reason", numbers=["left"]))
     display.console_on(sys.stdout).print(*parts, sep="\n")
+
+
+def _state_of(row: Row) -> str:
+    return ", ".join(name for name in ("low", "blocked", "expired") if row[name])
 
 
 def show_statement(

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from oms_es.console.pages import bulk, commands, dead_letters, entry, health, inbox, order, orders, search, setup, stock
 from oms_es.console.pages.desks import low_stock, returns, shipping
-from oms_es.console.pages.finance import accounts, books, documents
+from oms_es.console.pages.finance import accounts, books, customer_accounts, documents
 from oms_es.console.pages.findings import reports
 from oms_es.console.pages.operating import keys, privacy, verify, what_if
 from oms_es.console.visits import Visit
@@ -41,6 +41,7 @@ def routes() -> Sequence[Route]:
         *reports.routes(),
         *accounts.routes(),
         *books.ROUTES,
+        *customer_accounts.ROUTES,
         *documents.ROUTES,
         *dead_letters.ROUTES,
         *setup.routes(),

@@ -2,7 +2,7 @@
 
 Reads    rows of `deadlines` whose time has come
 Emits    LapseOrder, LapsePresale, RepeatPayment, ChaseHold, ChasePlacement, ExpireReservation, ExpireLot,
-         ExpireAuthorization, ChaseAnswer, ChaseDispatch, SuspectLoss, ChaseCancellation, LapseRma
+         ExpireAuthorization, ChaseAnswer, ChaseDispatch, SuspectLoss, ChaseCancellation, LapseRma, ExpireGiftCard
 Decides  nothing; the order knows whether it was paid meanwhile, the stock whether it was shipped.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from oms_es.kernel import Command, Row
+from oms_es.schemas.finance.gift_card import ExpireGiftCard
 from oms_es.schemas.order import ChaseHold, ChasePlacement, LapseOrder, LapsePresale, RepeatPayment
 from oms_es.schemas.payment import ChaseAnswer, ExpireAuthorization
 from oms_es.schemas.returns.rma import LapseRma
@@ -79,6 +80,10 @@ def lapse_the_return(row: Row, _: datetime) -> Command:
     return LapseRma(rma_id=row["subject"])
 
 
+def expire_the_gift_card(row: Row, now: datetime) -> Command:
+    return ExpireGiftCard(account_id=row["subject"], now=now)
+
+
 COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "payment_overdue": lapse_the_order,
     "payment_retry": repeat_the_payment,
@@ -93,6 +98,7 @@ COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "parcel_silent": suspect_the_loss,
     "unbooking_overdue": chase_the_cancellation,
     "return_overdue": lapse_the_return,
+    "gift_card_expiry": expire_the_gift_card,
 }
 """The command for each kind of deadline."""
 
@@ -104,6 +110,7 @@ GIVES: frozenset[type[Command]] = frozenset(
         ChaseHold,
         ChasePlacement,
         ExpireAuthorization,
+        ExpireGiftCard,
         ExpireLot,
         ExpireReservation,
         LapseOrder,

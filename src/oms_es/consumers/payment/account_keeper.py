@@ -55,7 +55,7 @@ def hold_money_on_payment_requested(event: p.PaymentRequested, results: LookupRe
         if not results["accounts"][account_id] or not owners:
             yield p.RecordDecline(payment_id=event.payment_id, reason=NO_ACCOUNT)
             continue
-        whose = {"channel": owners[0]["channel"], "customer_id": owners[0]["customer_id"]}
+        whose = {name: owners[0][name] for name in ("channel", "customer_id", "joined_from")}
         yield a.HoldForPayment(**_of(event, account_id), **whose)
 
 

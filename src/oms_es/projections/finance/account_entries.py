@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.finance import account as a
+from oms_es.schemas.finance import gift_card as g
 
 table = Table(
     "account_entries",
@@ -43,6 +44,7 @@ KINDS: Mapping[type[a.AccountEntry], str] = {
     a.AccountHeld: "hold",
     a.AccountHoldApplied: "apply",
     a.AccountHoldReleased: "release",
+    g.GiftCardForfeited: "forfeit",
 }
 NOT_SAID: Mapping[str, str] = dict.fromkeys(
     ("entry_id", "hold_id", "order_id", "payment_id", "part", "method", "reference"), ""

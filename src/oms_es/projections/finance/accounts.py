@@ -10,6 +10,7 @@ from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.finance import account as a
 from oms_es.schemas.finance import account_privacy as p
+from oms_es.schemas.finance import gift_card as g
 from oms_es.schemas.values.personal import PERSONAL_COLUMN
 
 table = Table(
@@ -26,16 +27,22 @@ table = Table(
     Column("top_up_below_minor", BigInteger, nullable=False),
     Column("balance_max_minor", BigInteger),
     Column("low", Boolean, nullable=False),
+    Column("blocked", Boolean, nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("expired", Boolean, nullable=False),
+    Column("on_expiry", Text, nullable=False),
+    Column("code_hash", Text, nullable=False),
     Column("entries", BigInteger, nullable=False),
     Column("held_by", ARRAY(Text), nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Index("accounts_by_customer", "channel", "customer_id", "account_id"),
     Index("accounts_by_low", "low", "account_id"),
+    Index("accounts_by_code", "code_hash"),
 )
-"""`low`: the available amount is below the top-up amount. `entries` counts the lines of the account. `held_by`: cases
-that keep its customer from being forgotten."""
-projection = Projection(table, version=2, fed_by=("account-{account_id}",))
+"""`low`: the available amount is below the top-up amount. `entries` counts the lines of the account. `code_hash`: of a
+gift card's code, keyed. `held_by`: cases that keep its customer from being forgotten."""
+projection = Projection(table, version=3, fed_by=("account-{account_id}",))
 
 
 def key_of_account(event: a.AccountEvent) -> Iterable[Key]:
@@ -52,6 +59,11 @@ def on_account_opened(_row: Row | None, event: a.AccountOpened, recorded: Record
         "top_up_below_minor": 0,
         "balance_max_minor": None,
         "low": False,
+        "blocked": False,
+        "expires_at": None,
+        "expired": False,
+        "on_expiry": "",
+        "code_hash": "",
         "entries": 0,
         "held_by": [],
         "opened_at": recorded.recorded_at,
@@ -66,6 +78,7 @@ def on_account_limits_set(row: Row | None, event: a.AccountLimitsSet, recorded: 
 
 @projection.on(
     *(a.AccountCredited, a.AccountDebited, a.AccountHeld, a.AccountHoldApplied, a.AccountHoldReleased),
+    g.GiftCardForfeited,
     keys=key_of_account,
 )
 def on_account_entry(row: Row | None, event: a.AccountEntry, recorded: Recorded, _key: Key) -> Row | None:
@@ -95,3 +108,23 @@ def on_account_legal_hold(
     others = [case_id for case_id in row["held_by"] if case_id != event.case_id]
     in_force = isinstance(event, p.AccountLegalHoldPlaced)
     return {**row, "held_by": sorted([*others, event.case_id]) if in_force else others}
+
+
+@projection.on(g.GiftCardIssued, g.GiftCardExtended, g.GiftCardExpired, keys=key_of_account)
+def on_gift_card_terms(
+    row: Row | None, event: g.GiftCardIssued | g.GiftCardExtended | g.GiftCardExpired, recorded: Recorded, _key: Key
+) -> Row | None:
+    said = {"expired": isinstance(event, g.GiftCardExpired), **event.model_dump()}
+    return row and {**row, **said, "changed_at": recorded.recorded_at}
+
+
+@projection.on(g.GiftCardCodeSet, keys=key_of_account)
+def on_gift_card_code_set(row: Row | None, event: g.GiftCardCodeSet, recorded: Recorded, _key: Key) -> Row | None:
+    return row and {**row, "code_hash": event.code_hash, "changed_at": recorded.recorded_at}
+
+
+@projection.on(g.AccountBlocked, g.AccountUnblocked, keys=key_of_account)
+def on_account_blocked_or_unblocked(
+    row: Row | None, event: g.AccountBlocked | g.AccountUnblocked, recorded: Recorded, _key: Key
+) -> Row | None:
+    return row and {**row, "blocked": isinstance(event, g.AccountBlocked), "changed_at": recorded.recorded_at}

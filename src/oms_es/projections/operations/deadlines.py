@@ -42,6 +42,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
+from oms_es.schemas.finance import gift_card as g
 from oms_es.schemas.returns import rma as r
 from oms_es.schemas.values.types import shifted
 
@@ -358,4 +359,22 @@ def on_rma_approved(_row: Row | None, event: r.RmaApproved, recorded: Recorded, 
 
 @projection.on(r.RmaClosed, r.RmaRefused, keys=key_of_return)
 def on_rma_closed_or_rma_refused(_row: Row | None, _event: r.RmaClosed | r.RmaRefused, _key: Key) -> None:
+    return None
+
+
+def key_of_card(event: g.GiftCardIssued | g.GiftCardExtended | g.GiftCardExpired) -> Iterable[Key]:
+    return ((f"gift_card/{event.account_id}",),)
+
+
+@projection.on(g.GiftCardIssued, g.GiftCardExtended, keys=key_of_card)
+def on_gift_card_issued_or_gift_card_extended(
+    _row: Row | None, event: g.GiftCardIssued | g.GiftCardExtended, key: Key
+) -> Row | None:
+    if event.expires_at is None:
+        return None
+    return _due(key, "gift_card_expiry", event.expires_at, "", event.account_id)
+
+
+@projection.on(g.GiftCardExpired, keys=key_of_card)
+def on_gift_card_expired(_row: Row | None, _event: g.GiftCardExpired, _key: Key) -> None:
     return None

@@ -20,6 +20,7 @@ from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog import numbering as n
 from oms_es.schemas.finance import account as a
+from oms_es.schemas.finance import gift_card as g
 from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.operations import exception as c
 from oms_es.schemas.order import returns as x
@@ -173,6 +174,7 @@ TEMPLATES: Mapping[type[Event], str] = {
     a.AccountHoldApplied: "{money} taken from account {account_id}",
     a.AccountHoldReleased: "{money} available again on account {account_id}",
     a.AccountCredited: "{money} credited to account {account_id}",
+    g.GiftCardPresented: "code of gift card {account_id} given",
     a.AccountPaymentRefused: "account {account_id} refuses {money}: {reason}",
     v.InvoiceIssued: "{paper} {name}, {total}",
     x.OrderReturnRequested: "return {rma_id} requested, {resolution}",

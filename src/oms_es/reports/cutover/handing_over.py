@@ -29,7 +29,9 @@ ORDERS_AT_ONCE = 100
 """Number of orders whose events are read together."""
 CONTENT = tuple(name for name in PlaceOrder.model_fields if name not in ("fulfilled", "cancelled", "revision"))
 
-OF_A_PRESALE = frozenset({"kind", "deposit_minor", "available_by", "balance_due_seconds", "deposit_kept"})
+OF_A_PRESALE = frozenset(
+    {"kind", "deposit_minor", "available_by", "balance_due_seconds", "deposit_kept", "deposit_kept_early"}
+)
 """Fields that are left out once units of a presale were shipped: the order then continues as a standard order."""
 
 

@@ -25,7 +25,7 @@ CREDITS_READ_MAX = 500
 """How many credits are read at a time for ages."""
 AGES = (30, 60, 90)
 """The upper bounds of age in days by which money is grouped; the rest is older."""
-SPENT = {"credit": 1, "debit": -1, "apply": -1}
+SPENT = {"credit": 1, "debit": -1, "apply": -1, "forfeit": -1}
 """The kinds of entries that change the balance, with the sign; other kinds change the held amount."""
 COLUMNS = ("number", "day", "kind", "amount_minor", "balance_minor", "held_minor", "currency")
 NAMES = ("order_id", "payment_id", "part", "entry_id", "hold_id", "method", "reference", "reason")
@@ -64,16 +64,19 @@ class Age(NamedTuple):
     amount_minor: int
 
 
-def page(connection: Connection, channel: str | None, after: str | None, limit: int, *, low: bool) -> Page:
+def page(
+    connection: Connection, channel: str | None, after: str | None, limit: int, *, kind: str | None, low: bool
+) -> Page:
     """Return a page of accounts by id. `low`: only those that are to be topped up."""
     tests = {
         "low": low,
         "channel = %(channel)s": channel is not None,
+        "kind = %(kind)s": kind is not None,
         "account_id > %(after)s": after is not None,
     }
     wanted = " AND ".join(test for test, is_asked in tests.items() if is_asked)
     query = f"SELECT * FROM accounts {f'WHERE {wanted} ' if wanted else ''}ORDER BY account_id LIMIT %(limit)s"
-    values: dict[str, Any] = {"channel": channel, "after": after, "limit": limit + 1}
+    values: dict[str, Any] = {"channel": channel, "kind": kind, "after": after, "limit": limit + 1}
     rows = connection.execute(query.encode(), values).fetchall()
     return Page([readable(row) for row in rows[:limit]], rows[limit - 1]["account_id"] if len(rows) > limit else None)
 

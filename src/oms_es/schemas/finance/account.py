@@ -29,7 +29,7 @@ METHOD = "account"
 REFERENCE = "account:"
 ACCOUNT_ID_LENGTH_MAX = 60
 
-AccountKind = Literal["deposit", "store_credit"]
+AccountKind = Literal["deposit", "store_credit", "gift_card"]
 AccountId = Annotated[
     str,
     StringConstraints(pattern=rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{ACCOUNT_ID_LENGTH_MAX - 1}}}$"),
@@ -62,7 +62,7 @@ class OpenAccount(AccountCommand):
     Only orders of this channel, and of this customer if there is one, are paid from it.
     """
 
-    kind: AccountKind
+    kind: Literal["deposit", "store_credit"]
     channel: Channel
     currency: Currency
     customer_id: Annotated[CustomerId, NAMED_OR_NOT] = ""
@@ -133,6 +133,9 @@ class HoldForPayment(PaymentOfAccount):
 
     channel: str
     customer_id: CustomerId = ""
+    joined_from: tuple[Identifier, ...] = ()
+    """The orders that this one was split off or merged from: a gift card that was presented for one of them pays for
+    it, too."""
 
 
 class ApplyForPayment(PaymentOfAccount):

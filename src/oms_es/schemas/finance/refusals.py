@@ -9,6 +9,11 @@ from oms_es.exit_codes import Code
 class FinanceRefusal(Refusal):
     """Refusals about accounts, statements and their reconciliation."""
 
+    ACCOUNT_BLOCKED = (
+        "account_blocked",
+        "The account is blocked: nothing is paid from it.",
+        "Unblock it first with `oms-es account unblock`.",
+    )
     BALANCE_LIMIT = (
         "balance_limit",
         "The account's balance would exceed its limit.",
@@ -25,10 +30,20 @@ class FinanceRefusal(Refusal):
         "The break was resolved before, in another way.",
         "Reopen it first.",
     )
+    CARD_NOT_USABLE = (
+        "card_not_usable",
+        "The gift card is blocked, or has expired.",
+        "Pay in another way; a person may unblock or extend the card.",
+    )
     CHANNEL_OF_ANOTHER_SELLER = (
         "channel_of_another_seller",
         "The channel is another seller's already.",
         "See whose it is with `oms-es seller list`, and take it from that one first.",
+    )
+    CODE_SHOWN = (
+        "code_shown",
+        "The gift card's code was shown before, and is shown once.",
+        "If the code is lost, replace it.",
     )
     HOLD_OF_PAYMENT = (
         "hold_of_payment",
@@ -65,6 +80,11 @@ class FinanceRefusal(Refusal):
         "The account is a channel's own: it names no customer.",
         "Name an account of a customer.",
     )
+    NO_GIFT_CARD = (
+        "no_gift_card",
+        "The account is no gift card.",
+        "See what it is with `oms-es account show`.",
+    )
     NOT_A_MATCH = (
         "not_a_match",
         "The lines and movements of these breaks cannot be one match.",
@@ -97,6 +117,12 @@ class FinanceRefusal(Refusal):
         "unknown_statement",
         "The account has no such statement.",
         "See which there are with `oms-es reconcile statements`.",
+        Code.NOT_FOUND,
+    )
+    WRONG_CODE = (
+        "wrong_code",
+        "No gift card has this code.",
+        "Compare it with the card, and give it again.",
         Code.NOT_FOUND,
     )
     STATEMENT_DIFFERS = (

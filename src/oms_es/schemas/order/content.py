@@ -197,6 +197,9 @@ class OrderContent(Message):
     """How long the payment of a presale's balance may take once the goods have come."""
     deposit_kept: bool = False
     """Whether a presale's deposit is kept if the balance is not paid in time."""
+    deposit_kept_early: bool = False
+    """Whether a presale's deposit is kept, too, if the customer cancels before the goods have come. It is given back if
+    the shop cancels, or if they do not come in time."""
     exchange_of: Identifier | None = None
     """The return that granted this exchange."""
     credit_minor: AmountMinor = 0

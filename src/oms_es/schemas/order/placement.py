@@ -114,6 +114,8 @@ class CancelOrder(EarlyCommand):
     """
 
     reason: Text
+    by_customer: bool = False
+    """Whether the customer leaves on their own account: a deposit is then kept where the presale's terms say so."""
 
 
 class ChasePlacement(OrderCommand, SystemCommand):
@@ -214,6 +216,8 @@ class OrderCancelled(OrderEvent):
     """The channel's report that cancelled the order: a refund of everything."""
     asked: str = ""
     """The report's content without its id, by which a repeat is recognised."""
+    by_customer: bool = False
+    """Whether the customer left on their own account."""
     channel: str
     placed_at: Moment
     currency: str

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from dsl import Given
-from oms_es.aggregates.finance import account
+from oms_es.aggregates.finance import account, account_state
 from oms_es.schemas.finance import account as a
 from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
@@ -239,11 +239,14 @@ def test_an_account_is_kept_whole_in_a_snapshot() -> None:
     """Its holds, with whose they are, the requests that were answered and what was asked under each id."""
     of_payment = entry(a.AccountHeld, 7, 9, 750, 109, hold_id="o.1", **PAYMENT)
     state = _state(*_asked_by_hand(), of_payment)
-    kept = from_json(to_json(account.dump(state)))
-    assert account.restore(kept) == state
-    assert sorted(account.restore(kept).holds.items()) == [("h", (100, "")), ("i", (0, "")), ("o.1", (9, "o.1"))]
-    assert account.restore(from_json(to_json(account.dump(account.Account())))) == account.Account()
+    kept = from_json(to_json(account_state.dump(state)))
+    assert account_state.restore(kept) == state
+    assert sorted(account_state.restore(kept).holds.items()) == [("h", (100, "")), ("i", (0, "")), ("o.1", (9, "o.1"))]
+    assert (
+        account_state.restore(from_json(to_json(account_state.dump(account_state.Account()))))
+        == account_state.Account()
+    )
 
 
-def _state(*events: Any) -> account.Account:
+def _state(*events: Any) -> account_state.Account:
     return Given(account.decider, *events).state  # type: ignore[no-any-return] # of this decider

@@ -6,7 +6,7 @@ from functools import reduce
 from typing import Any
 
 from dsl import Given
-from oms_es.aggregates.finance import account
+from oms_es.aggregates.finance import account, account_state
 from oms_es.kernel import Event
 from oms_es.schemas.finance import account as a
 from oms_es.schemas.finance import account_privacy as p
@@ -29,7 +29,7 @@ def after(*commands: a.AccountCommand) -> list[Event]:
     """Return the history of an account that was opened, after these commands."""
     history: list[Event] = [OPENED]
     for command in commands:
-        history += account.decider.decide(reduce(account.decider.evolve, history, account.Account()), command)
+        history += account.decider.decide(reduce(account.decider.evolve, history, account_state.Account()), command)
     return history
 
 
@@ -91,6 +91,6 @@ def test_each_request_of_a_payment_is_refused_by_an_event_afterwards() -> None:
 
 def test_nothing_of_the_customer_stays_in_its_state_and_it_is_what_placeholders_come_to() -> None:
     history = [OPENED, HELD, LIFTED, FORGOTTEN]
-    state = reduce(account.decider.evolve, history, account.Account())
+    state = reduce(account.decider.evolve, history, account_state.Account())
     assert "C-1" not in repr(state)
-    assert state == reduce(account.evolve, map(without_personal, history), account.Account())
+    assert state == reduce(account.evolve, map(without_personal, history), account_state.Account())

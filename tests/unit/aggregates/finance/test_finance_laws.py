@@ -6,6 +6,7 @@ After every step: the invariants hold, the same command again decides nothing, a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
 
@@ -14,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
-from oms_es.aggregates.finance import account, invoice, reconciliation, seller, statement
+from oms_es.aggregates.finance import account, account_state, invoice, reconciliation, seller, statement
 from oms_es.kernel import Event, Refused
 from oms_es.schemas.finance import account as a
 from oms_es.schemas.finance import account_privacy as p
+from oms_es.schemas.finance import gift_card as g
 from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.finance import reconciliation as rec
 from oms_es.schemas.finance import statement as f
@@ -196,17 +198,35 @@ def account_commands() -> Strategy:
         st.builds(p.ForgetAccount, **of, reason=st.just("request")),
         st.builds(p.PlaceAccountLegalHold, **of, case_id=cases, reason=st.just("dispute")),
         st.builds(p.LiftAccountLegalHold, **of, case_id=cases),
+        st.builds(
+            g.IssueGiftCard,
+            **of,
+            channel=st.just("shop"),
+            currency=st.just("EUR"),
+            expires_at=st.none() | MOMENTS,
+            on_expiry=st.sampled_from(["stays", "income"]),
+        ),
+        st.builds(g.SetGiftCardCode, **of, code_hash=HASHES, replace=st.booleans()),
+        st.builds(g.PresentGiftCard, **of, code_hash=HASHES, order_id=st.just("o"), now=MOMENTS),
+        st.builds(g.ExpireGiftCard, **of, now=MOMENTS),
+        st.builds(g.ExtendGiftCard, **of, expires_at=st.none() | MOMENTS),
+        st.builds(g.BlockAccount, **of),
+        st.builds(g.UnblockAccount, **of),
     )
 
 
-def account_holds(state: account.Account, history: Sequence[Event]) -> None:
+MOMENTS = st.sampled_from([datetime(2026, month, 1, tzinfo=UTC) for month in (1, 2, 3)])
+HASHES = st.sampled_from(["a" * 64, "b" * 64])
+
+
+def account_holds(state: account_state.Account, history: Sequence[Event]) -> None:
     entries = [event for event in history if isinstance(event, a.AccountEntry)]
     assert [one.number for one in entries] == list(range(1, len(entries) + 1))
 
     def total(*types: type[Event]) -> int:
         return sum(one.amount_minor for one in entries if isinstance(one, types))
 
-    balance = total(a.AccountCredited) - total(a.AccountDebited, a.AccountHoldApplied)
+    balance = total(a.AccountCredited) - total(a.AccountDebited, a.AccountHoldApplied, g.GiftCardForfeited)
     held = total(a.AccountHeld) - total(a.AccountHoldApplied, a.AccountHoldReleased)
     assert 0 <= held <= balance, "more was granted than was paid in"
     assert (balance, held) == (state.balance, state.held)
@@ -215,11 +235,12 @@ def account_holds(state: account.Account, history: Sequence[Event]) -> None:
     of_payments = [one for one in entries if isinstance(one, a.AccountPaymentEntry) and one.payment_id]
     asked = [(type(one), one.payment_id, one.part) for one in of_payments]
     assert len(set(asked)) == len(asked), "a payment was answered twice"
-    assert account.restore(from_json(to_json(account.dump(state)))) == state
     forgotten_account_holds(state, history)
+    card_is_kept(history)
+    assert account_state.restore(from_json(to_json(account_state.dump(state)))) == state
 
 
-def forgotten_account_holds(state: account.Account, history: Sequence[Event]) -> None:
+def forgotten_account_holds(state: account_state.Account, history: Sequence[Event]) -> None:
     """Assert that a forgotten account is empty and stays so, and that its state is what placeholders come to."""
     if state.forgotten:
         begun = next(n for n, event in enumerate(history) if isinstance(event, p.AccountForgotten))
@@ -228,8 +249,30 @@ def forgotten_account_holds(state: account.Account, history: Sequence[Event]) ->
         assert "C-1" not in repr(state)
     if state.opened:
         forgotten = p.AccountForgotten(account_id="A-1", reason="request")
-        of_placeholders = reduce(account.decider.evolve, map(without_personal, history), account.Account())
+        of_placeholders = reduce(account.decider.evolve, map(without_personal, history), account_state.Account())
         assert account.evolve(state, forgotten) == account.evolve(of_placeholders, forgotten)
+
+
+def card_is_kept(history: Sequence[Event]) -> None:
+    """A gift card pays only for orders that its present code was given for, and not once it is blocked or expired."""
+    is_card = blocked = expired = False
+    presented: set[str] = set()
+    for event in history:
+        match event:
+            case g.GiftCardIssued():
+                is_card = True
+            case g.AccountBlocked() | g.AccountUnblocked():
+                blocked = isinstance(event, g.AccountBlocked)
+            case g.GiftCardExpired() | g.GiftCardExtended():
+                expired = isinstance(event, g.GiftCardExpired)
+            case g.GiftCardCodeSet():
+                presented.clear()
+            case g.GiftCardPresented():
+                presented.add(event.order_id)
+            case a.AccountHeld() if event.payment_id:
+                assert not blocked
+                assert not expired
+                assert not is_card or event.order_id in presented
 
 
 # --- sellers and their documents
@@ -299,7 +342,8 @@ LAWS: tuple[tuple[Any, Strategy, Any, frozenset[str]], ...] = (
         account_holds,
         frozenset({"unknown_account", "unknown_hold", "hold_of_payment", "insufficient_balance", "balance_limit"})
         | {"id_reused", "no_customer", "still_running", "forgotten"}
-        | {"legal_hold", "no_legal_hold", "legal_hold_lifted"},
+        | {"legal_hold", "no_legal_hold", "legal_hold_lifted"}
+        | {"id_reused", "no_gift_card", "code_shown", "wrong_code", "card_not_usable", "account_blocked"},
     ),
     (seller.decider, seller_commands(), sellers_hold, frozenset({"channel_of_another_seller"})),
     (invoice.decider, invoice_commands(), invoices_hold, frozenset({"unknown_invoice", "invoice_cancels"})),

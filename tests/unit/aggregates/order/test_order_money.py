@@ -232,6 +232,26 @@ def test_an_unpaid_balance_cancels_and_keeps_the_deposit_only_where_that_was_agr
     assert (cancelled.payment_ids or (cancelled.payment_id,)) == undone
 
 
+@pytest.mark.parametrize(
+    ("early", "ends", "undone"),
+    [
+        (False, o.CancelOrder(**OF, reason="no"), (f"{ID}.1",)),
+        (True, o.CancelOrder(**OF, reason="no", by_customer=True), (None,)),
+        (False, o.CancelOrder(**OF, reason="no", by_customer=True), (f"{ID}.1",)),
+        (True, o.CancelOrder(**OF, reason="sold out"), (f"{ID}.1",)),
+        (True, o.CancelOrderLines(**OF, cancellation_id="c", lines=units(l1=2, l2=1), reason="no"), (f"{ID}.1",)),
+        (True, o.LapsePresale(**OF), (f"{ID}.1",)),
+    ],
+)
+def test_who_leaves_before_the_goods_come_loses_the_deposit_only_where_that_was_agreed(
+    early: bool, ends: Command, undone: tuple[str | None, ...]
+) -> None:
+    """If the goods do not come in time, the deposit goes back, whatever was agreed."""
+    presold = (placed(**PRESALE, deposit_kept_early=early), *PRESOLD[1:])
+    cancelled = OrderScenario(*presold, paid(1), ends).only(o.OrderCancelled)
+    assert (cancelled.payment_ids or (cancelled.payment_id,)) == undone
+
+
 def exchange(credit_minor: int) -> tuple[Command, ...]:
     return (granted(credit_minor), *LOCKING)
 

@@ -17,7 +17,7 @@ from oms_es.schemas.finance import account as a
 PAYMENT: Any = {"payment_id": "o.1", "order_id": "o"}
 MONEY: Any = {**PAYMENT, "amount_minor": 600, "currency": "EUR"}
 OF_ACCOUNT: Any = {"account_id": "ACME-1", **MONEY}
-OWNER = {"order_id": "o", "channel": "shop", "customer_id": "C-1"}
+OWNER = {"order_id": "o", "channel": "shop", "customer_id": "C-1", "joined_from": ["p"]}
 HELD: Any = {"authorization": "account:ACME-1:2"}
 ENTRY: Any = {**OF_ACCOUNT, "number": 3, "balance_minor": 1000, "held_minor": 0}
 
@@ -37,7 +37,7 @@ def requested(method: str = "account") -> p.PaymentRequested:
 
 
 ASKED: list[tuple[Event, Command]] = [
-    (requested(), a.HoldForPayment(**OF_ACCOUNT, channel="shop", customer_id="C-1")),
+    (requested(), a.HoldForPayment(**OF_ACCOUNT, channel="shop", customer_id="C-1", joined_from=("p",))),
     (
         p.PaymentCaptureRequested(**MONEY, **HELD, capture_id="s-1"),
         a.ApplyForPayment(**OF_ACCOUNT, part="s-1"),
