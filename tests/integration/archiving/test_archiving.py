@@ -128,7 +128,9 @@ def said(url: str, to: Path) -> dict[str, Any]:
             "moments": [moments.moment_of(rows, at) for at in range(1, end, 7)],
             "exported": (exported, {file.name: file.read_bytes() for file in to.rglob("*.parquet")}),
             "personal data": exporting.exported(rows, [FIRST], datetime(2026, 1, 1, tzinfo=UTC)),
-            "/v1/events": events_over_http.page(rows, codec, 0, {"types": None, "stream": None, "limit": 1_000}),
+            "/v1/events": events_over_http.page(
+                rows, codec, 0, {"types": None, "stream": None, "limit": 1_000}, hides=False
+            ),
             "what-if": relived.read(rows, end, end, lambda _done, _total: None),
         }
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from http_server import Served
+from http_server import Served, token
 from oms_es.errors import NotFound
 from oms_es.http import background
 from oms_es.http.background import Background, Cancelled, Progress
@@ -99,6 +99,24 @@ def test_what_is_no_statement_is_refused_before_it_is_read(served: Served, clien
         assert sent(one, "bank-in").status_code == 403
         for path in ("/v1/reconcile", "/v1/reconcile/bank-in", "/v1/books/trial-balance"):
             assert one.get(path).status_code == 403, path
+
+
+def test_what_lines_say_of_people_is_shown_to_those_alone_who_may_see_people(
+    served: Served, client: httpx.Client
+) -> None:
+    account = "bank-seen"
+    position = int(until_done(lambda: sent(client, account)).headers["Oms-Position"])
+    lines = as_far(client, "/v1/statement-lines", position, account=account)["items"]
+    assert {"text", "parts"} <= lines[0].keys()
+    with served.client("warehouse") as of_warehouse:
+        assert of_warehouse.get("/v1/statement-lines", params={"account": account}).status_code == 403
+    blind = token(served.database_url, "blind", ["finance:read", "events:read"])
+    with httpx.Client(base_url=served.url, headers={"Authorization": f"Bearer {blind}"}) as other:
+        seen = other.get("/v1/statement-lines", params={"account": account}).json()["items"]
+        assert [{"text", "parts"} & row.keys() for row in seen] == [set()] * len(lines)
+        path = f"/v1/events?type=StatementLinesRecorded&after={position - 3}"
+        shown = other.get(path).json()["items"]
+        assert {line["text"] for one in shown for line in one["data"]["lines"]} == {""}
 
 
 def test_an_account_is_run_explained_settled_and_closed(client: httpx.Client) -> None:

@@ -282,7 +282,7 @@ def _empty(connection: Rows, orders: Collection[str], actor: str) -> elsewhere.F
     with connection.transaction():
         held = set(holding.held(connection)) - set(orders)
         kept_for_a_time = _of_retention(connection, orders)
-        asked_for = [order_id for order_id in orders if order_id not in kept_for_a_time]
+        asked_for = [one for one in orders if one not in kept_for_a_time and not one.startswith(STATEMENT)]
         found = elsewhere.take_away(connection, _said(connection, asked_for), actor, sorted(held))
         if kept_for_a_time:
             same = [row["order_id"] for row in connection.execute(OF_EMAIL, [kept_for_a_time]).fetchall()]

@@ -48,10 +48,10 @@ WHERE f.position > %s AND k.wrapped IS NOT NULL ORDER BY f.position LIMIT {ORDER
 """
 
 STATEMENTS_DUE = f"""
-SELECT k.subject FROM statements AS s
-JOIN {KEYS} AS k ON k.subject = '{STATEMENT}' || s.account || '/' || s.statement_id
-WHERE s.closed_on < %s AND s.forgotten_at IS NULL AND s.held_by = '{{}}' AND k.wrapped IS NOT NULL
-ORDER BY s.closed_on, s.account, s.statement_id LIMIT {ORDERS_MAX}
+SELECT closed_on, account, statement_id FROM statements
+WHERE closed_on < %s AND forgotten_at IS NULL AND held_by = '{{}}'
+    AND (closed_on, account, statement_id) > (%s, %s, %s)
+ORDER BY closed_on, account, statement_id LIMIT {ORDERS_MAX}
 """
 
 log = structlog.get_logger(__name__)
@@ -96,7 +96,7 @@ class Forgetter(NothingToSave):
         self._swept = -SWEEP_SECONDS
         self._ended: Place | None = None
         self._letter: int | None = None
-        self._statements_may_be_due = False
+        self._statements_after: tuple[str, str, str] | None = None
         self._finished_up_to, self._waiting_up_to = 0, 0
         self._all_gone_up_to = BEGINNING
         self._erases_from = 0.0
@@ -107,7 +107,7 @@ class Forgetter(NothingToSave):
         self._looked = self.timing.monotonic()
         if self._looked - self._swept >= SWEEP_SECONDS:
             self._swept = self._looked
-            self._ended, self._letter, self._statements_may_be_due = self._all_gone_up_to, 0, True
+            self._ended, self._letter, self._statements_after = self._all_gone_up_to, 0, ("", "", "")
         with self.runtime.rows.one() as connection:
             return (
                 self._finish(connection)
@@ -131,6 +131,8 @@ class Forgetter(NothingToSave):
         orders = [
             row["subject"] for row in found if row["forgotten_by"] == self.name or row["forgotten_at"] <= left_alone
         ]
+        if statements := [one for one in orders if one.startswith(STATEMENT)]:
+            orders = statements[:1]  # a statement has up to 200,000 rows
         passed = erasing.passed(connection, orders) if orders else []
         if len(passed) < len(orders):
             log.info("forgetting waits for readers", orders=len(orders) - len(passed))
@@ -171,18 +173,21 @@ class Forgetter(NothingToSave):
 
     def _ask_of_statements(self, connection: Connection) -> int:
         """Record that the next statements whose period is over are to be forgotten."""
-        if self.periods.statements is None or not self._statements_may_be_due:
+        if self.periods.statements is None or self._statements_after is None:
             return 0
         before = (self.runtime.clock() - self.periods.statements).date().isoformat()
-        due = [row["subject"] for row in connection.execute(STATEMENTS_DUE.encode(), [before])]
-        self._statements_may_be_due = len(due) == ORDERS_MAX
-        for subject in due:
+        rows = connection.execute(STATEMENTS_DUE.encode(), [before, *self._statements_after]).fetchall()
+        last = rows[-1] if len(rows) == ORDERS_MAX else None
+        self._statements_after = last and (last["closed_on"], last["account"], last["statement_id"])
+        asked = 0
+        for row in rows:
+            subject = f"{STATEMENT}{row['account']}/{row['statement_id']}"
             try:
                 erasing.require_encrypted(connection, [subject])
-                erasing.ask(self.runtime, self.name, [subject], "retention", None)
+                asked += len(erasing.ask(self.runtime, self.name, [subject], "retention", None))
             except (Refused, erasing.InTheClear) as error:
-                log.info("kept longer than its period", statement=subject, reason=str(error))
-        return min(1, len(due))
+                log.warning("kept longer than its period", statement=subject, reason=str(error))
+        return min(1, asked + int(last is not None))
 
     def _empty(self, connection: Connection) -> int:
         """Empty the next dead letters that were settled long ago."""

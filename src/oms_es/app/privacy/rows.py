@@ -94,7 +94,8 @@ def touched_by(connection: Connection, subjects: Collection[str]) -> Touched:
             found["customers"][recorded.event.channel, recorded.event.customer_id] = None
         for projection in OF_PEOPLE:
             if fold := projection.folds.get(type(recorded.event)):
-                found[projection.name].update(dict.fromkeys(fold.keys(recorded)))
+                keys = () if projection.insert_only else fold.keys(recorded)
+                found[projection.name].update(dict.fromkeys(keys or [()]))
     return found
 
 
@@ -149,6 +150,8 @@ def _fold_again(
     keys: Collection[Key],
     reached: Progress,
 ) -> int:
+    if projection.insert_only:
+        return _fold_each(connection, projection, subjects, reached)
     rows: dict[Key, Row | None] = dict.fromkeys(keys)
     read = {*subjects, *others} if projection.shared else subjects
     topics = [event.__name__ for event in projection.folds]
@@ -159,6 +162,18 @@ def _fold_again(
                 if key in rows:
                     rows[key] = fold.project(rows[key], recorded, key)
     return _write(connection, projection, rows)
+
+
+def _fold_each(connection: Connection, projection: Projection, subjects: Collection[str], reached: Progress) -> int:
+    """Fold a read model whose rows are each made by one event, one event at a time: they may be many."""
+    topics, changed = [event.__name__ for event in projection.folds], 0
+    for recorded in events_of(connection, subjects, topics):
+        if reached.has_taken(projection.name, recorded.stream, recorded.position):
+            fold = projection.folds[type(recorded.event)]
+            changed += _write(
+                connection, projection, {key: fold.project(None, recorded, key) for key in fold.keys(recorded)}
+            )
+    return changed
 
 
 def _write(connection: Connection, projection: Projection, rows: Mapping[Key, Row | None]) -> int:

@@ -24,6 +24,7 @@ from oms_es.http.routing import Parameter, Route
 from oms_es.http.writing.checks import named_order
 from oms_es.reports.queries import Connection
 from oms_es.reports.streams import end_of_log
+from oms_es.schemas.values.parts import parts_of, take_out
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store.archive.reading import whole
 from oms_es.store.encoding.codec import Codec, opened
@@ -59,7 +60,11 @@ async def follow(asked: Asked) -> Response:
     loop = asyncio.get_running_loop()
     until = loop.time() + wait
     while True:
-        items, after = await asked.read(partial(page, codec=asked.services.codec, after=after, values=values))
+        items, after = await asked.read(
+            partial(
+                page, codec=asked.services.codec, after=after, values=values, hides=PERSONAL not in asked.caller.scopes
+            )
+        )
         if items or loop.time() >= until or asked.services.stopping.is_set():
             break
         await asyncio.sleep(REFRESH_SECONDS)
@@ -68,11 +73,13 @@ async def follow(asked: Asked) -> Response:
     return asked.json({"items": items, "next": after})
 
 
-def page(connection: Connection, codec: Codec, after: int, values: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
+def page(
+    connection: Connection, codec: Codec, after: int, values: dict[str, Any], *, hides: bool
+) -> tuple[list[dict[str, Any]], int]:
     """Return the events, and the position from which the next request continues."""
     scanned = min(end_of_log(connection), after + SCANNED_MAX)
     rows = connection.execute(PAGE_OF_EVENTS.encode(), {**values, "after": after, "scanned": scanned}).fetchall()
-    items = [_shown(codec, row) for row in rows]
+    items = [_shown(codec, row, hides=hides) for row in rows]
     if len(items) == values["limit"]:
         return items, items[-1]["position"]
     return items, max(after, scanned)
@@ -88,10 +95,11 @@ async def of_order(asked: Asked) -> Response:
         return connection.execute(EVENTS_OF_ORDER.encode(), [order_id, after, limit + 1]).fetchall()
 
     rows = await asked.read(read)
-    if rows and PERSONAL in asked.caller.scopes:
+    hides = PERSONAL not in asked.caller.scopes
+    if rows and not hides:
         await asked.note_personal(order_id)
     more = str(rows[limit - 1]["notification_id"]) if len(rows) > limit else None
-    return page_of(asked, [_shown(asked.services.codec, row) for row in rows[:limit]], more)
+    return page_of(asked, [_shown(asked.services.codec, row, hides=hides) for row in rows[:limit]], more)
 
 
 EVENTS_OF_ORDER = f"""
@@ -101,15 +109,19 @@ WHERE order_id = %s AND position > %s ORDER BY position LIMIT %s
 """
 
 
-def _shown(codec: Codec, row: dict[str, Any]) -> dict[str, Any]:
+def _shown(codec: Codec, row: dict[str, Any], *, hides: bool) -> dict[str, Any]:
+    """Return the event; with placeholders for what is personal if that is to be hidden."""
     event, envelope = opened(codec.in_the_clear(whole(bytes(row["state"]))))
+    data = from_json(event)
+    if hides:
+        take_out(data, parts_of(VOCABULARY[row["topic"]]))
     return {
         "position": row["notification_id"],
         "stream": row["originator_id"],
         "version": row["originator_version"],
         "type": row["topic"],
         **envelope,
-        "data": from_json(event),
+        "data": data,
     }
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from oms_es.http.access import FAMILIES
+from sqlalchemy import Table
+
+from oms_es.http.access import FAMILIES, PERSONAL
+from oms_es.http.requests import Asked
 from oms_es.kernel import Projection
+from oms_es.reports.queries import Row, readable
 
 FAMILY_OF_PACKAGE: Mapping[str, str] = {
     "order": "orders",
@@ -39,3 +43,10 @@ def family_of(projection: Projection) -> str:
     family = FAMILY_OF_FACTS.get(projection.name) or FAMILY_OF_PACKAGE[fold.project.__module__.split(".")[-2]]
     assert family in FAMILIES
     return family
+
+
+def without_people(table: Table, row: Row, asked: Asked) -> Row:
+    """Return the row without its personal columns, unless the caller may see people."""
+    personal = {column.name for column in table.columns if column.info.get("personal")}
+    hidden = frozenset() if PERSONAL in asked.caller.scopes else personal
+    return {name: value for name, value in readable(row).items() if name not in hidden}

@@ -26,21 +26,20 @@ from oms_es.app import PROJECTIONS
 from oms_es.http.access import PERSONAL, Caller
 from oms_es.http.errors import BadCursor, BadParameter, Forbidden, NoIndex, NoResource
 from oms_es.http.reading.dated import AT, one_then
-from oms_es.http.reading.families import family_of
+from oms_es.http.reading.families import family_of, without_people
 from oms_es.http.requests import PAGE, PAGE_MAX, Asked, moment_in
 from oms_es.http.routing import Parameter, Route
 from oms_es.kernel import Projection
 from oms_es.projections.base import indexes_of_all
 from oms_es.reports.queries import Connection, Row, readable
+from oms_es.schemas.values.personal import PERSONAL_COLUMN
 
 PATHS: Mapping[str, str] = {"stock_levels": "stock"}
 """Path names of read models that differ from their tables' names."""
 WHOLE = frozenset({"payments", "shipments", "returns", "locations", "customers"})
 """Tables whose single rows pages.py shows with more than the row."""
-OF_PEOPLE = frozenset(
-    one.name for one in PROJECTIONS if any(column.info.get("personal") for column in one.table.columns)
-)
-"""Tables that hold personal data."""
+OF_PEOPLE = frozenset(p.name for p in PROJECTIONS if any(c.info == PERSONAL_COLUMN for c in p.table.columns))
+"""Tables of people. Of others a caller who may not see people gets the rows without what is personal of them."""
 SHARED = frozenset({"stock_levels", "locations", "items", "delivery_options"})
 """Tables that a key of some channels may read although their rows name no channel."""
 CURSOR_LENGTH_MAX = 2_000
@@ -141,7 +140,7 @@ async def listed(listing: Listing, asked: Asked) -> Response:
     query = Query.of(listing, asked)
     rows = await asked.read(query.rows)
     last = query.cursor(rows[query.limit - 1]) if len(rows) > query.limit else None
-    return page_of(asked, [readable(row) for row in rows[: query.limit]], last)
+    return page_of(asked, [without_people(listing.table, row, asked) for row in rows[: query.limit]], last)
 
 
 async def one(listing: Listing, asked: Asked) -> Response:
@@ -157,7 +156,7 @@ async def one(listing: Listing, asked: Asked) -> Response:
     row = await (one_then(asked, at, keys) if (at := asked.at()) is not None else _found(asked, statement, values))
     if row is None:
         raise NoResource("there is no such row")
-    return asked.json(readable(row))
+    return asked.json(without_people(table, row, asked))
 
 
 def keys_of(table: Table, asked: Asked) -> dict[str, Any]:

@@ -61,11 +61,12 @@ class Meant(BaseModel):
     """The accounts that were shown, by their ids. Where the person has others now, nothing is done."""
 
     def are(self, subjects: Sequence[str]) -> bool:
-        """Return whether what was shown, if that is said, is what belongs together now."""
+        """Return whether what was shown, if that is said, is what belongs together now; a list that is left out beside
+        the other is empty."""
         orders, accounts = _apart(subjects)
-        return (self.order_ids is None or set(self.order_ids) == set(orders)) and (
-            self.account_ids is None or set(self.account_ids) == set(accounts)
-        )
+        if self.order_ids is None and self.account_ids is None:
+            return True
+        return set(self.order_ids or ()) == set(orders) and set(self.account_ids or ()) == set(accounts)
 
 
 class Forgetting(Meant):
