@@ -178,7 +178,7 @@ class Forgetter(NothingToSave):
         before = (self.runtime.clock() - self.periods.statements).date().isoformat()
         rows = connection.execute(STATEMENTS_DUE.encode(), [before, *self._statements_after]).fetchall()
         last = rows[-1] if len(rows) == ORDERS_MAX else None
-        self._statements_after = last and (last["closed_on"], last["account"], last["statement_id"])
+        self._statements_after = (last["closed_on"], last["account"], last["statement_id"]) if last else None
         asked = 0
         for row in rows:
             subject = f"{STATEMENT}{row['account']}/{row['statement_id']}"

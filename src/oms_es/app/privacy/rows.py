@@ -94,8 +94,8 @@ def touched_by(connection: Connection, subjects: Collection[str]) -> Touched:
             found["customers"][recorded.event.channel, recorded.event.customer_id] = None
         for projection in OF_PEOPLE:
             if fold := projection.folds.get(type(recorded.event)):
-                keys = () if projection.insert_only else fold.keys(recorded)
-                found[projection.name].update(dict.fromkeys(keys or [()]))
+                keys = [()] if projection.insert_only else fold.keys(recorded)  # its rows are found by their events
+                found[projection.name].update(dict.fromkeys(keys))
     return found
 
 
