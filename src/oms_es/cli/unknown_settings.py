@@ -12,8 +12,8 @@ from typing import NamedTuple
 from oms_es.settings import Settings
 
 PREFIX = "OMS_"
-OF_OTHERS = ("OMS_TEST_", "OMS_DATABASE_PASSWORD", "OMS_DOMAIN")
-"""How names begin that tests and the compose file read."""
+OF_OTHERS = ("OMS_TEST_", "OMS_DATABASE_PASSWORD", "OMS_DOMAIN", "OMS_UPSTREAM")
+"""How names begin that tests, the compose file and the proxy read."""
 ALIKE = 0.8
 """The share of its characters that a name has in common with the setting that it is taken for."""
 
