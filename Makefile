@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test check coverage guards soak bench history reconcile-month invoices figures forecast faults roles mutants positions relive kafka reference schemas docs pages screenshots stripe release tag format clean
+.PHONY: install demo test check coverage guards soak bench million history reconcile-month invoices figures forecast faults roles mutants positions relive kafka reference schemas docs pages screenshots stripe release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -75,11 +75,16 @@ soak: $(VENV)/.synced
 
 # With AGAINST=COMMIT one order alone, what history costs, and the way through Kafka are measured of that commit's build, too, by turns.
 bench: $(VENV)/.synced
-	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py bench/http.py bench/console.py bench/sealing.py bench/past.py bench/what_if.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
+	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py bench/http.py bench/sealing.py bench/past.py bench/what_if.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
 	@$(VENV)/bin/python bench/alone.py --against "$(AGAINST)" $(filter --json,$(BENCH))
 	@$(VENV)/bin/python bench/bulk.py --against "$(AGAINST)" $(filter --json,$(BENCH))
 	@$(VENV)/bin/python bench/archiving.py $(filter --json,$(BENCH))
 	@$(VENV)/bin/python bench/kafka_trips.py --against "$(AGAINST)" $(filter --json,$(BENCH))
+
+# Pages and reports with a million orders; takes 15 GB and half an hour. KEEP=FOLDER keeps them for the next time.
+million: $(VENV)/.synced
+	$(UV) sync --locked --quiet --inexact --extra analytics --python $(VENV)/bin/python
+	@$(VENV)/bin/python bench/million.py --orders $(or $(ORDERS),1000000) $(if $(KEEP),--keep $(KEEP)) $(BENCH)
 
 history: $(VENV)/.synced
 	$(UV) sync --locked --quiet --inexact --extra data --python $(VENV)/bin/python

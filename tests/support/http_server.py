@@ -55,8 +55,10 @@ def token(
 
 
 @contextmanager
-def serving(database_url: str, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a server for the context; it is killed at the end if it still runs."""
+def serving(
+    database_url: str, *arguments: str, main: str = MAIN, **settings: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a server for the context; it is killed at the end if it still runs. `main`: the program."""
     environment = {
         **os.environ,
         "OMS_DATABASE_URL": database_url,
@@ -64,7 +66,7 @@ def serving(database_url: str, *arguments: str, **settings: str) -> Iterator[tup
         "OMS_HTTP_RATE_PER_SECOND": "100000",
         **settings,
     }
-    command = [sys.executable, "-c", MAIN, "serve", *arguments]
+    command = [sys.executable, "-c", main, "serve", *arguments]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr

@@ -50,15 +50,28 @@ WHERE (resolved.through IS NULL OR resolved.through < e.last_raised_at)
 NOT_SNOOZED = " AND (snoozed.until IS NULL OR snoozed.until <= now())"
 OF_CHANNELS = " AND s.channel = ANY(%(channels)s)"
 COUNTED_MAX = 10_000
-"""How many exceptions of all kinds together are counted; a list of more would not be read."""
-BY_KIND = """
+"""Of how many exceptions, of all kinds together, those that are open are counted; a list of more would not be read."""
+BY_KIND = f"""
+WITH oldest AS MATERIALIZED (
+    SELECT e.exception_id, e.kind, e.raised_at, e.last_raised_at FROM open_exceptions e {{of_channels}}
+    ORDER BY e.raised_at, e.exception_id LIMIT %(limit)s),
+seen AS (
+    SELECT e.exception_id, max(h.raised_at) FILTER (WHERE h.what = '{RESOLVED}') AS through,
+        (array_agg(h.assignee ORDER BY h.position DESC)
+            FILTER (WHERE h.what = '{ASSIGNED}' AND h.raised_at >= e.raised_at))[1] AS assignee,
+        coalesce((array_agg(h.until ORDER BY h.position DESC)
+            FILTER (WHERE h.what = '{SNOOZED}' AND h.raised_at >= e.last_raised_at))[1] > now(), false) AS is_snoozed
+    FROM oldest e JOIN exception_history h USING (exception_id) GROUP BY e.exception_id),
+found AS (
+    SELECT e.kind, e.raised_at, seen.assignee, coalesce(seen.is_snoozed, false) AS is_snoozed
+    FROM oldest e LEFT JOIN seen USING (exception_id)
+    WHERE seen.through IS NULL OR seen.through < e.last_raised_at)
 SELECT kind, count(*) FILTER (WHERE NOT is_snoozed) AS open, count(*) FILTER (WHERE is_snoozed) AS snoozed,
     coalesce(min(raised_at) FILTER (WHERE NOT is_snoozed), min(raised_at)) AS oldest_at,
     count(assignee) FILTER (WHERE NOT is_snoozed) AS assigned
-FROM (SELECT *, coalesce(snoozed_until > now(), false) AS is_snoozed
-    FROM ({} ORDER BY e.raised_at, e.exception_id LIMIT %(limit)s) AS oldest) AS found
-GROUP BY kind ORDER BY 2 DESC, kind
+FROM found GROUP BY kind ORDER BY 2 DESC, kind
 """
+"""The exceptions of OPEN by kind, joined at once instead of one by one."""
 
 
 class Asked(NamedTuple):
@@ -93,7 +106,8 @@ def page(connection: Connection, asked: Asked, limit: int) -> list[Row]:
 
 def by_kind(connection: Connection, channels: list[str] | None = None) -> list[Row]:
     """Return by kind the number of open exceptions and the time of the oldest, among the COUNTED_MAX oldest."""
-    query = BY_KIND.format(f"{OPEN}{OF_CHANNELS if channels is not None else ''}")
+    joined = f"JOIN order_status s ON s.order_id = e.order_id{OF_CHANNELS}" if channels is not None else ""
+    query = BY_KIND.format(of_channels=joined)
     return connection.execute(query.encode(), {"channels": channels, "limit": COUNTED_MAX}).fetchall()
 
 

@@ -29,7 +29,7 @@ def _classes() -> Subquery:
         .select_from(lines.rows)
         .where(or_(since.is_(None), at >= since), or_(until.is_(None), at < until))
         .group_by(sku, currency, "week")
-        .subquery("weekly")
+        .cte("weekly")
     )
     w = weekly.c
     whole = (
