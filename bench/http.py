@@ -64,7 +64,7 @@ def accepted(server_url: str, seconds: float) -> Iterator[Measure]:
         migrate(url)
         with served(url) as port:
             rounds = [_round(url, port, seconds / ROUNDS) for _ in range(ROUNDS)]
-    middle = Round(*(statistics.median(one) for one in zip(*rounds, strict=True)))
+    middle = Round(*map(statistics.median, zip(*rounds, strict=True)))
     yield Measure(f"orders over HTTP, {CLIENTS} clients", middle.some, "1/s", ONE_EACH, middle.one_each)
     yield Measure(f"orders over HTTP, {MANY} clients", middle.many, "1/s", "the same server, /livez", middle.nothing)
     yield Measure(f"p99 of an order, {FEW} clients", middle.p99, "ms", "one bare commit", middle.commit)
@@ -93,9 +93,17 @@ def _round(url: str, port: int, seconds: float) -> Round:
     some, many = (load(port, clients, seconds)[0] for clients in (CLIENTS, MANY))
     nothing, _ = load(port, MANY, seconds, request=get("/livez"))
     streamed, alone = (fan_out(port, listeners) for listeners in (LISTENERS, 1))
-    middle, slow = commits[len(commits) // 2], commits[int(len(commits) * 0.99)]
-    times = (one * 1_000 for one in (middle, slow))
-    return Round(one_each, *times, some, many, p99 * 1_000, nothing, streamed * 1_000, alone * 1_000)
+    return Round(
+        one_each=one_each,
+        commit=commits[len(commits) // 2] * 1_000,
+        commit_p99=commits[int(len(commits) * 0.99)] * 1_000,
+        some=some,
+        many=many,
+        p99=p99 * 1_000,
+        nothing=nothing,
+        streamed=streamed * 1_000,
+        alone=alone * 1_000,
+    )
 
 
 def with_engine(server_url: str, seconds: float) -> Iterator[Measure]:
@@ -207,8 +215,10 @@ def fan_out(port: int, listeners: int) -> float:
 
 
 async def _fan_out(port: int, listeners: int) -> float:
-    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(listeners)]
-    for reader, writer in connections:
+    connections = []
+    for _ in range(listeners):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        connections.append((reader, writer))
         writer.write(get("/v1/streams/orders")())
         await reader.readuntil(b"\r\n\r\n")
         await reader.readuntil(b"following")
