@@ -147,7 +147,7 @@ RAISED_AT = datetime(2026, 1, 2, 12, tzinfo=UTC)
 ABOUT_AN_EXCEPTION: tuple[tuple[type[ExceptionCommand], dict[str, Any]], ...] = (
     (AssignException, {"assignee": "ann"}),
     (SnoozeException, {"until": RAISED_AT + timedelta(hours=1), "now": RAISED_AT}),
-    (ResolveException, {"note": "done"}),
+    (ResolveException, {"note": "done", "now": RAISED_AT}),
 )
 
 

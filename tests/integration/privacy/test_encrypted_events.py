@@ -19,7 +19,7 @@ from pydantic_core import from_json, to_json
 
 from oms_es.door import STORED
 from oms_es.kernel import Event, Recorded
-from oms_es.schemas.values.parts import parts_of, without_personal
+from oms_es.schemas.values.parts import EACH, parts_of, without_personal
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Cause, Codec, opened
 from oms_es.store.encoding.trusting import TrustingCodec
@@ -86,7 +86,7 @@ def assert_encrypted(event: Event) -> None:
     assert Codec(EVENTS, keys=keys).in_the_clear(row.state) == Codec(EVENTS).encode(recorded)
     stored, envelope = opened(row.state)
     for part in parts_of(type(event)):
-        assert value_at(from_json(stored), part.path) in (part.placeholder, None), part
+        assert set(map(repr, values_at(from_json(stored), part.path))) <= {repr(part.placeholder), "None"}, part
     assert ("encrypted" in envelope) == (row.state != Codec(EVENTS).encode(recorded))
     if "encrypted" in envelope:
         with pytest.raises(NoDataKey, match="OMS_DATA_KEY_FILE"):
@@ -101,10 +101,12 @@ def assert_encrypted(event: Event) -> None:
     assert as_row(codec, recorded).state == as_row(codec, forgotten).state, "nothing is encrypted for it again"
 
 
-def value_at(body: Any, path: tuple[str, ...]) -> Any:
+def values_at(body: Any, path: tuple[str, ...]) -> list[Any]:
+    """Return what stands at a path, of each item where it says so."""
+    found = [body]
     for name in path:
-        body = None if body is None else body[name]
-    return body
+        found = [item for one in found if one is not None for item in (one if name == EACH else [one[name]])]
+    return found
 
 
 def test_golden_events_of_every_type_come_back_and_are_forgotten() -> None:
@@ -129,6 +131,7 @@ def marked(
         options = [field, *field.get("anyOf", ())]
         personal = inside or any(option.get("x-personal") for option in options)
         below = [resolved(schema, option) for option in options]
+        items = [resolved(schema, one["items"]) for one in below if isinstance(one.get("items"), dict)]
         objects = [one for one in below if "properties" in one]
         if name in COARSE and inside:
             continue
@@ -137,6 +140,8 @@ def marked(
         else:
             for one in objects:
                 yield from marked(schema, one, (*at, name), inside=personal)
+            for one in items:
+                yield from marked(schema, one, (*at, name, EACH), inside=personal)
 
 
 def resolved(schema: dict[str, Any], shape: dict[str, Any]) -> dict[str, Any]:
@@ -154,11 +159,11 @@ def test_whatever_people_write_comes_back(data: st.DataObject) -> None:
     event = data.draw(st.sampled_from(GOLDEN_OF_PEOPLE))
     body = from_json(to_json(event))
     for part in parts_of(type(event)):
-        holder = value_at(body, part.path[:-1])
-        if holder is not None and isinstance(holder.get(part.path[-1]), str):
-            holder[part.path[-1]] = data.draw(TEXT | st.just('","encrypted":"') | st.just(',"schema_version":1}'))
-        elif holder is not None and part.path[-1] == "metadata":
-            holder["metadata"] = data.draw(st.dictionaries(st.just("encrypted") | TEXT, TEXT, max_size=3))
+        for holder in values_at(body, part.path[:-1]):
+            if holder is not None and isinstance(holder.get(part.path[-1]), str):
+                holder[part.path[-1]] = data.draw(TEXT | st.just('","encrypted":"') | st.just(',"schema_version":1}'))
+            elif holder is not None and part.path[-1] == "metadata":
+                holder["metadata"] = data.draw(st.dictionaries(st.just("encrypted") | TEXT, TEXT, max_size=3))
     assert_encrypted(type(event).model_validate(body, context=STORED))
 
 

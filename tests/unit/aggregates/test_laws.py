@@ -1494,6 +1494,7 @@ def other_than(value: Any) -> Any:
 
 REFERENCES = {
     "AnswerPick.answer_id": "its whole content is in the event, and the state compares it",
+    "RequestPickAgain.repeat_id": "it says nothing else that could be otherwise",
     "RecordFreightBill.bill_id": "its whole content is in the event, and the state compares it",
     "CancelInbound.inbound_id": "names what is expected",
     "ReceiveInbound.inbound_id": "names what has come",

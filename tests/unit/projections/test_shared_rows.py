@@ -31,6 +31,7 @@ from oms_es.schemas.finance.statement_privacy import ForgetStatement, PlaceState
 from oms_es.schemas.operations.connection import OpenConnection
 from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFields
 from oms_es.schemas.operations.exception import AssignException
+from oms_es.schemas.operations.report import RecordReportFiles, ReportFile
 from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.schemas.order import (
     AddNote,
@@ -158,6 +159,19 @@ BESIDES: tuple[Command, ...] = (
         ship_to=Address(country="DE"),
     ),
     AssignException(exception_id="silent/o1", raised_at=LONG_AGO, order_id="o1", assignee="ada"),
+    *(
+        RecordReportFiles(
+            name=name,
+            every="day",
+            first_day="2026-01-05",
+            title="Sales",
+            last_day="2026-01-05",
+            timezone="UTC",
+            made_at=LONG_AGO,
+            files=(ReportFile(format="csv", sha256="0" * 64, byte_count=1),),
+        )
+        for name in ("sales", "orders")
+    ),
     RecordProviderReport(
         provider="stripe",
         references=("ch_1", "pi_1"),
