@@ -153,7 +153,7 @@ FOUND = [
     (MIGRATED, before_its_order_is_forgotten, NAMED),
     (ALWAYS, of_one_that_can_be_decrypted, "more of it was changed than the record"),
     (ALWAYS, after_its_order_was_forgotten, "whose key was gone"),
-    (ALWAYS, under_the_key_of_another_order, "is of another order"),
+    (ALWAYS, under_the_key_of_another_order, f"under the key of {OF_GRACE}, and is of {FIRST}"),
     (ALWAYS, of_one_with_nothing_personal, "nothing of it is encrypted"),
     (ALWAYS, of_a_later_order, "before it was encrypted from the beginning"),
     (ALWAYS, without_a_note_of_it, "does not name the records of the log"),

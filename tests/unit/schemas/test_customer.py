@@ -8,9 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from oms_es.app import DECIDERS, PROJECTIONS
+from oms_es.app.privacy.rows import OF_PEOPLE as WRITTEN_WITHOUT_THE_PERSON
 from oms_es.http.reading.tables import OF_PEOPLE
 from oms_es.http.services import PERSONAL_FIELDS
 from oms_es.kernel import Message
+from oms_es.projections.finance import statement_lines
 from oms_es.schemas.order import Address, Customer, OrderPlaced, PlaceOrder
 from oms_es.schemas.values.customer import METADATA_MAX, NOTES_LENGTH_MAX
 from oms_es.schemas.values.personal import (
@@ -128,4 +130,9 @@ def test_published_schemas_say_what_is_personal() -> None:
 
 def test_tables_of_people_are_those_with_a_marked_column() -> None:
     of_orders = {"order_recipients", "order_notes", "customers", "customer_spending"}
-    assert {*of_orders, "accounts", "account_orders", "statement_lines"} == OF_PEOPLE
+    assert {*of_orders, "accounts", "account_orders"} == OF_PEOPLE
+
+
+def test_texts_of_statement_lines_are_personal_although_the_lines_are_of_accounts() -> None:
+    assert "statement_lines" in {projection.name for projection in WRITTEN_WITHOUT_THE_PERSON}
+    assert {column.name for column in statement_lines.table.columns if column.info.get("personal")} == {"parts", "text"}

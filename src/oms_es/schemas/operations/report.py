@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
 
 from oms_es.kernel import Command, Event, Message, SystemCommand
 from oms_es.schemas.finance.statement import Day, at_most
@@ -51,6 +51,13 @@ class RecordReportFiles(ReportCommand, SystemCommand):
     made_at: Moment
     files: Annotated[tuple[ReportFile, ...], Field(min_length=1), at_most(len(FORMATS))]
     deliver_to: Annotated[tuple[Destination, ...], at_most(len(DESTINATIONS))] = ()
+
+    @field_validator("files")
+    @classmethod
+    def _each_format_once(cls, files: tuple[ReportFile, ...]) -> tuple[ReportFile, ...]:
+        if len({file.format for file in files}) < len(files):
+            raise ValueError("name each format once")
+        return files
 
 
 class RecordReportDelivery(ReportCommand, SystemCommand):

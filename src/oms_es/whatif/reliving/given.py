@@ -20,6 +20,7 @@ from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.finance import invoicing as v
 from oms_es.schemas.finance import reconciliation as rec
+from oms_es.schemas.finance.gift_card import PresentGiftCard
 from oms_es.schemas.order.returns import OrderReturnRequested, RequestReturn
 from oms_es.schemas.shipment.base import MilestoneStatus
 
@@ -53,9 +54,16 @@ OF_THE_ENGINE: frozenset[type[Command]] = (
 
 
 RESTATED_ALWAYS: frozenset[type[Command]] = frozenset(
-    {rec.MatchReconciliation, rec.ReopenReconciliation, rec.ResolveReconciliation, rec.UndoReconciliation}
+    {
+        PresentGiftCard,
+        rec.MatchReconciliation,
+        rec.ReopenReconciliation,
+        rec.ResolveReconciliation,
+        rec.UndoReconciliation,
+    }
 )
-"""Commands about account statements: no decision about orders or stock depends on them, so they are restated."""
+"""Commands that no event has the content of, such as the code of a gift card: their events are facts from outside, and
+are restated."""
 
 
 def contents_of(kind: type[Command]) -> frozenset[str]:

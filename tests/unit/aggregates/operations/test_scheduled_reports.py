@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
 from dsl import Given
 from oms_es.aggregates.operations.report import decider
 from oms_es.schemas.operations.report import (
@@ -33,6 +36,12 @@ def test_a_report_is_made_once_for_a_period_whatever_another_process_made_of_it(
     Given(decider).when(RecordReportFiles(**MADE)).then(READY)
     Given(decider, READY).when(RecordReportFiles(**MADE)).then()
     Given(decider, READY).when(RecordReportFiles(**OTHER)).then()
+
+
+def test_a_report_has_one_file_in_each_format() -> None:
+    """What is in a file's row says which one it is of by its format."""
+    with pytest.raises(ValidationError, match="name each format once"):
+        RecordReportFiles(**{**MADE, "files": (*MADE["files"], *OTHER["files"])})
 
 
 def test_another_period_is_another_report() -> None:
