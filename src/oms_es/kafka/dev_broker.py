@@ -34,7 +34,7 @@ from oms_es.exit_codes import Code
 from oms_es.kafka.client import KafkaUnavailable, connection, create_topics
 
 POM = Path(__file__).parents[3] / "ops" / "kafka" / "pom.xml"
-START_SECONDS_MAX = 60.0
+START_SECONDS_MAX = 120.0
 STOP_SECONDS_MAX = 20.0
 FETCH_SECONDS_MAX = 600.0
 JAVA = ("-XX:+UseSerialGC", "-Xmx512m", "-XX:TieredStopAtLevel=1")
