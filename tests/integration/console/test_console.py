@@ -478,7 +478,9 @@ def test_what_replaces_all_that_was_said_begins_with_it(served: Served, operator
     with served.client() as api:
         row = api.get("/v1/locations/filled-in").json()
     assert (row["latitude"], row["channels"], row["capacity_per_day"]) == (51.34, ["web", "pos"], 40)
-    again = operator.get(f"{path}?location=filled-in&priority=3").text
+    shown = operator.get(f"{path}?location=filled-in&priority=3")
+    assert shown.status_code == 200, shown.text
+    again = shown.text
     for name, value in (("latitude", "51.34"), ("capacity_per_day", "40"), ("priority", "3"), ("country", "DE")):
         assert re.search(rf'<input id="{name}" name="{name}" value="{value}"', again), name
     assert re.search(r'<textarea id="channels"[^>]*>web\npos</textarea>', again)
