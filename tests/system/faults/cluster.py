@@ -66,6 +66,11 @@ ONCE = "SELECT operation, subject, part FROM simulated_effects GROUP BY 1, 2, 3 
 STOPPED = re.compile(r"^.*(?:partition stopped|stopped: repair|event cannot be processed|Traceback).*$", re.MULTILINE)
 
 
+ENDS = ("completed", "cancelled", "backordered")
+"""The phases in which the orders of the channel rest."""
+RUNNING = "SELECT order_id FROM order_status WHERE phase <> ALL (%s) LIMIT 1"
+
+
 class Found(NamedTuple):
     """The state after a fault, once all has settled."""
 
@@ -312,6 +317,10 @@ class Cluster:
         self.until("all orders are taken in", lambda: self._taken_in() >= len(reported))
         self.until("all is done", self.observer.settled)
         self.until("all is told", lambda: not self.rows(f"SELECT 1 FROM {CHANGES} LIMIT 1"))
+        # what a deadline gives again after a fault, such as a payment, follows from no event, and may come later
+        self.until("every order has come to its end", lambda: not self.rows(RUNNING, [*ENDS]))
+        self.until("all of that is done", self.observer.settled)
+        self.until("all of that is told", lambda: not self.rows(f"SELECT 1 FROM {CHANGES} LIMIT 1"))
 
     def _taken_in(self) -> int:
         (found,) = self.rows("SELECT count(*) AS n FROM order_status")
@@ -323,7 +332,7 @@ class Cluster:
         assert report.passed, [check for check in report.checks if check.failed]
         orders = self.rows("SELECT order_id, phase FROM order_status")
         assert {row["order_id"] for row in orders} == set(self.channel.reported)
-        assert {row["phase"] for row in orders} <= {"completed", "cancelled", "backordered"}
+        assert [row for row in orders if row["phase"] not in ENDS] == []
         assert self.rows(ONCE) == []
         assert self.rows(f"SELECT * FROM {DEAD_LETTERS}") == []
         self._check_topics(report.position)
