@@ -6,9 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from conftest import fresh_database
 from desk_story import OPEN, STOCK, order
@@ -25,6 +23,7 @@ from oms_es.store.encoding.codec import Cause, Codec
 from oms_es.store.recorder import Recorder, datastore_of
 from oms_es.store.store import Store
 from oms_es.verification.verify import verify
+from paid_by_account import by_account, one, phase, there
 
 WRITERS, GRANTED = 200, 37
 OF: Any = {"account_id": "ACME-1"}
@@ -100,31 +99,6 @@ def account_with(engine: Engine, account_id: str, amount: int, customer_id: str 
     if amount:
         give(engine, a.CreditAccount(account_id=account_id, entry_id="in-1", amount_minor=amount))
     return account_id
-
-
-def by_account(number: int, account_id: str, amount: int, units: int = 1) -> o.PlaceOrder:
-    """Return an order that is paid from the account, with the remainder by card."""
-    placed = order(number)
-    line = placed.lines[0].model_copy(update={"quantity": units})
-    tender = o.Tender(method="account", payment_token=account_id, amount_minor=amount)
-    return placed.model_copy(update={"lines": (line,), "tenders": (tender,)})
-
-
-def one(engine: Engine, query: str, *values: Any) -> dict[str, Any]:
-    with psycopg.connect(engine.database_url, row_factory=dict_row) as connection:
-        rows = connection.execute(query.encode(), values).fetchall()
-    assert len(rows) == 1, rows
-    return rows[0]
-
-
-def there(engine: Engine, account_id: str) -> tuple[int, int]:
-    row = one(engine, "SELECT * FROM accounts WHERE account_id = %s", account_id)
-    return row["balance_minor"], row["held_minor"]
-
-
-def phase(engine: Engine, placed: o.PlaceOrder) -> str:
-    name: str = one(engine, "SELECT phase FROM order_status WHERE order_id = %s", placed.order_id)["phase"]
-    return name
 
 
 def at_providers(engine: Engine, placed: o.PlaceOrder) -> int:

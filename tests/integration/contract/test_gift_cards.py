@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from conftest import fresh_database
-from desk_story import OPEN, STOCK, order
+from desk_story import OPEN, STOCK
 from oms_es.aggregates.finance import account
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on, migrate
 from oms_es.database.embedded import EmbeddedPostgres
@@ -29,6 +27,7 @@ from oms_es.store.encoding.codec import Cause, Codec
 from oms_es.store.recorder import Recorder, datastore_of
 from oms_es.store.store import Store
 from oms_es.verification.verify import verify
+from paid_by_account import by_account, one, phase, there
 
 WRITERS, GRANTED = 200, 37
 HASH, OTHER = "a" * 64, "b" * 64
@@ -99,33 +98,8 @@ def give(engine: Engine, *commands: Any) -> None:
     engine.settle()
 
 
-def by_card(number: int, card_id: str, amount: int, units: int = 1) -> o.PlaceOrder:
-    """Return an order that is paid from the card, with the remainder by another card of the customer."""
-    placed = order(number)
-    line = placed.lines[0].model_copy(update={"quantity": units})
-    tender = o.Tender(method="account", payment_token=card_id, amount_minor=amount)
-    return placed.model_copy(update={"lines": (line,), "tenders": (tender,)})
-
-
-def one(engine: Engine, query: str, *values: Any) -> dict[str, Any]:
-    with psycopg.connect(engine.database_url, row_factory=dict_row) as connection:
-        rows = connection.execute(query.encode(), values).fetchall()
-    assert len(rows) == 1, rows
-    return rows[0]
-
-
-def there(engine: Engine, card_id: str) -> tuple[int, int]:
-    row = one(engine, "SELECT * FROM accounts WHERE account_id = %s", card_id)
-    return row["balance_minor"], row["held_minor"]
-
-
-def phase(engine: Engine, placed: o.PlaceOrder) -> str:
-    name: str = one(engine, "SELECT phase FROM order_status WHERE order_id = %s", placed.order_id)["phase"]
-    return name
-
-
 def test_a_card_pays_in_part_and_a_refund_is_shared_as_the_payment_was(engine: Engine) -> None:
-    placed = by_card(1, "G-1", 400)
+    placed = by_account(1, "G-1", 400)
     give(engine, *card("G-1", 500), presented("G-1", placed.order_id))
     give(engine, placed)
     assert phase(engine, placed) == "completed"
@@ -138,7 +112,7 @@ def test_a_card_pays_in_part_and_a_refund_is_shared_as_the_payment_was(engine: E
 
 
 def test_a_card_that_was_not_presented_pays_once_it_is(engine: Engine) -> None:
-    placed = by_card(2, "G-2", 1000)
+    placed = by_account(2, "G-2", 1000)
     give(engine, *card("G-2", 1000))
     give(engine, placed)
     assert phase(engine, placed) == "awaiting_payment"
@@ -150,7 +124,7 @@ def test_a_card_that_was_not_presented_pays_once_it_is(engine: Engine) -> None:
 
 
 def test_what_is_split_off_is_paid_from_the_same_card(engine: Engine) -> None:
-    placed = by_card(3, "G-3", 2000, units=2)
+    placed = by_account(3, "G-3", 2000, units=2)
     give(engine, *card("G-3", 2000), presented("G-3", placed.order_id))
     give(engine, placed, o.HoldOrder(order_id=placed.order_id, kind="manual"))
     give(engine, o.SplitOrder(order_id=placed.order_id, split_id="2", lines=(o.LineUnits(line_id="1", quantity=1),)))
@@ -164,7 +138,7 @@ def test_what_is_split_off_is_paid_from_the_same_card(engine: Engine) -> None:
 
 
 def test_a_lost_card_is_blocked_and_gets_another_code(engine: Engine) -> None:
-    placed = by_card(4, "G-4", 1000)
+    placed = by_account(4, "G-4", 1000)
     give(engine, *card("G-4", 1000), presented("G-4", placed.order_id), g.BlockAccount(account_id="G-4"))
     give(engine, placed)
     assert phase(engine, placed) == "awaiting_payment"

@@ -9,6 +9,8 @@ from http import HTTPStatus
 from operator import attrgetter
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from oms_es.app.connecting.warehouse_answers import ROLE as ANSWERS_ROLE
 from oms_es.app.invoicing.issuing import InvoicingGateway
 from oms_es.errors import OmsError
@@ -23,7 +25,7 @@ from oms_es.gateways.carrier.kuaidi100 import client as kuaidi100
 from oms_es.gateways.carrier.kuaidi100.notices import Kuaidi100Notices
 from oms_es.gateways.carrier.kuaidi100.tracking import Kuaidi100Tracking
 from oms_es.gateways.carrier.port import Carrier, CarrierGateway, Subscriber, Tracking
-from oms_es.gateways.carrier.senders import BadSenders, senders_in
+from oms_es.gateways.carrier.senders import BadSenders, Shape, senders_in
 from oms_es.gateways.carrier.sfexpress import client as sfexpress
 from oms_es.gateways.carrier.sfexpress.notices import SfExpressNotices
 from oms_es.gateways.carrier.sfexpress.provider import BATCH_MAX as SFEXPRESS_BATCH_MAX
@@ -234,19 +236,23 @@ PAYMENTS: Mapping[str, Callable[[Settings], PaymentProvider]] = {
 }
 
 
+def _senders(path: Path, shape: TypeAdapter[dict[str, Shape]], setting: str) -> Mapping[str, Shape]:
+    """Return the senders in a carrier's file, by location. Raise NotSetUp."""
+    try:
+        return senders_in(path, shape, setting)
+    except BadSenders as error:
+        raise NotSetUp(str(error)) from None
+
+
 def _easypost(settings: Settings) -> EasyPostCarrier:
     for name in ("api_key", "senders_file"):
         if not getattr(settings, f"easypost_{name}"):
             raise NotSetUp(f"parcels go by EasyPost, which is not set up; set OMS_EASYPOST_{name.upper()}")
     assert settings.easypost_api_key
     assert settings.easypost_senders_file
-    try:
-        senders = senders_in(settings.easypost_senders_file, EASYPOST_SENDERS, "OMS_EASYPOST_SENDERS_FILE")
-    except BadSenders as error:
-        raise NotSetUp(str(error)) from None
     return EasyPostCarrier(
         easypost.Client(settings.easypost_api_key.get_secret_value(), base=settings.easypost_base),
-        senders,
+        _senders(settings.easypost_senders_file, EASYPOST_SENDERS, "OMS_EASYPOST_SENDERS_FILE"),
         currency=settings.easypost_currency,
         label_format=settings.easypost_label_format,
     )
@@ -258,14 +264,10 @@ def _sfexpress(settings: Settings) -> SfExpressCarrier:
             raise NotSetUp(f"parcels go by SF Express, which is not set up; set OMS_SFEXPRESS_{name.upper()}")
     assert settings.sfexpress_checkword
     assert settings.sfexpress_senders_file
-    try:
-        senders = senders_in(settings.sfexpress_senders_file, SFEXPRESS_SENDERS, "OMS_SFEXPRESS_SENDERS_FILE")
-    except BadSenders as error:
-        raise NotSetUp(str(error)) from None
     checkword = settings.sfexpress_checkword.get_secret_value()
     return SfExpressCarrier(
         sfexpress.Client(settings.sfexpress_partner_id, checkword, base=settings.sfexpress_base, now=time.time),
-        senders,
+        _senders(settings.sfexpress_senders_file, SFEXPRESS_SENDERS, "OMS_SFEXPRESS_SENDERS_FILE"),
         Terms(settings.sfexpress_monthly_card, settings.sfexpress_product, settings.sfexpress_cargo),
     )
 
