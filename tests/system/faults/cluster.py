@@ -315,12 +315,10 @@ class Cluster:
         self.channel.pause()
         reported = set(self.channel.reported)
         self.until("all orders are taken in", lambda: self._taken_in() >= len(reported))
+        # before the rest, since what a deadline gives again after a fault, such as a payment, follows from no event
+        self.until("every order has come to its end", lambda: not self.rows(RUNNING, [*ENDS]))
         self.until("all is done", self.observer.settled)
         self.until("all is told", lambda: not self.rows(f"SELECT 1 FROM {CHANGES} LIMIT 1"))
-        # what a deadline gives again after a fault, such as a payment, follows from no event, and may come later
-        self.until("every order has come to its end", lambda: not self.rows(RUNNING, [*ENDS]))
-        self.until("all of that is done", self.observer.settled)
-        self.until("all of that is told", lambda: not self.rows(f"SELECT 1 FROM {CHANGES} LIMIT 1"))
 
     def _taken_in(self) -> int:
         (found,) = self.rows("SELECT count(*) AS n FROM order_status")
